@@ -1,0 +1,1 @@
+"""What the deployed model is asked and answers, held against what it was built on."""

@@ -1,0 +1,1 @@
+"""Charts and documents made from data; knows no page and no model."""

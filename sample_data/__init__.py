@@ -1,0 +1,1 @@
+"""A synthetic guarantee world, seeded and repeatable; no person or firm in it is real."""

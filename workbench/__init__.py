@@ -1,0 +1,1 @@
+"""The workbench: pages, commands and jobs over one set of use cases."""

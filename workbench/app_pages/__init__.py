@@ -1,0 +1,1 @@
+"""One thin file per page: read the state, call a flow, draw."""
