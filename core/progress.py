@@ -13,8 +13,8 @@ class Progress(Protocol):
     """What long work is handed.
 
     Obligations of an implementation: `report` may be called often and from one thread; it raises
-    `core.errors.CancelledError` when a person asked to cancel; `finish_requested` turns true when a person asked to keep
-    the best so far and end early, and never back.
+    `core.errors.CancelledError` when a person asked to cancel; `finish_requested` turns true when a person asked to
+    keep the best so far and end early, and never back.
     """
 
     def report(self, fraction: float, message: Message) -> None:
@@ -67,8 +67,13 @@ class SilentProgress(CallbackProgress):
 
     Examples
     --------
-    >>> SilentProgress().report(0.5, msg("half way"))
+    >>> SilentProgress().report(0.5, Message("half way"))
     """
 
     def __init__(self) -> None:
-        super().__init__(lambda fraction, message: None)
+        super().__init__(_ignore)
+
+
+def _ignore(fraction: float, message: Message) -> None:
+    """Hear a report and do nothing."""
+    del fraction, message

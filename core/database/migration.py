@@ -1,0 +1,50 @@
+"""Bringing the tables to the newest version with Alembic, without a configuration file."""
+
+import threading
+from functools import cache
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+__all__ = ["MIGRATIONS", "is_newest", "upgrade"]
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+# Alembic hands the running migration to `env.py` through module globals: one at a time in a process.
+_ONE_AT_A_TIME = threading.Lock()
+# Any number, the same in every process: whoever holds it on PostgreSQL migrates.
+_POSTGRESQL_LOCK = 5_310_001
+
+
+def is_newest(connection: Connection) -> bool:
+    """Return whether the tables are at the newest version."""
+    return MigrationContext.configure(connection).get_current_revision() == _newest()
+
+
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Bring the tables up to `revision` inside the writing transaction of `connection`: all of it or nothing."""
+    with _ONE_AT_A_TIME:
+        command.upgrade(_config(connection), revision)
+
+
+def downgrade(connection: Connection, revision: str) -> None:
+    """Take the tables back down to `revision` (``"base"``: none of them), and what is in them."""
+    with _ONE_AT_A_TIME:
+        command.downgrade(_config(connection), revision)
+
+
+def _config(connection: Connection) -> Config:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _POSTGRESQL_LOCK})
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+@cache
+def _newest() -> str | None:
+    return ScriptDirectory(str(MIGRATIONS)).get_current_head()

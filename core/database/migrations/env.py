@@ -1,0 +1,10 @@
+"""Run by Alembic: the migrations inside the transaction that `core.database.migration` opened."""
+
+from alembic import context
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    transactional_ddl=True,  # SQLite can, in the transactions that `core.database.connection` opens
+    render_as_batch=True,
+)
+context.run_migrations()

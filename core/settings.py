@@ -1,0 +1,112 @@
+"""Where the product keeps its things and where it listens, read from ``WORKBENCH_*`` environment variables."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import ConfigurationError
+from core.findings import Finding, Severity
+from core.i18n import msg
+
+__all__ = ["Settings"]
+
+_POSTGRESQL_SCHEMES = ("postgres://", "postgresql://")
+
+
+class Settings(BaseSettings):
+    """What an installation may choose; everything has a default that works on one machine.
+
+    Each field is the environment variable of the same name in capitals after ``WORKBENCH_``. An empty variable counts
+    as not set.
+
+    Parameters
+    ----------
+    home : Path, default=".workbench"
+        Folder of the database, the artifacts and the local logs, made absolute when read.
+    database_url : str, optional
+        SQLAlchemy address of the one database. Left out: a SQLite file in `home`.
+    artifact_root : Path, optional
+        Folder of bundles and tables. Left out: ``artifacts`` in `home`.
+    language : {"en", "zh"}, default="en"
+        Language of whoever has chosen none.
+    scorer_host, scorer_port : str, int
+        Where the scoring service listens.
+    ui_host, ui_port : str, int
+        Where the workbench listens.
+    secret_key : str, optional
+        Signs what the browser keeps. Left out: made once and kept in `home`, readable by its owner only.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="WORKBENCH_", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    home: Path = Path(".workbench")
+    database_url: str | None = Field(default=None, repr=False)
+    artifact_root: Path | None = None
+    language: Literal["en", "zh"] = "en"
+    scorer_host: str = "127.0.0.1"
+    scorer_port: int = Field(default=8502, ge=1, le=65535)
+    ui_host: str = "127.0.0.1"
+    ui_port: int = Field(default=8501, ge=1, le=65535)
+    secret_key: SecretStr | None = None
+
+    @classmethod
+    def load(cls) -> "Settings":
+        """Read the environment.
+
+        Raises
+        ------
+        ConfigurationError
+            Where a variable is not what it must be; the finding names the variable, never its value.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            findings = [_finding(str(detail["loc"][0]), str(detail["msg"])) for detail in error.errors()]
+            raise ConfigurationError(findings[0].message, where=findings[0].where, findings=findings) from None
+
+    @field_validator("home", "artifact_root", mode="after")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().absolute()
+
+    @property
+    def database_url_resolved(self) -> str:
+        """SQLAlchemy address of the database, with its driver named."""
+        if self.database_url is None:
+            return f"sqlite:///{(self.home / 'workbench.db').as_posix()}"
+        for scheme in _POSTGRESQL_SCHEMES:
+            if self.database_url.startswith(scheme):
+                return "postgresql+psycopg://" + self.database_url.removeprefix(scheme)
+        return self.database_url
+
+    @property
+    def artifacts(self) -> Path:
+        """Folder of bundles and tables."""
+        return self.artifact_root or self.home / "artifacts"
+
+    def secret(self) -> str:
+        """Return the signing key, made and kept on first use where none is set."""
+        if self.secret_key is not None:
+            return self.secret_key.get_secret_value()
+        path = self.home / "secret_key"
+        self.home.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return path.read_text(encoding="ascii")
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(32))
+        return path.read_text(encoding="ascii")
+
+
+def _finding(field: str, reason: str) -> Finding:
+    return Finding(
+        "setting_invalid",
+        Severity.BAD,
+        msg("the environment variable is not usable: {reason}", reason=reason),
+        where=f"WORKBENCH_{field.upper()}",
+    )
