@@ -1,0 +1,118 @@
+"""Who asks for a use case, in which language, over which database, and where its progress goes."""
+
+import getpass
+import os
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.audit import AuditTrail
+from core.database import Database
+from core.i18n import Language, Message
+from core.identity import Actor, Identity
+from core.progress import Progress, SilentProgress
+from core.settings import Settings
+
+if TYPE_CHECKING:
+    from model_registry.registry import Registry
+
+__all__ = ["Context", "local_actor", "open_context"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every flow is handed first.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where things are.
+    database : Database
+        The migrated database.
+    actor : Actor
+        Who asks; flows call `require` with the permission they need.
+    progress : Progress
+        Told how far the flow is; may raise `CancelledError`.
+    language : {"en", "zh"}
+        The language of texts that leave the flow as text.
+    """
+
+    settings: Settings
+    database: Database
+    actor: Actor
+    progress: Progress
+    language: Language = "en"
+
+    def require(self, permission: str) -> None:
+        """Raise `PermissionDeniedError` unless the actor holds `permission`."""
+        self.actor.require(permission)
+
+    def audit(self, action: str, subject: str, **details: Any) -> None:
+        """Append to the audit trail, in the actor's name."""
+        AuditTrail(self.database).append(self.actor.name, action, subject, details)
+
+    def say(self, fraction: float, message: Message) -> None:
+        """Report progress."""
+        self.progress.report(fraction, message)
+
+    def part(self, start: float, end: float) -> "Context":
+        """Return the same context whose progress fills `start` to `end` of this one."""
+        return replace(self, progress=self.progress.part(start, end))
+
+    def acting_as(self, actor: Actor) -> "Context":
+        """Return the same context in another actor's name."""
+        return replace(self, actor=actor)
+
+    @cached_property
+    def registry(self) -> "Registry":
+        """The registry of model versions (imported on first use)."""
+        from model_registry.registry import Registry
+
+        return Registry(self.database, self.artifacts)
+
+    @property
+    def identity(self) -> Identity:
+        """Users and API keys."""
+        return Identity(self.database)
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder all files live under."""
+        return self.settings.artifacts
+
+
+def open_context(
+    settings: Settings | None = None,
+    *,
+    actor: Actor | None = None,
+    progress: Progress | None = None,
+    language: Language | None = None,
+) -> Context:
+    """Open the database of `settings`, bring it up to date, and return a context.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        Loaded from the environment where left out.
+    actor : Actor, optional
+        The local administrator where left out.
+    progress : Progress, optional
+        Silent where left out.
+    language : {"en", "zh"}, optional
+        The settings' language where left out.
+    """
+    settings = settings or Settings.load()
+    database = Database(settings.database_url_resolved)
+    database.migrate()
+    chosen = language or settings.language
+    return Context(settings, database, actor or local_actor(chosen), progress or SilentProgress(), chosen)
+
+
+def local_actor(language: Language = "en") -> Actor:
+    """Return the administrator that the operating system's user is: who can read the files owns the workbench."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = str(os.getuid())
+    return Actor(name=f"local:{name}", roles=frozenset({"admin"}), language=language)

@@ -1,0 +1,145 @@
+"""A version before its reviewers: the evidence on one sheet, and the signatures."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from workbench.flows.context import Context
+from workbench.flows.features import CertificateView, FeatureRow
+from workbench.flows.results import FindingField, MessageField
+from workbench.flows.training import Figure, VersionRow
+
+if TYPE_CHECKING:
+    from automl.evaluation import Evaluation
+    from automl.explanation import Explanation
+
+__all__ = [
+    "Check",
+    "Comparison",
+    "Dossier",
+    "ReviewAction",
+    "ReviewEvent",
+    "approve",
+    "dossier",
+    "pending",
+    "reject",
+    "request_changes",
+    "submit",
+]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One point of the reviewer's list: `state` is "good", "watch" or "bad"; `figure` is ready to show."""
+
+    code: str
+    state: str
+    title: MessageField
+    figure: str
+    text: MessageField
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A metric of the version beside the champion's, on each one's own test sample."""
+
+    metric: str
+    version: Figure
+    champion: Figure | None
+
+
+@dataclass(frozen=True)
+class ReviewEvent:
+    """One signature or step in a version's history."""
+
+    at: datetime
+    actor: str
+    action: str
+    note: str
+    details: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ReviewAction:
+    """A step that the version's state knows: may this actor take it, and if not, why."""
+
+    name: str
+    allowed: bool
+    reason: MessageField | None
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """Everything the Review page draws for one version.
+
+    `actions` holds "submit", "approve", "request_changes", "reject" and "deploy", each with whether this actor may and why
+    not; `feature_names` maps alias → language → readable name.
+    """
+
+    project: str
+    version: VersionRow
+    bundle_hash: str
+    data_fingerprint: str
+    label: dict[str, str]
+    certificate: CertificateView
+    checks: tuple[Check, ...]
+    comparison: tuple[Comparison, ...]
+    features: tuple[FeatureRow, ...]
+    findings: tuple[FindingField, ...]
+    events: tuple[ReviewEvent, ...]
+    conditions: str
+    expires_at: datetime | None
+    actions: tuple[ReviewAction, ...]
+    feature_names: dict[str, dict[str, str]]
+    evaluation: "Evaluation"
+    explanation: "Explanation"
+
+    def action(self, name: str) -> ReviewAction:
+        """Return one of `actions` by name."""
+        return next(action for action in self.actions if action.name == name)
+
+
+def dossier(ctx: Context, project: str, version: int | None = None) -> Dossier:
+    """Return the sheet of one version (the latest where left out); needs ``view``."""
+    raise NotImplementedError
+
+
+def pending(ctx: Context, project: str) -> list[VersionRow]:
+    """Return the versions that wait for a reviewer."""
+    raise NotImplementedError
+
+
+def submit(ctx: Context, project: str, version: int, *, note: str = "") -> None:
+    """Hand a draft to the reviewers; needs ``model.submit``."""
+    raise NotImplementedError
+
+
+def approve(
+    ctx: Context,
+    project: str,
+    version: int,
+    *,
+    note: str,
+    conditions: str = "",
+    expires_at: datetime | None = None,
+) -> None:
+    """Sign a submitted version; needs ``model.review``, and never by its author.
+
+    Raises
+    ------
+    PermissionDeniedError
+        If the actor made the version.
+    IntegrityError
+        If the bundle is no longer the one that was submitted.
+    """
+    raise NotImplementedError
+
+
+def reject(ctx: Context, project: str, version: int, *, note: str) -> None:
+    """Refuse a submitted version; needs ``model.review``."""
+    raise NotImplementedError
+
+
+def request_changes(ctx: Context, project: str, version: int, *, note: str) -> None:
+    """Send a submitted version back to its author; needs ``model.review``."""
+    raise NotImplementedError
