@@ -31,8 +31,8 @@ class Database:
     Parameters
     ----------
     url : str
-        SQLAlchemy address: ``sqlite:///<file>`` or ``postgresql+psycopg://<user>@<host>/<name>``. The folder of a SQLite
-        file is made on first use.
+        SQLAlchemy address: ``sqlite:///<file>`` or ``postgresql+psycopg://<user>@<host>/<name>``. The folder of a
+        SQLite file is made on first use.
 
     Examples
     --------
