@@ -1,0 +1,92 @@
+"""What a training run is asked to do: how to split, how long to search, with which families and seed."""
+
+from datetime import date
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = ["SplitSpec", "TrainSpec"]
+
+
+class SplitSpec(BaseModel):
+    """How rows are divided into training, calibration and out-of-time.
+
+    Parameters
+    ----------
+    out_of_time_share : float, default=0.25
+        Share of the labelled rows, the latest by cutoff, kept for the out-of-time part.
+    out_of_time_start : date, optional
+        First cutoff of the out-of-time part; overrides `out_of_time_share`.
+    holdout_share : float, default=0.3
+        Share of the entities held out where all rows have one cutoff.
+    calibration_share : float, optional
+        Share of the rows before the boundary kept for calibration. Left out: 0.2 of a split by time, and 0 of a
+        hold-out, where out-of-fold margins calibrate and no row is lost to training.
+    salt : str, default="0"
+        Goes into the hash of the entity that decides the hold-out: another salt, another published split.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    out_of_time_share: float = Field(0.25, gt=0, lt=0.9)
+    out_of_time_start: date | None = None
+    holdout_share: float = Field(0.3, gt=0, lt=0.9)
+    calibration_share: float | None = Field(None, ge=0, lt=0.6)
+    salt: str = "0"
+
+
+class TrainSpec(BaseModel):
+    """How long to search, with what, and from which seed.
+
+    Parameters
+    ----------
+    budget_seconds : float, optional
+        Wall time of the whole training. Default 120 where `n_trials` is left out too.
+    n_trials : int, optional
+        Number of trials of each tuned family; such a run repeats exactly.
+    seed : int, default=20_240_101
+        Of folds, search, boosting and bootstrap.
+    families : list of str, default=["logistic", "lightgbm"]
+        Names of the table in `automl.families`.
+    folds : int, default=5
+        Cross-validation folds inside training; an entity is in one fold only.
+    repeats : int, default=10
+        Repeats of the cross-validation that stands in for a hold-out where labels are few.
+    choose : {"most_accurate", "simplest_as_good"}, default="most_accurate"
+        Which candidate becomes the model where the best and a simpler one cannot be told apart.
+    bootstrap_draws : int, default=500
+        Draws behind every interval.
+    num_threads : int, default=0
+        Threads of the boosting; 0 takes all cores. The model does not depend on it.
+    replay : list of dict, optional
+        The recorded trials of an earlier run (`TrialRecord.to_json`): exactly these are made again, none is searched.
+    split : SplitSpec
+        How rows are divided.
+
+    Examples
+    --------
+    >>> TrainSpec().budget_seconds
+    120.0
+    >>> TrainSpec(n_trials=20).budget_seconds is None
+    True
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    budget_seconds: float | None = Field(None, gt=0)
+    n_trials: int | None = Field(None, ge=1)
+    seed: int = Field(20_240_101, ge=0, lt=2**31)
+    families: list[str] = Field(default=["logistic", "lightgbm"], min_length=1)
+    folds: int = Field(5, ge=2, le=20)
+    repeats: int = Field(10, ge=1, le=100)
+    choose: Literal["most_accurate", "simplest_as_good"] = "most_accurate"
+    bootstrap_draws: int = Field(500, ge=50, le=10_000)
+    num_threads: int = Field(0, ge=0)
+    replay: list[dict[str, Any]] | None = None
+    split: SplitSpec = SplitSpec()
+
+    @model_validator(mode="after")
+    def _default_budget(self) -> Self:
+        if self.budget_seconds is None and self.n_trials is None:
+            object.__setattr__(self, "budget_seconds", 120.0)
+        return self
