@@ -10,7 +10,7 @@ from workbench.flows.importing import ImportResult
 from workbench.flows.results import MessageField
 from workbench.flows.training import TrainResult
 
-__all__ = ["DemoResult", "DemoUser", "PROJECT", "run", "stages"]
+__all__ = ["PROJECT", "DemoResult", "DemoUser", "run", "stages"]
 
 PROJECT = "sample"
 

@@ -8,10 +8,11 @@ from workbench.flows.context import Context
 from workbench.flows.results import FindingField, MessageField
 
 if TYPE_CHECKING:
-    from automl.label import Labels
-    from automl.split import Split
     from features.matrix import FeatureMatrix
     from features.plan import FeaturePlan
+
+    from automl.label import Labels
+    from automl.split import Split
 
 __all__ = [
     "BinView",

@@ -13,7 +13,6 @@ from workbench.flows.results import FindingField
 if TYPE_CHECKING:
     import pandas as pd
 
-    from warehouse.data_model import DataModel
     from warehouse.table_set import TableSet
 
 __all__ = [

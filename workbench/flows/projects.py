@@ -1,14 +1,24 @@
 """Projects: made, listed, read; their specification as YAML; who may open them without a password."""
 
+import os
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from sqlalchemy import Row, insert, select, update
+from sqlalchemy.exc import IntegrityError as DuplicateRowError
+
+from core.errors import ConfigurationError, ConflictError, NotFoundError
+from core.i18n import msg
 from core.settings import Settings
 from workbench.flows.context import Context
+from workbench.flows.folders import writing_file
 from workbench.flows.spec import ProjectSpec
+from workbench.tables import project as project_table
 
 __all__ = [
+    "LOCAL_LOGIN_VARIABLE",
     "LocalLogin",
     "Project",
     "create",
@@ -21,6 +31,19 @@ __all__ = [
     "spec_yaml",
     "write_spec",
 ]
+
+LOCAL_LOGIN_VARIABLE = "WORKBENCH_LOCAL_LOGIN"
+"""Set to ``1`` by ``workbench up`` for the pages it starts on this machine alone."""
+
+SAMPLE_USERS: dict[str, tuple[str, ...]] = {
+    "analyst": ("analyst",),
+    "reviewer": ("reviewer",),
+    "operator": ("operator",),
+    "admin": ("admin",),
+}
+"""The users that the sample project brings, with their roles."""
+
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 @dataclass(frozen=True)
@@ -54,12 +77,30 @@ def create(ctx: Context, spec: ProjectSpec, *, exist_ok: bool = False) -> Projec
     ConflictError
         If a project of that name exists and `exist_ok` is False (with True its specification is replaced).
     """
-    raise NotImplementedError
+    ctx.require("data.import")
+    values = {"title": spec.title, "spec_fingerprint": spec.fingerprint}
+    row = {"name": spec.name, "created_at": datetime.now(UTC), "created_by": ctx.actor.name} | values
+    try:
+        with ctx.database.begin() as connection:
+            connection.execute(insert(project_table).values(row))
+    except DuplicateRowError as error:
+        if not exist_ok:
+            raise ConflictError(
+                msg("a project called {name} exists already", name=spec.name), fix=msg("Choose another name.")
+            ) from error
+        write_spec(ctx, spec.name, spec)
+        return get(ctx, spec.name)
+    _write_yaml(ctx, spec)
+    ctx.audit("project.create", spec.name, spec_fingerprint=spec.fingerprint)
+    return get(ctx, spec.name)
 
 
 def list_projects(ctx: Context) -> list[Project]:
     """Return all projects, the latest first."""
-    raise NotImplementedError
+    ctx.require("view")
+    with ctx.database.connect() as connection:
+        rows = connection.execute(select(project_table).order_by(project_table.c.created_at.desc())).all()
+    return [_project(row) for row in rows]
 
 
 def get(ctx: Context, name: str) -> Project:
@@ -70,34 +111,71 @@ def get(ctx: Context, name: str) -> Project:
     NotFoundError
         If there is none of that name.
     """
-    raise NotImplementedError
+    ctx.require("view")
+    with ctx.database.connect() as connection:
+        row = connection.execute(select(project_table).where(project_table.c.name == name)).one_or_none()
+    if row is None:
+        raise NotFoundError(msg("no project is called {name}", name=name))
+    return _project(row)
 
 
 def spec(ctx: Context, name: str) -> ProjectSpec:
     """Return the project's specification."""
-    raise NotImplementedError
+    return ProjectSpec.from_yaml(spec_yaml(ctx, name), where=f"{name}/project.yaml")
 
 
 def spec_yaml(ctx: Context, name: str) -> str:
     """Return the project's specification as YAML text, for an editor or a download."""
-    raise NotImplementedError
+    get(ctx, name)
+    return _spec_path(ctx, name).read_text(encoding="utf-8")
 
 
 def write_spec(ctx: Context, name: str, new: ProjectSpec | str) -> ProjectSpec:
     """Replace the specification (YAML text or object); needs ``data.import``. The name cannot change."""
-    raise NotImplementedError
+    ctx.require("data.import")
+    get(ctx, name)
+    chosen = ProjectSpec.from_yaml(new) if isinstance(new, str) else new
+    if chosen.name != name:
+        raise ConfigurationError(
+            msg("the name of project {name} cannot become {other}", name=name, other=chosen.name), where="name"
+        )
+    _write_yaml(ctx, chosen)
+    with ctx.database.begin() as connection:
+        connection.execute(
+            update(project_table)
+            .where(project_table.c.name == name)
+            .values(title=chosen.title, spec_fingerprint=chosen.fingerprint)
+        )
+    ctx.audit("project.specify", name, spec_fingerprint=chosen.fingerprint)
+    return chosen
 
 
 def folder(ctx: Context, name: str) -> Path:
     """Return the project's folder under the artifact root."""
-    raise NotImplementedError
+    return ctx.artifacts / "projects" / name
 
 
 def local_login_allowed(settings: Settings) -> bool:
     """Whether the sample users may be opened by a click: only where ``workbench up`` serves this machine alone."""
-    raise NotImplementedError
+    return settings.ui_host in _LOOPBACK and os.environ.get(LOCAL_LOGIN_VARIABLE) == "1"
 
 
 def local_logins(ctx: Context) -> list[LocalLogin]:
     """Return the sample users that exist and may be opened by a click; empty where that is not allowed."""
-    raise NotImplementedError
+    if not local_login_allowed(ctx.settings):
+        return []
+    users = {user.name: frozenset(user.roles) for user in ctx.identity.users()}
+    return [LocalLogin(name, users[name]) for name in SAMPLE_USERS if name in users]
+
+
+def _spec_path(ctx: Context, name: str) -> Path:
+    return folder(ctx, name) / "project.yaml"
+
+
+def _write_yaml(ctx: Context, spec: ProjectSpec) -> None:
+    with writing_file(_spec_path(ctx, spec.name)) as path:
+        path.write_text(spec.to_yaml(), encoding="utf-8")
+
+
+def _project(row: Row[Any]) -> Project:
+    return Project(row.name, row.title, row.created_at, row.created_by, row.spec_fingerprint)

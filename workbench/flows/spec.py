@@ -1,17 +1,18 @@
 """One project's specification: data model, labels, feature and training settings, kept as YAML."""
 
-from typing import Self
+from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from features.spec import FeatureSpec
+from pydantic import BaseModel, ConfigDict, Field
 
 from automl.label import LabelSpec
 from automl.spec import TrainSpec
-from core.errors import ConfigurationError, NotFoundError
+from core.errors import NotFoundError
 from core.fingerprints import fingerprint_json
 from core.i18n import msg
-from features.spec import FeatureSpec
 from warehouse.data_model import DataModel
+from warehouse.yaml_text import parse_yaml
 
 __all__ = ["ProjectSpec"]
 
@@ -39,38 +40,19 @@ class ProjectSpec(BaseModel):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
     title: dict[str, str] = Field(default_factory=dict)
-    data: DataModel = Field(default_factory=lambda: DataModel(tables={}, relationships=[]))
+    data: DataModel = Field(default_factory=DataModel)
     labels: list[LabelSpec] = Field(default_factory=list)
     features: FeatureSpec = Field(default_factory=FeatureSpec)
     training: TrainSpec = Field(default_factory=TrainSpec)
 
     @classmethod
     def from_yaml(cls, text: str, *, where: str = "project.yaml") -> Self:
-        """Read a specification; every fault is named with its place.
-
-        Raises
-        ------
-        ConfigurationError
-            If the text is not YAML or does not describe a project.
-        """
-        try:
-            return cls.model_validate(yaml.safe_load(text) or {})
-        except yaml.YAMLError as error:
-            raise ConfigurationError(
-                msg("this is not readable YAML: {reason}", reason=str(error)), where=where
-            ) from error
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            place = ".".join(map(str, first["loc"]))
-            raise ConfigurationError(
-                msg("the specification does not fit at {place}: {reason}", place=place or "-", reason=first["msg"]),
-                where=where,
-            ) from error
+        """Read a specification; a `ConfigurationError` names line and field."""
+        return parse_yaml(text, cls, where=where)
 
     def to_yaml(self) -> str:
-        """Return the specification as YAML that `from_yaml` reads back; defaults are left out."""
-        data = {"name": self.name} | self.model_dump(mode="json", exclude_defaults=True)
-        return yaml.safe_dump(data, allow_unicode=True, sort_keys=False, width=120)
+        """Return the specification as YAML that `from_yaml` reads back: the fields that were given."""
+        return yaml.safe_dump(self._given(), allow_unicode=True, sort_keys=False, width=120)
 
     def label(self, name: str | None = None) -> LabelSpec:
         """Return the label called `name`, or the default one.
@@ -100,5 +82,9 @@ class ProjectSpec(BaseModel):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the whole specification."""
-        return fingerprint_json(self.model_dump(mode="json"))
+        """SHA-256 of the fields that were given."""
+        return fingerprint_json(self._given())
+
+    def _given(self) -> dict[str, Any]:
+        # What was left out of a partial data model is inferred, so it must stay left out.
+        return {"name": self.name} | self.model_dump(mode="json", exclude_unset=True)

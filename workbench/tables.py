@@ -1,0 +1,73 @@
+"""The workbench's own tables: projects, their finished steps, jobs and the workers that take them."""
+
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text
+
+from core.database import Json, UtcDateTime, metadata
+
+__all__ = ["job", "job_worker", "project", "project_step"]
+
+project = Table(
+    "project",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("title", Json(), nullable=False),
+    Column("created_at", UtcDateTime(), nullable=False),
+    Column("created_by", String(128), nullable=False),
+    Column("spec_fingerprint", String(64), nullable=False),
+)
+
+project_step = Table(
+    "project_step",
+    metadata,
+    Column("project", String(64), ForeignKey("project.name"), primary_key=True),
+    Column("step", String(16), primary_key=True),
+    Column("finished_at", UtcDateTime(), nullable=False),
+    Column("finished_by", String(128), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("inputs", String(64), nullable=False),
+    Column("summary", Json(), nullable=False),
+    Column("path", Text(), nullable=False),
+)
+
+# A job belongs to whoever holds its lease: every write of a worker names the lease, so one that lost it writes nothing.
+job = Table(
+    "job",
+    metadata,
+    Column("id", Integer(), primary_key=True, autoincrement=True),
+    Column("kind", String(32), nullable=False),
+    Column("project", String(64)),
+    Column("args", Json(), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_by", String(128), nullable=False),
+    Column("actor", Json(), nullable=False),
+    Column("created_at", UtcDateTime(), nullable=False),
+    Column("started_at", UtcDateTime()),
+    Column("finished_at", UtcDateTime()),
+    Column("fraction", Float(), nullable=False),
+    Column("message", Json()),
+    Column("eta", UtcDateTime()),
+    Column("attempt", Integer(), nullable=False),
+    Column("max_attempts", Integer(), nullable=False),
+    Column("lease_owner", String(64)),
+    Column("lease_until", UtcDateTime()),
+    Column("heartbeat_at", UtcDateTime()),
+    Column("cancel_requested", Boolean(), nullable=False),
+    Column("finish_requested", Boolean(), nullable=False),
+    Column("idempotency_key", String(128)),
+    Column("result", Json()),
+    Column("error", Json()),
+    Column("log_tail", Text(), nullable=False),
+    Index("ix_job_state_id", "state", "id"),
+    Index("ix_job_project_id", "project", "id"),
+    Index("ix_job_idempotency_key", "idempotency_key"),
+)
+
+job_worker = Table(
+    "job_worker",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer(), nullable=False),
+    Column("started_at", UtcDateTime(), nullable=False),
+    Column("heartbeat_at", UtcDateTime(), nullable=False),
+)
