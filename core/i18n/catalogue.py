@@ -3,23 +3,18 @@
 from functools import cache
 from pathlib import Path
 
-from babel.messages.pofile import read_po
+from core.i18n.po import read_po
 
 _FOLDERS = {"zh": "zh_CN"}
-_ROOT = Path(__file__).parent
+_ROOT = Path(__file__).parent / "catalogue"
 
 
 @cache
 def _catalogue(language: str) -> dict[str, str]:
     folder = _FOLDERS.get(language)
-    if folder is None:
-        return {}
     merged: dict[str, str] = {}
-    for path in sorted((_ROOT / "catalogue" / folder).glob("*.po")):
-        with path.open("rb") as file:
-            for entry in read_po(file, locale=folder):
-                if entry.id and entry.string and not entry.fuzzy:
-                    merged[str(entry.id)] = str(entry.string)
+    for path in sorted((_ROOT / folder).glob("*.po")) if folder else ():
+        merged.update(read_po(path.read_text(encoding="utf-8")))
     return merged
 
 

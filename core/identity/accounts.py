@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError as RowExistsError
@@ -245,7 +245,7 @@ class Identity:
             connection.execute(update(login_failure).where(where).values(values))
         return True
 
-    def _refuse_login(self, row: Row[Any] | None, *, is_admitted: bool) -> None:
+    def _refuse_login(self, row: Row[Any] | None, *, is_admitted: bool) -> NoReturn:
         # An unknown name is not recorded: people type their password there.
         subject = row.name if row is not None else "(unknown)"
         with self.database.begin() as connection:

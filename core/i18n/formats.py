@@ -1,0 +1,139 @@
+"""Numbers and times as a person reads them: one way everywhere, a dash where there is none."""
+
+import math
+from datetime import date, datetime
+
+from core.i18n.message import Message, msg
+
+__all__ = ["MISSING", "ago", "count", "interval", "metric", "money_cny", "percent", "when"]
+
+MISSING = "–"
+"""What stands where a value is missing."""
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_DAYS_SHOWN = 60
+_MONEY = {
+    "en": ((1e9, "CNY {} billion"), (1e6, "CNY {} million")),
+    "zh": ((1e8, "{} 亿元"), (1e4, "{} 万元")),
+}
+
+
+def metric(value: float | None) -> str:
+    """Return a metric with three significant digits and no zero before the point.
+
+    Examples
+    --------
+    >>> metric(0.4018), metric(-0.05), metric(1), metric(12.34), metric(1234.5), metric(None)
+    ('.402', '-.0500', '1.00', '12.3', '1,234', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if value == 0:
+        return "0"
+    if abs(value) >= 999.5:
+        return f"{value:,.0f}"
+    figure = f"{value:#.3g}".removesuffix(".")
+    sign, digits = ("-", figure[1:]) if figure.startswith("-") else ("", figure)
+    return sign + digits.removeprefix("0")
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Return an interval of a metric.
+
+    Examples
+    --------
+    >>> interval(0.361, 0.441), interval(None, 0.4)
+    ('[.361, .441]', '–')
+    """
+    ends = metric(low), metric(high)
+    return MISSING if MISSING in ends else f"[{ends[0]}, {ends[1]}]"
+
+
+def percent(ratio: float | None, digits: int = 1) -> str:
+    """Return a ratio as a percentage.
+
+    Examples
+    --------
+    >>> percent(0.1234), percent(1), percent(float("nan"))
+    ('12.3%', '100.0%', '–')
+    """
+    return MISSING if ratio is None or not math.isfinite(ratio) else f"{100 * ratio:.{digits}f}%"
+
+
+def count(number: float | None) -> str:
+    """Return a whole number with its thousands separated.
+
+    Examples
+    --------
+    >>> count(1234567), count(None)
+    ('1,234,567', '–')
+    """
+    return MISSING if number is None or not math.isfinite(number) else f"{number:,.0f}"
+
+
+def money_cny(amount: float | None, language: str = "en") -> str:
+    """Return an amount in yuan: in 万 and 亿 for Chinese readers, in millions and billions for others.
+
+    Examples
+    --------
+    >>> money_cny(5_000_000, "zh"), money_cny(123_400_000, "zh"), money_cny(860, "zh")
+    ('500 万元', '1.234 亿元', '860 元')
+    >>> money_cny(5_250_000), money_cny(1_500_000_000), money_cny(-12_345), money_cny(None)
+    ('CNY 5.25 million', 'CNY 1.5 billion', 'CNY -12,345', '–')
+    """
+    if amount is None or not math.isfinite(amount):
+        return MISSING
+    for unit, pattern in _MONEY.get(language, _MONEY["en"]):
+        if abs(amount) >= unit:
+            return pattern.format(f"{amount / unit:,.4g}")
+    return f"{amount:,.0f} 元" if language == "zh" else f"CNY {amount:,.0f}"
+
+
+def when(moment: date | datetime | None, language: str = "en") -> str:
+    """Return a day, or a moment in the machine's time zone (one without a zone as it is).
+
+    Examples
+    --------
+    >>> when(date(2026, 11, 3)), when(datetime(2026, 11, 3, 7, 5), "zh"), when(None)
+    ('2026-11-03', '2026年11月3日 07:05', '–')
+    """
+    if moment is None or moment != moment:  # pandas' NaT differs from itself
+        return MISSING
+    if isinstance(moment, datetime) and moment.tzinfo is not None:
+        moment = moment.astimezone()
+    day = f"{moment.year}年{moment.month}月{moment.day}日" if language == "zh" else f"{moment:%Y-%m-%d}"
+    return f"{day} {moment:%H:%M}" if isinstance(moment, datetime) else day
+
+
+def ago(moment: datetime | None, now: datetime | None = None, language: str = "en") -> str:
+    """Return how long ago a moment was.
+
+    Parameters
+    ----------
+    moment, now : datetime
+        Both with a time zone, or both without; `now` left out is the present.
+
+    Examples
+    --------
+    >>> noon = datetime(2026, 11, 3, 12, 0)
+    >>> ago(datetime(2026, 11, 3, 11, 57), noon), ago(datetime(2026, 11, 1, 12, 0), noon, "en"), ago(None)
+    ('3 min ago', '2 days ago', '–')
+    """
+    if moment is None or moment != moment:  # pandas' NaT differs from itself
+        return MISSING
+    seconds = ((now or datetime.now(moment.tzinfo)) - moment).total_seconds()
+    if seconds < -_MINUTE or seconds >= _DAYS_SHOWN * _DAY:
+        return when(moment, language)
+    return _elapsed(seconds).text(language)
+
+
+def _elapsed(seconds: float) -> Message:
+    if seconds < _MINUTE:
+        return msg("just now")
+    if seconds < _HOUR:
+        return msg("{n} min ago", n=int(seconds // _MINUTE))
+    if seconds < _DAY:
+        return msg("{n} h ago", n=int(seconds // _HOUR))
+    if seconds < 2 * _DAY:
+        return msg("1 day ago")
+    return msg("{n} days ago", n=int(seconds // _DAY))
