@@ -1,0 +1,244 @@
+"""The plan: ordered feature definitions with all that is needed to compute them, kept as our own JSON."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from core.errors import ConfigurationError, InputError, NotFoundError
+from core.fingerprints import fingerprint_json
+from core.i18n import msg
+from features.definitions import FeatureDefinition, PathStep, parse_window
+
+__all__ = ["ColumnKind", "FeaturePlan", "Link", "TableSchema", "sort_windows"]
+
+ColumnKind = Literal["number", "category", "time", "key"]
+_FORMAT: Final = 1
+
+
+@dataclass(frozen=True)
+class Link:
+    """A relationship that the plan walks along."""
+
+    child: str
+    child_column: str
+    parent: str
+    parent_column: str
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    """What the plan needs of one table.
+
+    Parameters
+    ----------
+    columns : mapping of str to {"number", "category", "time", "key"}
+        The columns needed and how they are read. Booleans are numbers 0 and 1.
+    event_time, known_at : str or None
+        Time columns. Without `known_at` a row is known `known_at_lag_days` after its event time, or always.
+    late : mapping of str to str
+        For each column that is filled in later: the column that says when.
+    primary_key : tuple of str
+        Orders rows of one moment.
+    """
+
+    columns: Mapping[str, ColumnKind]
+    event_time: str | None = None
+    known_at: str | None = None
+    known_at_lag_days: float = 0.0
+    late: Mapping[str, str] = field(default_factory=dict)
+    primary_key: tuple[str, ...] = ()
+
+    def pruned(self, wanted: Iterable[str]) -> "TableSchema":
+        """Return the schema with only the `wanted` columns and those that time and order them."""
+        keep = set(wanted)
+        late = {column: time for column, time in self.late.items() if column in keep}
+        keep |= {column for column in (self.event_time, self.known_at) if column}
+        keep |= set(late.values()) | set(self.primary_key)
+        columns = {name: kind for name, kind in self.columns.items() if name in keep}
+        return replace(self, columns=columns, late=late)
+
+
+@dataclass(frozen=True)
+class FeaturePlan:
+    """Ordered definitions, the schema they read, and the levels of their categories.
+
+    Cutoffs exclude: a row counts where its event and its known-at time both lie strictly before the cutoff.
+
+    Parameters
+    ----------
+    root_table : str
+        One feature row per row of this table and cutoff.
+    key_column : str
+        Its key.
+    definitions : tuple of FeatureDefinition
+        Features in the order of the matrix columns.
+    tables : mapping of str to TableSchema
+        The tables the features read.
+    levels : mapping of str to tuple of str
+        Per alias of a category feature: its frozen levels. Level i has code i; all others share code ``len(levels)``.
+    windows : tuple of (str or None)
+        All windows of the plan as it was first made, longest first; kept by `select`, so that sums are added up in the
+        same order, to the last bit, whichever features are left.
+
+    Examples
+    --------
+    >>> plan = FeaturePlan("loan", "loan_id", (FeatureDefinition.create((), "amount", "identity"),),
+    ...                    {"loan": TableSchema({"loan_id": "key", "amount": "number"})})
+    >>> FeaturePlan.from_json(plan.to_json()) == plan
+    True
+    """
+
+    root_table: str
+    key_column: str
+    definitions: tuple[FeatureDefinition, ...]
+    tables: Mapping[str, TableSchema]
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    windows: tuple[str | None, ...] = ()
+
+    @cached_property
+    def aliases(self) -> tuple[str, ...]:
+        """Aliases in the order of the matrix columns."""
+        return tuple(definition.alias for definition in self.definitions)
+
+    @cached_property
+    def positions(self) -> Mapping[str, int]:
+        """Column number of each alias."""
+        return {alias: index for index, alias in enumerate(self.aliases)}
+
+    @cached_property
+    def category_aliases(self) -> tuple[str, ...]:
+        """Aliases of the features whose values are level codes."""
+        return tuple(definition.alias for definition in self.definitions if definition.kind == "category")
+
+    @cached_property
+    def links(self) -> tuple[Link, ...]:
+        """The relationships that the definitions walk along, each once."""
+        return tuple(dict.fromkeys(link for item in self.definitions for link in _walk(self.root_table, item.path)))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the content."""
+        return fingerprint_json(self._content())
+
+    def names(self, language: str = "en") -> list[str]:
+        """Return the readable names in `language`, in the order of the matrix columns."""
+        return [definition.name(language) for definition in self.definitions]
+
+    def definition(self, alias: str) -> FeatureDefinition:
+        """Return the definition of `alias`; raises `NotFoundError` where there is none."""
+        try:
+            return self.definitions[self.positions[alias]]
+        except KeyError:
+            raise NotFoundError(msg("there is no feature {alias} in the plan", alias=alias)) from None
+
+    def display_value(self, alias: str, value: float) -> str | None:
+        """Return a category code as its level (None for null and for the code of all other levels)."""
+        levels = self.levels.get(alias, ())
+        return levels[int(value)] if value == value and 0 <= value < len(levels) else None
+
+    def select(self, aliases: Sequence[str]) -> "FeaturePlan":
+        """Return the plan of only these features, in this order; tables and columns no longer needed are left out."""
+        definitions = tuple(self.definition(alias) for alias in aliases)
+        return replace(
+            self,
+            definitions=definitions,
+            tables=needed_tables(self.root_table, self.key_column, definitions, self.tables),
+            levels={item.alias: self.levels[item.alias] for item in definitions if item.alias in self.levels},
+        )
+
+    def to_json(self) -> str:
+        """Return the plan as JSON text; `from_json` reads it back."""
+        return json.dumps(self._content(), ensure_ascii=False, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> "FeaturePlan":
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        InputError
+            The text is not a plan, or of another format.
+        """
+        try:
+            return cls._from_content(json.loads(text))
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(msg("this is not a feature plan: {problem}", problem=str(error))) from error
+
+    def save(self, path: Path) -> None:
+        """Write the plan to the file `path`."""
+        Path(path).write_text(self.to_json(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> "FeaturePlan":
+        """Read the file `path`."""
+        return cls.from_json(Path(path).read_text(encoding="utf-8"))
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "format": _FORMAT,
+            "root_table": self.root_table,
+            "key_column": self.key_column,
+            "cutoff": "exclusive",
+            "windows": list(self.windows),
+            "definitions": [definition.to_json() for definition in self.definitions],
+            "tables": {name: asdict(schema) for name, schema in self.tables.items()},
+            "levels": {alias: list(levels) for alias, levels in self.levels.items()},
+        }
+
+    @classmethod
+    def _from_content(cls, data: Mapping[str, Any]) -> "FeaturePlan":
+        if data["format"] != _FORMAT:
+            raise ValueError(f"format {data['format']!r} instead of {_FORMAT}")
+        return cls(
+            root_table=data["root_table"],
+            key_column=data["key_column"],
+            definitions=tuple(FeatureDefinition.from_json(item) for item in data["definitions"]),
+            tables={
+                name: TableSchema(**{**schema, "primary_key": tuple(schema["primary_key"])})
+                for name, schema in data["tables"].items()
+            },
+            levels={alias: tuple(levels) for alias, levels in data["levels"].items()},
+            windows=tuple(data["windows"]),
+        )
+
+
+def needed_tables(
+    root_table: str,
+    key_column: str,
+    definitions: Iterable[FeatureDefinition],
+    tables: Mapping[str, TableSchema],
+) -> dict[str, TableSchema]:
+    """Return of `tables` what the `definitions` read: their columns, the keys on their paths, and the times."""
+    wanted: dict[str, set[str]] = {root_table: {key_column}}
+    for definition in definitions:
+        for link in _walk(root_table, definition.path):
+            wanted.setdefault(link.child, set()).add(link.child_column)
+            wanted.setdefault(link.parent, set()).add(link.parent_column)
+        last = definition.path[-1].table if definition.path else root_table
+        if definition.column is not None:
+            wanted[last].add(definition.column)
+    missing = sorted(set(wanted) - set(tables))
+    if missing:
+        raise ConfigurationError(msg("the plan lacks the tables {tables}", tables=", ".join(missing)))
+    return {name: schema.pruned(wanted[name]) for name, schema in tables.items() if name in wanted}
+
+
+def sort_windows(windows: Iterable[str | None]) -> tuple[str | None, ...]:
+    """Return the distinct windows, longest first; None, all of the history, is the longest."""
+
+    def length(window: str | None) -> float:
+        return float("inf") if window is None else parse_window(window).longest_days
+
+    return tuple(sorted(set(windows), key=lambda window: (-length(window), window or "")))
+
+
+def _walk(root_table: str, path: tuple[PathStep, ...]) -> list[Link]:
+    links, table = [], root_table
+    for step in path:
+        child, parent = (table, step.table) if step.direction == "up" else (step.table, table)
+        links.append(Link(child, step.child_column, parent, step.parent_column))
+        table = step.table
+    return links
