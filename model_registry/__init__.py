@@ -1,1 +1,4 @@
-"""What was built, what was reviewed, who signed, and what serves: bundles, versions, approvals, deployments."""
+"""Bundles, versions, review, approval, deployment and their history.
+
+Nothing heavy is imported here: a scoring host needs `model_registry.scorer` and not MLflow.
+"""
