@@ -30,9 +30,5 @@ def insert_missing(connection: Connection, table: Table, rows: Sequence[Mapping[
         return 0
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(table).on_conflict_do_nothing()
-    columns = len(rows[0])
-    n_at_once = max(1, 30_000 // max(columns, 1))  # both databases limit the values of one statement
-    return sum(
-        connection.execute(statement.values([dict(row) for row in rows[start : start + n_at_once]])).rowcount
-        for start in range(0, len(rows), n_at_once)
-    )
+    statement = statement.execution_options(preserve_rowcount=True)  # psycopg forgets it otherwise
+    return connection.execute(statement, [dict(row) for row in rows]).rowcount

@@ -34,7 +34,7 @@ def read_po(text: str) -> dict[str, str]:
     entries: dict[str, str] = {}
     parts: dict[str, str] = {}
     keyword, is_fuzzy = "", False
-    for number, raw in enumerate(text.splitlines(), start=1):
+    for number, raw in enumerate(text.split("\n"), start=1):
         line = raw.strip()
         if line.startswith('"') and line.endswith('"') and keyword:
             parts[keyword] += line[1:-1]

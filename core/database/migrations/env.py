@@ -5,6 +5,5 @@ from alembic import context
 context.configure(
     connection=context.config.attributes["connection"],
     transactional_ddl=True,  # SQLite can, in the transactions that `core.database.connection` opens
-    render_as_batch=True,
 )
 context.run_migrations()

@@ -1,0 +1,156 @@
+"""Fixtures for everybody: a migrated database, on SQLite and on a real PostgreSQL server.
+
+``database`` runs a test twice, on both; ``sqlite_database`` and ``postgresql_url`` give one of them. The server is
+Debian's, started once per test process in a temporary folder on a free loopback port, and stopped by its own pid.
+"""
+
+import getpass
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from core.database import Database
+
+_START_TIMEOUT_S = 60
+_FAST_AND_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "60"}
+
+
+@dataclass(frozen=True)
+class PostgreSQLServer:
+    """A running server that nobody else uses."""
+
+    user: str
+    password: str
+    port: int
+
+    def url(self, name: str) -> str:
+        """Return the SQLAlchemy address of one of its databases."""
+        return f"postgresql+psycopg://{self.user}:{self.password}@127.0.0.1:{self.port}/{name}"
+
+    def execute(self, statement: sql.Composed) -> None:
+        """Run a statement outside any transaction."""
+        address = self.url("postgres").replace("+psycopg", "")
+        with psycopg.connect(address, autocommit=True, connect_timeout=5) as connection:
+            connection.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgreSQLServer]:
+    """Start a PostgreSQL server for this test process."""
+    binaries = _postgresql_binaries()
+    owner = "postgres" if os.geteuid() == 0 else getpass.getuser()  # initdb refuses root
+    folder = Path(tempfile.mkdtemp(prefix="workbench-postgresql-"))
+    try:
+        shutil.chown(folder, owner)
+        password = secrets.token_hex(16)
+        password_file = folder / "password"
+        password_file.write_text(password)
+        shutil.chown(password_file, owner)
+        _run_initdb(binaries, folder, owner, password_file)
+        yield from _running(binaries, folder, owner, password)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: PostgreSQLServer) -> Iterator[str]:
+    """Address of an empty PostgreSQL database of one test's own."""
+    name = f"test_{secrets.token_hex(6)}"
+    postgresql_server.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    yield postgresql_server.url(name)
+    postgresql_server.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Address of an empty database; the test runs once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'workbench.db'}"
+    return str(request.getfixturevalue("postgresql_url"))
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A migrated database; the test runs once on SQLite and once on PostgreSQL."""
+    with Database(database_url) as database:
+        database.migrate()
+        yield database
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path) -> Iterator[Database]:
+    """A migrated SQLite database."""
+    with Database(f"sqlite:///{tmp_path / 'workbench.db'}") as database:
+        database.migrate()
+        yield database
+
+
+def _postgresql_binaries() -> Path:
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    found = [*installed, *(Path(path) for path in [shutil.which("initdb")] if path)]
+    if found:
+        return found[-1].resolve().parent if not installed else installed[-1].parent
+    reason = "no PostgreSQL server binaries here: install the package postgresql"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def _as(owner: str) -> dict[str, object]:
+    """Return how a child process becomes `owner`, and looks at nothing of ours."""
+    record = pwd.getpwnam(owner)
+    identity: dict[str, object] = {"user": record.pw_uid, "group": record.pw_gid, "extra_groups": []}
+    return {"cwd": "/", "env": {"LC_ALL": "C", "PATH": os.defpath}, **(identity if os.geteuid() == 0 else {})}
+
+
+def _run_initdb(binaries: Path, folder: Path, owner: str, password_file: Path) -> None:
+    command = [binaries / "initdb", "-D", folder / "data", "-U", "workbench", "-E", "UTF8", "--locale=C", "--no-sync"]
+    command += ["-A", "scram-sha-256", f"--pwfile={password_file}"]
+    done = subprocess.run(command, **_as(owner), capture_output=True, text=True, timeout=120, check=False)  # type: ignore[call-overload]
+    assert done.returncode == 0, done.stderr
+
+
+def _running(binaries: Path, folder: Path, owner: str, password: str) -> Iterator[PostgreSQLServer]:
+    server = PostgreSQLServer("workbench", password, _free_port())
+    options = {"listen_addresses": "127.0.0.1", "port": server.port, "unix_socket_directories": ""}
+    command: list[object] = [binaries / "postgres", "-D", folder / "data"]
+    for name, value in (options | _FAST_AND_FORGETFUL).items():
+        command += ["-c", f"{name}={value}"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, **_as(owner), stdout=log, stderr=log)  # type: ignore[call-overload]
+        try:
+            _wait_until_ready(server, process, folder / "log")
+            yield server
+        finally:
+            process.send_signal(signal.SIGINT)  # PostgreSQL's "fast" shutdown
+            process.wait(timeout=60)
+
+
+def _wait_until_ready(server: PostgreSQLServer, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while True:
+        try:
+            return server.execute(sql.SQL("select {}").format(sql.Literal(1)))
+        except psycopg.OperationalError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"PostgreSQL did not start:\n{log.read_text(errors='replace')}")
+            time.sleep(0.1)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
