@@ -2,10 +2,13 @@
 
 import getpass
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
 
 from core.audit import AuditTrail
 from core.database import Database
@@ -17,7 +20,10 @@ from core.settings import Settings
 if TYPE_CHECKING:
     from model_registry.registry import Registry
 
-__all__ = ["Context", "local_actor", "open_context"]
+__all__ = ["LOCAL_PREFIX", "Context", "local_actor", "open_context"]
+
+LOCAL_PREFIX = "local:"
+"""Begins the name of an actor who has no account, only a login on this machine."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +54,11 @@ class Context:
         """Raise `PermissionDeniedError` unless the actor holds `permission`."""
         self.actor.require(permission)
 
-    def audit(self, action: str, subject: str, **details: Any) -> None:
-        """Append to the audit trail, in the actor's name."""
-        AuditTrail(self.database).append(self.actor.name, action, subject, details)
+    def audit(
+        self, action: str, subject: str, details: Mapping[str, Any], *, connection: Connection | None = None
+    ) -> None:
+        """Append to the audit trail in the actor's name; with `connection` as part of its transaction."""
+        AuditTrail(self.database).append(self.actor.name, action, subject, details, connection=connection)
 
     def say(self, fraction: float, message: Message) -> None:
         """Report progress."""
@@ -110,9 +118,12 @@ def open_context(
 
 
 def local_actor(language: Language = "en") -> Actor:
-    """Return the administrator that the operating system's user is: who can read the files owns the workbench."""
+    """Return who uses this machine: who can read the files owns the workbench, and may take every step.
+
+    That no one approves a model of their own holds for this actor too.
+    """
     try:
         name = getpass.getuser()
     except (KeyError, OSError):
         name = str(os.getuid())
-    return Actor(name=f"local:{name}", roles=frozenset({"admin"}), language=language)
+    return Actor(f"{LOCAL_PREFIX}{name}", frozenset({"analyst", "reviewer", "operator", "admin"}), language)

@@ -1,15 +1,24 @@
 """Tables become a feature matrix: proposal, plan, values, selection and the proof that nothing leaks."""
 
+import json
+import time
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.errors import NotFoundError
+from core.i18n import msg
+from workbench.flows import importing, projects
 from workbench.flows.context import Context
-from workbench.flows.results import FindingField, MessageField
+from workbench.flows.folders import fresh_name, keep_latest, writing_folder
+from workbench.flows.results import FindingField, MessageField, read_json, write_json
+from workbench.flows.steps import Step, read_step, record_step, require_step
 
 if TYPE_CHECKING:
     from features.matrix import FeatureMatrix
     from features.plan import FeaturePlan
+    from workbench.flows.feature_building import Built
 
     from automl.label import Labels
     from automl.split import Split
@@ -31,6 +40,15 @@ __all__ = [
     "split",
     "stored",
 ]
+
+MATRIX_FOLDER = "matrix"
+LABELS_FOLDER = "labels"
+SPLIT_FILE = "split.json"
+FULL_PLAN_FILE = "full_plan.json"
+CERTIFICATE_FILE = "certificate.json"
+SELECTION_FILE = "selection.json"
+_RESULT_FILE = "result.json"
+_N_KEPT = 2
 
 
 @dataclass(frozen=True)
@@ -157,7 +175,7 @@ class FeatureProfile:
 
 
 def run(ctx: Context, project: str, *, label: str | None = None) -> FeatureResult:
-    """Propose, compute, select and prove the features for one label; needs ``model.train``.
+    """Propose, compute, select and prove the features for one label; needs ``feature.build``.
 
     Parameters
     ----------
@@ -171,34 +189,103 @@ def run(ctx: Context, project: str, *, label: str | None = None) -> FeatureResul
     InputError
         If the label cannot be learned from (one class, too few, no cutoff).
     """
-    raise NotImplementedError
+    from workbench.flows import feature_building
+
+    ctx.require("feature.build")
+    started = time.monotonic()
+    spec = projects.spec(ctx, project)
+    label_spec = spec.label(label)
+    ctx.say(0.0, msg("reading the tables"))
+    table_set = importing.tables(ctx, project)
+    built = feature_building.build(
+        table_set, label_spec, spec.features, spec.training, progress=ctx.part(0.02, 0.95).progress
+    )
+    result = feature_building.describe(built, project=project, seconds=time.monotonic() - started)
+    _keep(ctx, project, built, result)
+    ctx.say(1.0, msg("{n} features kept", n=result.n_kept))
+    return result
 
 
 def stored(ctx: Context, project: str) -> FeatureResult | None:
     """Return the last feature step's result, or None."""
-    raise NotImplementedError
+    record = read_step(ctx, project, Step.FEATURES)
+    return None if record is None else read_json(FeatureResult, record.path / _RESULT_FILE)
 
 
 def plan(ctx: Context, project: str) -> "FeaturePlan":
     """Return the plan of the kept features."""
-    raise NotImplementedError
+    return matrix(ctx, project).plan
 
 
 def matrix(ctx: Context, project: str) -> "FeatureMatrix":
-    """Return the stored matrix of the kept features: all rows that have a cutoff, labelled or not."""
-    raise NotImplementedError
+    """Return the stored matrix of the kept features: all rows that have a cutoff, labelled or not.
+
+    Raises
+    ------
+    ConflictError
+        If there are no features yet.
+    """
+    from features.matrix import FeatureMatrix
+
+    return FeatureMatrix.load(step_folder(ctx, project) / MATRIX_FOLDER)
 
 
 def labels(ctx: Context, project: str) -> "Labels":
     """Return the labels, row by row those of `matrix`."""
-    raise NotImplementedError
+    from automl.label import Labels
+
+    return Labels.load(step_folder(ctx, project) / LABELS_FOLDER)
 
 
 def split(ctx: Context, project: str) -> "Split":
     """Return the split, whose indices are rows of `matrix`."""
-    raise NotImplementedError
+    from automl.split import Split
+
+    return Split.from_json(json.loads((step_folder(ctx, project) / SPLIT_FILE).read_bytes()))
 
 
 def profile(ctx: Context, project: str, alias: str) -> FeatureProfile:
-    """Return one kept feature's bins against the label and its missing rate over time."""
-    raise NotImplementedError
+    """Return one kept feature's bins against the label and its missing rate over time; needs ``view``."""
+    from workbench.flows import feature_building
+
+    ctx.require("view")
+    result = stored(ctx, project)
+    row = next((row for row in result.kept if row.alias == alias), None) if result else None
+    if row is None:
+        raise NotFoundError(msg("there is no feature {alias} in the plan", alias=alias))
+    return feature_building.profile(row, matrix(ctx, project), labels(ctx, project), split(ctx, project))
+
+
+def step_folder(ctx: Context, project: str) -> Path:
+    """Return the folder of the last feature step."""
+    return require_step(ctx, project, Step.FEATURES).path
+
+
+def _keep(ctx: Context, project: str, built: "Built", result: FeatureResult) -> None:
+    parent = projects.folder(ctx, project) / "features"
+    target = parent / fresh_name(result.fingerprint)
+    with writing_folder(target) as folder:
+        built.matrix.save(folder / MATRIX_FOLDER)
+        built.labels.save(folder / LABELS_FOLDER)
+        built.full_plan.save(folder / FULL_PLAN_FILE)
+        (folder / SPLIT_FILE).write_text(json.dumps(built.split.to_json()), encoding="utf-8")
+        (folder / CERTIFICATE_FILE).write_text(json.dumps(built.certificate.to_json()), encoding="utf-8")
+        (folder / SELECTION_FILE).write_text(json.dumps(built.selection.to_json()), encoding="utf-8")
+        write_json(folder / _RESULT_FILE, result)
+    summary = {
+        "label": result.label.name,
+        "n_computed": result.n_computed,
+        "n_kept": result.n_kept,
+        "is_leakage_free": result.certificate.passed,
+        "seconds": round(result.seconds, 1),
+    }
+    record_step(
+        ctx,
+        project,
+        Step.FEATURES,
+        fingerprint=result.fingerprint,
+        inputs=result.data_fingerprint,
+        summary=summary,
+        path=target,
+    )
+    keep_latest(parent, _N_KEPT)

@@ -1,14 +1,20 @@
 """Files become stored tables: imported, profiled, checked, and kept as Parquet under the project."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from core.findings import Severity
+from core.errors import InputError, NotFoundError
+from core.findings import Finding, Severity
+from core.i18n import msg
+from workbench.flows import projects
 from workbench.flows.context import Context
-from workbench.flows.results import FindingField
+from workbench.flows.folders import fresh_name, keep_latest, writing_folder
+from workbench.flows.results import FindingField, read_json, write_json
+from workbench.flows.steps import Step, read_step, record_step, require_step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +33,10 @@ __all__ = [
     "stored",
     "tables",
 ]
+
+_TABLES_FOLDER = "tables"
+_RESULT_FILE = "result.json"
+_N_KEPT = 2
 
 
 @dataclass(frozen=True)
@@ -125,12 +135,25 @@ def run(ctx: Context, project: str, source: Path) -> ImportResult:
     InputError
         If a file cannot be read as a table; nothing is stored then, and what was stored before stays.
     """
-    raise NotImplementedError
+    from warehouse.importing import import_tables
+
+    ctx.require("data.import")
+    started = time.monotonic()
+    spec = projects.spec(ctx, project)
+    reading = ctx.part(0.0, 0.7)
+    imported = import_tables(Path(source), spec.data, progress=reading.progress)
+    return _store(ctx.part(0.7, 1.0), project, imported.table_set, imported.findings, source.name, started)
 
 
 def run_sample(ctx: Context, project: str, *, n_enterprises: int = 20_000, seed: int = 20_240_101) -> ImportResult:
     """Fill the project with the synthetic guarantee world instead of files; needs ``data.import``."""
-    raise NotImplementedError
+    from sample_data import generate_world
+
+    ctx.require("data.import")
+    started = time.monotonic()
+    projects.get(ctx, project)
+    world = generate_world(n_enterprises, seed, progress=ctx.part(0.0, 0.7).progress)
+    return _store(ctx.part(0.7, 1.0), project, world.table_set, (), "sample_data", started)
 
 
 def store_uploads(ctx: Context, project: str, files: Mapping[str, bytes]) -> Path:
@@ -138,12 +161,23 @@ def store_uploads(ctx: Context, project: str, files: Mapping[str, bytes]) -> Pat
 
     Only the last part of a name is used; needs ``data.import``.
     """
-    raise NotImplementedError
+    ctx.require("data.import")
+    projects.get(ctx, project)
+    if not files:
+        raise InputError(msg("no file was given"), fix=msg("Choose at least one CSV, Parquet or Excel file."))
+    parent = projects.folder(ctx, project) / "uploads"
+    target = parent / fresh_name("upload")
+    with writing_folder(target) as folder:
+        for name, content in files.items():
+            (folder / PurePosixPath(name.replace("\\", "/")).name).write_bytes(content)
+    keep_latest(parent, _N_KEPT)
+    return target
 
 
 def stored(ctx: Context, project: str) -> ImportResult | None:
     """Return the last import's result, or None."""
-    raise NotImplementedError
+    record = read_step(ctx, project, Step.DATA)
+    return None if record is None else read_json(ImportResult, record.path / _RESULT_FILE)
 
 
 def tables(ctx: Context, project: str) -> "TableSet":
@@ -154,9 +188,66 @@ def tables(ctx: Context, project: str) -> "TableSet":
     ConflictError
         If nothing was imported yet.
     """
-    raise NotImplementedError
+    from warehouse.table_set import TableSet
+
+    return TableSet.load(require_step(ctx, project, Step.DATA).path / _TABLES_FOLDER)
 
 
 def preview(ctx: Context, project: str, table: str, n_rows: int = 100) -> "pd.DataFrame":
-    """Return the first rows of one stored table, without reading the others."""
-    raise NotImplementedError
+    """Return the first rows of one stored table, without reading the others.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such table.
+    """
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    ctx.require("view")
+    path = require_step(ctx, project, Step.DATA).path / _TABLES_FOLDER / f"{table}.parquet"
+    if table != PurePosixPath(table).name or not path.is_file():
+        raise NotFoundError(msg("there is no table {table}", table=table))
+    batch = next(pq.ParquetFile(path).iter_batches(batch_size=n_rows), None)
+    frame: pd.DataFrame = pd.DataFrame() if batch is None else batch.to_pandas()
+    return frame
+
+
+def _store(
+    ctx: Context, project: str, table_set: "TableSet", findings: Iterable[Finding], source: str, started: float
+) -> ImportResult:
+    """Keep the tables and their profile in a folder of their own, then point the project at it."""
+    import pandas as pd
+
+    from workbench.flows.profiling import profile_tables, relationship_views
+
+    ctx.say(0.1, msg("looking at the columns"))
+    as_of = table_set.as_of
+    result = ImportResult(
+        project=project,
+        source=source,
+        finished_at=datetime.now(UTC),
+        seconds=time.monotonic() - started,
+        fingerprint=table_set.fingerprint,
+        as_of=None if as_of is pd.NaT else as_of.to_pydatetime(),
+        tables=profile_tables(table_set),
+        relationships=relationship_views(table_set),
+        findings=tuple(findings),
+        data_model_yaml=table_set.data_model.to_yaml(),
+    )
+    parent = projects.folder(ctx, project) / "data"
+    target = parent / fresh_name(result.fingerprint)
+    ctx.say(0.5, msg("keeping {n} rows of {tables} tables", n=result.n_rows, tables=len(result.tables)))
+    with writing_folder(target) as folder:
+        table_set.save(folder / _TABLES_FOLDER)
+        write_json(folder / _RESULT_FILE, result)
+    summary = {
+        "source": source,
+        "n_tables": len(result.tables),
+        "n_rows": result.n_rows,
+        "n_problems": result.n_problems,
+    }
+    record_step(ctx, project, Step.DATA, fingerprint=result.fingerprint, inputs="", summary=summary, path=target)
+    keep_latest(parent, _N_KEPT)
+    ctx.say(1.0, msg("the data is there"))
+    return result

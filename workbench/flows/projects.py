@@ -70,19 +70,21 @@ class LocalLogin:
 
 
 def create(ctx: Context, spec: ProjectSpec, *, exist_ok: bool = False) -> Project:
-    """Make a project; needs ``data.import``.
+    """Make a project; needs ``project.manage``.
 
     Raises
     ------
     ConflictError
         If a project of that name exists and `exist_ok` is False (with True its specification is replaced).
     """
-    ctx.require("data.import")
+    ctx.require("project.manage")
     values = {"title": spec.title, "spec_fingerprint": spec.fingerprint}
     row = {"name": spec.name, "created_at": datetime.now(UTC), "created_by": ctx.actor.name} | values
     try:
         with ctx.database.begin() as connection:
             connection.execute(insert(project_table).values(row))
+            _write_yaml(ctx, spec)
+            ctx.audit("project.create", f"project:{spec.name}", {"spec": spec.fingerprint}, connection=connection)
     except DuplicateRowError as error:
         if not exist_ok:
             raise ConflictError(
@@ -90,8 +92,6 @@ def create(ctx: Context, spec: ProjectSpec, *, exist_ok: bool = False) -> Projec
             ) from error
         write_spec(ctx, spec.name, spec)
         return get(ctx, spec.name)
-    _write_yaml(ctx, spec)
-    ctx.audit("project.create", spec.name, spec_fingerprint=spec.fingerprint)
     return get(ctx, spec.name)
 
 
@@ -131,22 +131,22 @@ def spec_yaml(ctx: Context, name: str) -> str:
 
 
 def write_spec(ctx: Context, name: str, new: ProjectSpec | str) -> ProjectSpec:
-    """Replace the specification (YAML text or object); needs ``data.import``. The name cannot change."""
-    ctx.require("data.import")
+    """Replace the specification (YAML text or object); needs ``project.manage``. The name cannot change."""
+    ctx.require("project.manage")
     get(ctx, name)
     chosen = ProjectSpec.from_yaml(new) if isinstance(new, str) else new
     if chosen.name != name:
         raise ConfigurationError(
             msg("the name of project {name} cannot become {other}", name=name, other=chosen.name), where="name"
         )
-    _write_yaml(ctx, chosen)
     with ctx.database.begin() as connection:
         connection.execute(
             update(project_table)
             .where(project_table.c.name == name)
             .values(title=chosen.title, spec_fingerprint=chosen.fingerprint)
         )
-    ctx.audit("project.specify", name, spec_fingerprint=chosen.fingerprint)
+        _write_yaml(ctx, chosen)
+        ctx.audit("project.specify", f"project:{name}", {"spec": chosen.fingerprint}, connection=connection)
     return chosen
 
 

@@ -6,14 +6,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Row, and_, delete, insert, select
 
 from core.errors import ConflictError
-from core.i18n import msg
+from core.i18n import Message, msg
 from workbench.flows.context import Context
 from workbench.tables import project_step
 
-__all__ = ["Step", "StepRecord", "read_step", "read_steps", "record_step", "require_step"]
+__all__ = ["Step", "StepRecord", "read_step", "read_steps", "record_step", "require_step", "step_title"]
 
 
 class Step(StrEnum):
@@ -47,25 +47,25 @@ class StepRecord:
 def record_step(
     ctx: Context, project: str, step: Step, *, fingerprint: str, inputs: str, summary: dict[str, Any], path: Path
 ) -> StepRecord:
-    """Keep that a step is finished, replacing its last finishing."""
-    finished_at = datetime.now(UTC)
+    """Keep that a step is finished, replacing its last finishing, with a line in the audit trail: both or neither."""
+    record = StepRecord(project, step, datetime.now(UTC), ctx.actor.name, fingerprint, inputs, summary, path)
+    values = {
+        "project": project,
+        "step": step.value,
+        "finished_at": record.finished_at,
+        "finished_by": record.by,
+        "fingerprint": fingerprint,
+        "inputs": inputs,
+        "summary": summary,
+        "path": path.relative_to(ctx.artifacts).as_posix(),
+    }
+    of_step = and_(project_step.c.project == project, project_step.c.step == step.value)
     with ctx.database.begin() as connection:
-        connection.execute(
-            delete(project_step).where(project_step.c.project == project, project_step.c.step == step.value)
-        )
-        connection.execute(
-            insert(project_step).values(
-                project=project,
-                step=step.value,
-                finished_at=finished_at,
-                finished_by=ctx.actor.name,
-                fingerprint=fingerprint,
-                inputs=inputs,
-                summary=summary,
-                path=path.relative_to(ctx.artifacts).as_posix(),
-            )
-        )
-    return StepRecord(project, step, finished_at, ctx.actor.name, fingerprint, inputs, summary, path)
+        connection.execute(delete(project_step).where(of_step))
+        connection.execute(insert(project_step).values(values))
+        details = {"fingerprint": fingerprint, "inputs": inputs, **summary}
+        ctx.audit(f"{step.value}.finish", f"project:{project}", details, connection=connection)
+    return record
 
 
 def read_step(ctx: Context, project: str, step: Step) -> StepRecord | None:
@@ -91,7 +91,7 @@ def require_step(ctx: Context, project: str, step: Step) -> StepRecord:
     return record
 
 
-def step_title(step: Step) -> Any:
+def step_title(step: Step) -> Message:
     """Return the step's name as a message."""
     return {
         Step.DATA: msg("Data"),

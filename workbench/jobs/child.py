@@ -20,7 +20,7 @@ from core.errors import CancelledError, NotFoundError, WorkbenchError
 from core.i18n import Message, msg
 from core.identity import Actor
 from core.progress import CallbackProgress
-from workbench.flows.context import Context, open_context
+from workbench.flows.context import LOCAL_PREFIX, Context, open_context
 from workbench.jobs.kinds import run
 from workbench.jobs.leases import Lease, error_json, held
 
@@ -105,7 +105,7 @@ class _JobProgress:
 
 def _current(ctx: Context, actor: Actor) -> Actor:
     """Return the actor with the roles held now; the local administrator has no account to look up."""
-    if actor.name.startswith("local:"):
+    if actor.name.startswith(LOCAL_PREFIX):
         return actor
     try:
         return ctx.identity.actor(actor.name)

@@ -1,27 +1,34 @@
 """The kinds of jobs: which flow each runs, with which arguments, under which permission.
 
-=============  ==================================================================================  ================
-kind           arguments (all have ``project``)                                                    permission
-=============  ==================================================================================  ================
-``import``     ``source``: folder or file                                                          ``data.import``
-``sample``     ``n_enterprises``, ``seed``: fill the project with the synthetic world              ``data.import``
-``features``   ``label``                                                                           ``model.train``
-``train``      ``budget`` ("120s", "40trials"), ``families``, ``seed``                             ``model.train``
-``score``      ``rows``, ``version``, ``as_of``, ``file_format``: writes a file under the project  ``model.score``
-``monitor``    ``start``, ``end`` (ISO dates), ``source``, ``version``                             ``monitor.run``
-``evidently``  ``period``                                                                          ``monitor.run``
-=============  ==================================================================================  ================
+=============  ===================================================================================  =================
+kind           arguments (all have ``project``)                                                     permission
+=============  ===================================================================================  =================
+``import``     ``source``: folder or file                                                           ``data.import``
+``sample``     ``n_enterprises``, ``seed``: fill the project with the synthetic world               ``data.import``
+``features``   ``label``                                                                            ``feature.build``
+``train``      ``budget`` ("120s", "40trials"), ``families``, ``seed``                              ``model.train``
+``score``      ``rows``, ``version``, ``as_of``, ``file_format``: writes a file under the project   ``model.score``
+``monitor``    ``start``, ``end`` (ISO dates), ``source``, ``version``, ``months`` (many periods)   ``monitor.run``
+``evidently``  ``period``                                                                           ``monitor.run``
+=============  ===================================================================================  =================
 
-A job's `result` is the JSON the flow's `stored` function can be asked for anew, in short: ``{"path": ..., "summary": ...}``.
+A job's `result` is short: the step's headline figures, or the path of the file it wrote. The whole result is read with
+the flow's own `stored` or `state` function.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
+from core.errors import NotFoundError
+from core.i18n import msg
 from workbench.flows.context import Context
 
-__all__ = ["KINDS", "Kind", "run"]
+__all__ = ["KINDS", "Kind", "kind_named", "run"]
+
+Args = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -30,12 +37,113 @@ class Kind:
 
     name: str
     permission: str
-    run: Callable[[Context, Mapping[str, Any]], dict[str, Any]]
+    run: Callable[[Context, Args], dict[str, Any]]
 
 
-KINDS: dict[str, Kind] = {}
+def _import(ctx: Context, args: Args) -> dict[str, Any]:
+    from workbench.flows import importing
+
+    result = importing.run(ctx, args["project"], Path(args["source"]))
+    return {"n_rows": result.n_rows, "n_tables": len(result.tables), "fingerprint": result.fingerprint}
 
 
-def run(ctx: Context, kind: str, args: Mapping[str, Any]) -> dict[str, Any]:
-    """Run one job's flow and return its result as JSON values; raises `NotFoundError` for an unknown kind."""
-    raise NotImplementedError
+def _sample(ctx: Context, args: Args) -> dict[str, Any]:
+    from workbench.flows import importing
+
+    chosen = {name: int(args[name]) for name in ("n_enterprises", "seed") if args.get(name) is not None}
+    result = importing.run_sample(ctx, args["project"], **chosen)
+    return {"n_rows": result.n_rows, "n_tables": len(result.tables), "fingerprint": result.fingerprint}
+
+
+def _features(ctx: Context, args: Args) -> dict[str, Any]:
+    from workbench.flows import features
+
+    result = features.run(ctx, args["project"], label=args.get("label"))
+    return {"n_computed": result.n_computed, "n_kept": result.n_kept, "fingerprint": result.fingerprint}
+
+
+def _train(ctx: Context, args: Args) -> dict[str, Any]:
+    from workbench.flows import training
+
+    result = training.run(
+        ctx,
+        args["project"],
+        budget=training.Budget.parse(args["budget"]) if args.get("budget") else None,
+        families=tuple(args["families"]) if args.get("families") else None,
+        seed=args.get("seed"),
+    )
+    return {
+        "version": result.version,
+        "auc": result.auc.value,
+        "ks": result.ks.value,
+        "bundle_hash": result.bundle_hash,
+    }
+
+
+def _score(ctx: Context, args: Args) -> dict[str, Any]:
+    from workbench.flows import projects, scoring
+
+    file_format = args.get("file_format") or "csv"
+    name = f"scores-{datetime.now(UTC):%Y%m%dT%H%M%S}.{file_format}"
+    result = scoring.batch(
+        ctx,
+        args["project"],
+        projects.folder(ctx, args["project"]) / "scores" / name,
+        rows=args.get("rows") or "unlabelled",
+        version=args.get("version"),
+        as_of=datetime.fromisoformat(args["as_of"]) if args.get("as_of") else None,
+    )
+    return {"path": str(result.path), "n_rows": result.n_rows, "version": result.version}
+
+
+def _monitor(ctx: Context, args: Args) -> dict[str, Any]:
+    from workbench.flows import monitoring
+
+    start, end = date.fromisoformat(args["start"]), date.fromisoformat(args["end"])
+    if args.get("months"):
+        reports = monitoring.check_months(ctx, args["project"], start=start, end=end, months=int(args["months"]))
+    else:
+        source, version = args.get("source") or "score_log", args.get("version")
+        reports = [monitoring.check(ctx, args["project"], start=start, end=end, source=source, version=version)]
+    return {"periods": [report.period for report in reports], "verdicts": [report.verdict for report in reports]}
+
+
+def _evidently(ctx: Context, args: Args) -> dict[str, Any]:
+    from workbench.flows import monitoring
+
+    return {"path": str(monitoring.evidently(ctx, args["project"], args["period"]))}
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("import", "data.import", _import),
+        Kind("sample", "data.import", _sample),
+        Kind("features", "feature.build", _features),
+        Kind("train", "model.train", _train),
+        Kind("score", "model.score", _score),
+        Kind("monitor", "monitor.run", _monitor),
+        Kind("evidently", "monitor.run", _evidently),
+    )
+}
+
+
+def kind_named(name: str) -> Kind:
+    """Return one kind of job.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none of that name.
+    """
+    if name not in KINDS:
+        raise NotFoundError(
+            msg("there is no kind of job called {name}", name=name),
+            fix=msg("Choose one of: {names}.", names=", ".join(KINDS)),
+        )
+    return KINDS[name]
+
+
+def run(ctx: Context, kind: str, args: Args) -> dict[str, Any]:
+    """Run one job's flow and return its result as JSON values."""
+    return kind_named(kind).run(ctx, args)

@@ -170,7 +170,7 @@ class JobQueue:
                 .where(job_table.c.id == job_id, job_table.c.state == JobState.RUNNING.value)
                 .values(cancel_requested=True)
             )
-        AuditTrail(self.database).append(by.name, "job.cancel", f"job/{job_id}", {"kind": job.kind})
+        AuditTrail(self.database).append(by.name, "job.cancel", f"job:{job_id}", {"kind": job.kind})
         return self.get(job_id)
 
     def finish_early(self, job_id: int, *, by: Actor) -> Job:
@@ -183,7 +183,7 @@ class JobQueue:
                 .where(job_table.c.id == job_id, job_table.c.state == JobState.RUNNING.value)
                 .values(finish_requested=True)
             )
-        AuditTrail(self.database).append(by.name, "job.finish_early", f"job/{job_id}", {"kind": job.kind})
+        AuditTrail(self.database).append(by.name, "job.finish_early", f"job:{job_id}", {"kind": job.kind})
         return self.get(job_id)
 
     def workers_alive(self) -> int:
@@ -204,11 +204,11 @@ def _one_at_a_time(connection: Connection, key: str) -> None:
 
 
 def _require_owner(job: Job, by: Actor) -> None:
-    """Let the one who asked for the job, and administrators, stop it."""
-    if by.name != job.created_by and "admin" not in by.roles:
+    """Let the one who asked for the job stop it, and who manages jobs."""
+    if by.name != job.created_by and not by.can("job.manage"):
         raise PermissionDeniedError(
             msg("job {job} was asked for by {owner}", job=job.id, owner=job.created_by),
-            fix=msg("Only who asked for a job, or an administrator, may stop it."),
+            fix=msg("Only who asked for a job, an operator or an administrator may stop it."),
         )
 
 

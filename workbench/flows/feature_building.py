@@ -1,0 +1,216 @@
+"""From tables and a label to kept features, in memory: proposal, plan, values, selection, leakage proof, and its summary."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from automl.label import Labels, LabelSpec, build_labels
+from automl.split import Split, make_split
+from core.findings import Finding
+from core.i18n import msg
+from core.progress import Progress
+from features.matrix import FeatureMatrix, build_matrix
+from features.plan import FeaturePlan
+from features.spec import FeatureSpec
+from workbench.flows.features import (
+    BinView,
+    CertificateView,
+    DroppedFeature,
+    FeatureProfile,
+    FeatureResult,
+    FeatureRow,
+    LabelMonth,
+    LabelView,
+)
+
+if TYPE_CHECKING:
+    from automl.spec import TrainSpec
+    from features.leakage import LeakageCertificate
+    from features.selection import Selection
+    from warehouse.table_set import TableSet
+
+__all__ = ["Built", "build", "describe", "full_matrix", "profile", "propose_plan"]
+
+_MAX_BINS = 10
+_CERTIFICATE_SEED = 20_240_101
+
+
+@dataclass(frozen=True)
+class Built:
+    """All that the feature step makes; `matrix` holds the kept features, `full_plan` all that were computed."""
+
+    data_fingerprint: str
+    labels: Labels
+    split: Split
+    n_proposed: int
+    full_plan: FeaturePlan
+    matrix: FeatureMatrix
+    selection: "Selection"
+    certificate: "LeakageCertificate"
+
+
+def build(
+    table_set: "TableSet", label: LabelSpec, spec: FeatureSpec, training: "TrainSpec", *, progress: Progress
+) -> Built:
+    """Make, select and prove the features for one label."""
+    from features.leakage import prove_no_leakage
+    from features.selection import select_features
+
+    progress.report(0.0, msg("finding out which rows are good and bad"))
+    labels = build_labels(table_set, label)
+    split = make_split(labels, training)
+    progress.report(0.08, msg("proposing features"))
+    plan = propose_plan(table_set, label, spec)
+    full = full_matrix(table_set, plan, labels, progress=progress.part(0.2, 0.55))
+    progress.report(0.55, msg("choosing among {n} features", n=len(plan.definitions)))
+    selection = select_features(full, labels.y, split.train, spec, progress=progress.part(0.55, 0.75))
+    matrix = full.select(selection.kept)
+    progress.report(0.75, msg("proving that nothing leaks from the future"))
+    certificate = prove_no_leakage(table_set, matrix.plan, labels.keys, labels.cutoffs, _CERTIFICATE_SEED)
+    return Built(table_set.fingerprint, labels, split, len(plan.definitions), plan, matrix, selection, certificate)
+
+
+def propose_plan(table_set: "TableSet", label: LabelSpec, spec: FeatureSpec) -> FeaturePlan:
+    """Return the plan of all proposed features; the label's own columns are in none of them."""
+    from features.planning import make_plan
+    from features.proposal import propose
+
+    allowed = spec.model_copy(update={"ignore": _merged(spec.ignore, label.forbidden_columns())})
+    definitions = propose(table_set, label.root_table, allowed)
+    return make_plan(table_set, label.root_table, label.key_column, definitions)
+
+
+def full_matrix(table_set: "TableSet", plan: FeaturePlan, labels: Labels, *, progress: Progress) -> FeatureMatrix:
+    """Return the values of every feature of `plan`, row by row those of `labels`."""
+    return build_matrix(table_set, plan, labels.keys, labels.cutoffs, progress=progress)
+
+
+def _merged(first: Mapping[str, list[str]], second: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    merged = {table: list(columns) for table, columns in first.items()}
+    for table, columns in second.items():
+        if table in merged and not merged[table]:
+            continue  # an empty list leaves the whole table out already
+        merged[table] = sorted({*merged.get(table, []), *columns})
+    return merged
+
+
+def describe(built: Built, *, project: str, seconds: float) -> FeatureResult:
+    """Return what a person is shown of the feature step."""
+    kept = built.matrix.plan
+    return FeatureResult(
+        project=project,
+        finished_at=datetime.now(UTC),
+        seconds=seconds,
+        fingerprint=built.matrix.fingerprint,
+        data_fingerprint=built.data_fingerprint,
+        root_table=kept.root_table,
+        label=_label_view(built.labels, built.split),
+        n_proposed=built.n_proposed,
+        n_computed=len(built.full_plan.definitions),
+        kept=tuple(_row(built, alias) for alias in kept.aliases),
+        dropped=tuple(
+            DroppedFeature(item.alias, dict(built.full_plan.definition(item.alias).names), item.reason, item.figure)
+            for item in built.selection.dropped
+        ),
+        certificate=_certificate_view(built.certificate),
+        findings=_findings(built),
+    )
+
+
+def _findings(built: Built) -> tuple[Finding, ...]:
+    return (*built.labels.findings, *built.split.findings)
+
+
+def _row(built: Built, alias: str) -> FeatureRow:
+    item = built.matrix.plan.definition(alias)
+    column = built.matrix.column(alias)
+    return FeatureRow(
+        alias=alias,
+        names=dict(item.names),
+        kind=item.kind,
+        primitive=item.primitive,
+        table=item.path[-1].table if item.path else built.matrix.plan.root_table,
+        column=item.column or "",
+        window=item.window,
+        missing_rate=float(np.isnan(column[built.split.train]).mean()),
+        information_value=built.selection.information_values.get(alias),
+    )
+
+
+def _label_view(labels: Labels, split: Split) -> LabelView:
+    unlabelled = np.isnat(labels.ends) | labels.mature
+    is_nan = np.isnan(labels.y)
+    parts = {"train": split.train, "calibration": split.calibration, split.test_name: split.out_of_time}
+    reason = split.not_applicable.reason if split.not_applicable else None
+    return LabelView(
+        name=labels.spec.name,
+        label=dict(labels.spec.label),
+        n_rows=len(labels),
+        n_good=labels.n_good,
+        n_bad=labels.n_bad,
+        n_unlabelled=int((is_nan & unlabelled).sum()),
+        n_immature=int((is_nan & ~unlabelled).sum()),
+        months=_months(labels),
+        split_kind=split.kind,
+        sample_counts={name: (len(rows), int(labels.y[rows].sum())) for name, rows in parts.items() if len(rows)},
+        out_of_time_not_applicable=msg("{reason}", reason=reason) if isinstance(reason, str) else reason,
+    )
+
+
+def _months(labels: Labels) -> tuple[LabelMonth, ...]:
+    months = labels.cutoffs.astype("datetime64[M]")
+    names, codes = np.unique(months, return_inverse=True)
+    n_bad = np.bincount(codes, weights=labels.y == 1, minlength=len(names))
+    n_good = np.bincount(codes, weights=labels.y == 0, minlength=len(names))
+    n_all = np.bincount(codes, minlength=len(names))
+    return tuple(
+        LabelMonth(str(name), int(good), int(bad), int(every - good - bad))
+        for name, good, bad, every in zip(names, n_good, n_bad, n_all, strict=True)
+    )
+
+
+def _certificate_view(certificate: "LeakageCertificate") -> CertificateView:
+    return CertificateView(
+        passed=certificate.passed,
+        n_cutoffs=certificate.n_cutoffs,
+        n_rows=certificate.n_rows,
+        n_features=certificate.n_features,
+        n_changed=certificate.n_changed,
+        control_caught=certificate.control_caught,
+        made_at=datetime.now(UTC),
+    )
+
+
+def profile(row: FeatureRow, matrix: FeatureMatrix, labels: Labels, split: Split) -> FeatureProfile:
+    """Return one feature's bins against the label (training rows) and its missing rate by month (all rows)."""
+    from features.binning import bin_counts, fit_bins, information_value
+
+    values = matrix.column(row.alias)
+    x, y = values[split.train], labels.y[split.train]
+    bins = fit_bins(x, y, kind=row.kind, max_bins=_MAX_BINS, alias=row.alias)
+    n_bad, n_all = bin_counts(bins, x[y == 1]), bin_counts(bins, x)
+    return FeatureProfile(
+        feature=row,
+        bins=tuple(_bin(label, int(n), int(bad)) for label, n, bad in zip(bins.labels, n_all, n_bad, strict=True)),
+        information_value=float(information_value(n_all - n_bad, n_bad)),
+        missing_by_month=_missing_by_month(values, labels),
+    )
+
+
+def _bin(label: str, n: int, n_bad: int) -> BinView:
+    if n == 0:
+        return BinView(label, 0, 0, None, None, None)
+    from scipy.stats import beta
+
+    low, high = beta.ppf([0.025, 0.975], n_bad + 0.5, n - n_bad + 0.5)
+    return BinView(label, n, n_bad, n_bad / n, float(low), float(high))
+
+
+def _missing_by_month(values: np.ndarray, labels: Labels) -> tuple[tuple[str, float], ...]:
+    names, codes = np.unique(labels.cutoffs.astype("datetime64[M]"), return_inverse=True)
+    n_missing = np.bincount(codes, weights=np.isnan(values), minlength=len(names))
+    rates = n_missing / np.bincount(codes, minlength=len(names))
+    return tuple((str(name), float(rate)) for name, rate in zip(names, rates, strict=True))
