@@ -1,0 +1,39 @@
+"""One short function per chart: plain lists in, a Plotly figure out that says its finding.
+
+Every function takes ``language`` (``"en"`` or ``"zh"``), ``theme`` (``"light"`` or ``"dark"``) and an optional
+``title``, in place of the one it composes from the data. Empty data gives a figure that says so.
+"""
+
+from reporting.figures.canvas import chart_config, chart_csv, template
+from reporting.figures.explanation import dependence, dependence_by_category, importance_bars, reason_waterfall
+from reporting.figures.performance import bad_rate_by_decile, calibration_curve, roc_with_ks, score_distribution
+from reporting.figures.stability import (
+    bad_rate_by_period,
+    feature_drift_compare,
+    metric_over_time,
+    missing_rates,
+    psi_bars,
+)
+from reporting.figures.structure import tables_graph
+from reporting.figures.tuning import trials_progress
+
+__all__ = [
+    "bad_rate_by_decile",
+    "bad_rate_by_period",
+    "calibration_curve",
+    "chart_config",
+    "chart_csv",
+    "dependence",
+    "dependence_by_category",
+    "feature_drift_compare",
+    "importance_bars",
+    "metric_over_time",
+    "missing_rates",
+    "psi_bars",
+    "reason_waterfall",
+    "roc_with_ks",
+    "score_distribution",
+    "tables_graph",
+    "template",
+    "trials_progress",
+]
