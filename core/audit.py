@@ -199,9 +199,9 @@ class AuditTrail:
         """
         expected = {anchor.sequence: anchor for anchor in anchors if anchor.sequence > 0}
         n_seen, previous_hash = 0, EMPTY_HEAD
-        query = select(audit_record).order_by(audit_record.c.sequence)
-        with self.database.connect() as connection:
-            for row in connection.execution_options(yield_per=1000).execute(query):
+        query = select(audit_record).order_by(audit_record.c.sequence).execution_options(yield_per=1000)
+        with self.database.connect() as connection, connection.execute(query) as rows:
+            for row in rows:
                 finding = _broken(row, n_seen + 1, previous_hash) or _moved(row, expected.pop(row.sequence, None))
                 if finding is not None:
                     return [finding]
@@ -257,6 +257,14 @@ def _storable(value: str) -> str:
     return value.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
 
 
+def _storable_json(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_storable_json(name): _storable_json(inner) for name, inner in value.items()}
+    return [_storable_json(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
 def _check_lengths(names: Mapping[str, str]) -> None:
     for name, limit in _LIMITS.items():
         if len(names[name]) > limit:
@@ -267,7 +275,7 @@ def _check_lengths(names: Mapping[str, str]) -> None:
 
 def _details_text(details: Mapping[str, Any]) -> str:
     try:
-        return canonical_json(dict(details)).decode()
+        return canonical_json(_storable_json(dict(details))).decode()
     except (TypeError, ValueError) as error:
         raise InputError(msg("the details of an audit record must be JSON: {reason}", reason=str(error))) from error
 

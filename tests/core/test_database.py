@@ -3,9 +3,6 @@
 import importlib
 import math
 import pkgutil
-import subprocess
-import sys
-import textwrap
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -101,24 +98,7 @@ _WRITER = """
 """
 
 
-def run_python(code: str, *arguments: object, n: int = 1) -> list[str]:
-    """Run `code` in `n` processes at once (each gets its number after the first argument); return what they print."""
-    first, *rest = map(str, arguments)
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", textwrap.dedent(code), first, str(number), *rest],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(n)
-    ]
-    outputs = [process.communicate(timeout=120) for process in processes]
-    assert [process.returncode for process in processes] == [0] * n, "\n".join(error for _, error in outputs)
-    return [output for output, _ in outputs]
-
-
-def test_four_processes_write_to_sqlite_at_once_and_lose_nothing(tmp_path):
+def test_four_processes_write_to_sqlite_at_once_and_lose_nothing(tmp_path, run_python):
     url = f"sqlite:///{tmp_path / 'shared.db'}"
     with Database(url) as database:
         with database.begin() as connection:
@@ -225,7 +205,7 @@ _MIGRATOR = """
 """
 
 
-def test_several_processes_may_migrate_a_new_database_at_once(database_url):
+def test_several_processes_may_migrate_a_new_database_at_once(database_url, run_python):
     run_python(_MIGRATOR, database_url, n=3)
     with Database(database_url) as database, database.connect() as connection:
         versions = connection.execute(text("select version_num from alembic_version")).scalars().all()
