@@ -207,7 +207,8 @@ def threshold(figure: go.Figure, value: float, label: str, color: str, *, axis: 
     line = {"color": color, "width": 1, "dash": "dash"}
     if axis == "x":
         figure.add_shape(type="line", x0=value, x1=value, y0=0, y1=1, yref="y domain", line=line, layer="below")
-        note(figure, label, value, 1, color, yref="y domain", xanchor="center", yanchor="bottom", **place)
+        side = {"xanchor": "center", "yanchor": "bottom"} | place
+        note(figure, label, value, 1, color, yref="y domain", **side)
     else:
         yref = place.pop("yref", "y")
         figure.add_shape(
@@ -362,7 +363,7 @@ def shorten(name: str, width: int = 30) -> str:
     Examples
     --------
     >>> shorten("mean(repay_record.amount, 12 months)", 20)
-    'mean(repa… 12 months)'
+    'mean(repa…2 months)'
     """
     if text_width(name) <= width:
         return name

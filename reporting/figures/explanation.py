@@ -151,7 +151,7 @@ def _case_finding(names: Sequence[str], steps: Floats) -> Message:
 
 def _case_subtitle(style: Style, probability: float | None) -> str:
     stated = msg("probability of turning bad {p}", p=percent(probability)) if probability is not None else ""
-    return style.join([stated, msg("bars to the right raise the risk, to the left lower it")])
+    return style.join([stated, msg("right raises the risk, left lowers it")])
 
 
 def _waterfall(figure: go.Figure, style: Style, labels: list[str], deltas: Floats, base: float) -> None:

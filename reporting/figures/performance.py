@@ -148,10 +148,13 @@ def score_distribution(
     _class_bars(figure, style, bounds, good, good_name, colors.good_class)
     _class_bars(figure, style, bounds, bad, bad_name, colors.bad_class)
     if cutoff is not None:
-        threshold(figure, cutoff, style.say(msg("cutoff {score}", score=f"{cutoff:.0f}")), colors.ink, axis="x")
+        label = style.say(msg("cutoff {score}", score=f"{cutoff:.0f}"))
+        threshold(figure, cutoff, label, colors.ink, axis="x", yanchor="top")
     figure.update_layout(barmode="overlay", bargap=0)
     figure.update_xaxes(title=style.say(msg("Score (points; higher is safer)")), range=[bounds[0], bounds[-1]])
-    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    figure.update_yaxes(
+        tickformat=".0%", range=[0, 1.14 * float(max((good / good.sum()).max(), (bad / bad.sum()).max()))]
+    )
     return figure
 
 

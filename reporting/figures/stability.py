@@ -518,8 +518,7 @@ def feature_drift_compare(
             for share, level in zip(shares, labels, strict=True)
         ]
         figure.add_bar(x=ticks, y=shares, name=style.say(word), marker={"color": color}, **hover(sentences))
-    extremes = {"color": translucent(colors.ink, 1), "xanchor": "center", "yanchor": "bottom", "xshift": 0}
-    note(figure, percent(now[top]), top + 0.2, now[top], extremes.pop("color"), **extremes)
+    note(figure, percent(now[top]), top + 0.2, now[top], colors.ink, xanchor="center", yanchor="bottom")
     figure.update_layout(barmode="group", bargap=0.28, bargroupgap=0.06)
     figure.update_xaxes(
         tickvals=ticks, ticktext=[style.say(shorten(label, 16)) for label in labels], title=style.say(shorten(name, 60))

@@ -1,0 +1,247 @@
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from reporting import figures
+from reporting.figures.structure import layered_layout
+from reporting.tokens import palette
+
+NAMES = ["sales", "age", "<b>fee</b> & rate"]
+
+CHARTS: dict[str, Callable[..., go.Figure]] = {
+    "roc": lambda **k: figures.roc_with_ks(
+        [0, 0.2, 1], [0, 0.7, 1], auc=(0.75, 0.7, 0.8), ks=(0.5, 0.4, 0.6), sample="97", **k
+    ),
+    "scores": lambda **k: figures.score_distribution(
+        [-np.inf, 500, 550, np.inf], [1, 2, 7], [6, 3, 1], cutoff=510, **k
+    ),
+    "calibration": lambda **k: figures.calibration_curve(
+        [0.01, 0.1], [0.012, 0.2], [0.005, 0.15], [0.02, 0.25], [500, 100], **k
+    ),
+    "deciles": lambda **k: figures.bad_rate_by_decile(
+        [0.1, 0.02], [100, 300], low=[0.06, 0.01], high=[0.16, 0.04], **k
+    ),
+    "importance": lambda **k: figures.importance_bars(NAMES, [0.1, 0.3, 0.05], **k),
+    "waterfall": lambda **k: figures.reason_waterfall(
+        NAMES, [0.01, -0.2, 0.4], base=-3.0, value_texts=["1", "2", "3"], probability=0.08, limit=2, **k
+    ),
+    "dependence": lambda **k: figures.dependence(
+        [1, 2, 3],
+        [-0.2, 0.0, 0.4],
+        name="sales",
+        unit="CNY",
+        low=[-0.3, -0.1, 0.3],
+        high=[0, 0.1, 0.5],
+        counts=[3, 2, 1],
+        **k,
+    ),
+    "levels": lambda **k: figures.dependence_by_category(["a", "b"], [0.2, -0.3], name="industry", counts=[3, 4], **k),
+    "psi": lambda **k: figures.psi_bars(NAMES, [0.31, 0.14, 0.02], noise=0.02, sample="2026-11", **k),
+    "course": lambda **k: figures.metric_over_time(
+        ["2026-09", "2026-10", "2026-11"],
+        [0.41, 0.39, 0.33],
+        [0.02, 0.12, 0.3],
+        low=[0.36, 0.34, 0.28],
+        high=[0.46, 0.44, 0.38],
+        matured=[1, 1, 0.7],
+        **k,
+    ),
+    "bad_rate": lambda **k: figures.bad_rate_by_period(
+        ["2024", "2025"], [0.02, 0.04], [500, 400], low=[0.01, 0.03], high=[0.03, 0.05], **k
+    ),
+    "missing": lambda **k: figures.missing_rates(NAMES, [0.6, 0.1, 0], reference=[0.1, 0.1, 0.3], **k),
+    "missing_now": lambda **k: figures.missing_rates(NAMES, [0.6, 0.1, 0], **k),
+    "trials": lambda **k: figures.trials_progress(
+        [0.7, np.nan, 0.74, 0.73], families=["lightgbm", "logistic"] * 2, **k
+    ),
+    "tables": lambda **k: figures.tables_graph(
+        [{"name": "firm", "rows": 20, "columns": 3}, {"name": "loan", "rows": 100}],
+        [("firm", "loan")],
+        root="loan",
+        **k,
+    ),
+    "compare": lambda **k: figures.feature_drift_compare(["<5", ">=5"], [80, 20], [50, 50], name="sales", psi=0.4, **k),
+}
+
+EMPTY: dict[str, Callable[..., go.Figure]] = {
+    "roc": lambda **k: figures.roc_with_ks([], [], **k),
+    "scores": lambda **k: figures.score_distribution([0, 1], [3], [0], **k),
+    "calibration": lambda **k: figures.calibration_curve([], [], [], [], [], **k),
+    "deciles": lambda **k: figures.bad_rate_by_decile([0.0], [10], **k),
+    "importance": lambda **k: figures.importance_bars([], [], **k),
+    "waterfall": lambda **k: figures.reason_waterfall([], [], base=0.0, **k),
+    "dependence": lambda **k: figures.dependence([], [], name="x", **k),
+    "levels": lambda **k: figures.dependence_by_category([], [], name="x", **k),
+    "psi": lambda **k: figures.psi_bars([], [], **k),
+    "course": lambda **k: figures.metric_over_time([], [], [], **k),
+    "bad_rate": lambda **k: figures.bad_rate_by_period(["2025"], [np.nan], [0], **k),
+    "missing": lambda **k: figures.missing_rates([], [], **k),
+    "trials": lambda **k: figures.trials_progress([np.nan], **k),
+    "tables": lambda **k: figures.tables_graph([], [], **k),
+    "compare": lambda **k: figures.feature_drift_compare([], [], [], name="x", **k),
+}
+
+
+def texts(figure: go.Figure) -> list[str]:
+    spoken = [figure.layout.title.text, figure.layout.xaxis.title.text or ""]
+    spoken += [annotation.text for annotation in figure.layout.annotations]
+    for trace in figure.data:
+        spoken += list(trace.hovertext) if trace.hovertext is not None else []
+    return spoken
+
+
+def marks(figure: go.Figure, name: str) -> Any:
+    return next(trace for trace in figure.data if trace.name == name)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("chart", CHARTS)
+def test_a_chart_says_its_finding_in_the_readers_language_and_theme(chart: str, language: str, theme: str) -> None:
+    figure = CHARTS[chart](language=language, theme=theme)
+    spoken = texts(figure)
+    assert len(figure.layout.title.text) > 10
+    assert not any("{" in text or "nan" in text for text in spoken)
+    chinese = [bool(re.search("[\u4e00-\u9fff]", text)) for text in spoken]
+    assert chinese[0] == (language == "zh")
+    assert any(chinese) == (language == "zh")
+    assert figure.layout.template.layout.paper_bgcolor == palette(theme).panel
+    json.loads(figure.to_json())
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_every_mark_that_answers_the_pointer_has_a_sentence(chart: str) -> None:
+    for trace in CHARTS[chart]().data:
+        if trace.hoverinfo != "skip":
+            assert len(trace.hovertext) == len(trace.y) > 0
+            assert trace.hovertemplate == "%{hovertext}<extra></extra>"
+
+
+@pytest.mark.parametrize("chart", set(CHARTS) - {"tables"})
+def test_every_axis_that_carries_numbers_is_named(chart: str) -> None:
+    figure = CHARTS[chart]()
+    level_labels = [a.text for a in figure.layout.annotations if a.name == "y-label"]
+    assert figure.layout.xaxis.title.text or figure.layout.xaxis.type == "category"
+    assert level_labels or figure.layout.yaxis.ticktext is not None
+
+
+@pytest.mark.parametrize("chart", EMPTY)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_nothing_to_draw_is_said_in_words(chart: str, language: str) -> None:
+    figure = EMPTY[chart](language=language)
+    assert len(figure.data) == 0
+    assert len(figure.layout.annotations[0].text) > 8
+
+
+def test_a_given_title_stands_in_place_of_the_composed_one() -> None:
+    assert figures.psi_bars(["a"], [0.1], title="Mine").layout.title.text.startswith("Mine")
+
+
+def test_names_cannot_carry_markup() -> None:
+    for chart in ("importance", "psi", "missing", "waterfall"):
+        spoken = " ".join([*texts(CHARTS[chart]()), *CHARTS[chart]().layout.yaxis.ticktext])
+        assert "<b>fee" not in spoken
+        assert "&lt;b&gt;fee&lt;/b&gt; &amp; rate" in spoken
+
+
+def test_ks_is_read_where_the_curves_lie_furthest_apart() -> None:
+    figure = figures.roc_with_ks([0, 0.1, 0.3, 1], [0, 0.5, 0.8, 1])
+    assert "80.0%" in figure.layout.title.text
+    assert "30.0%" in figure.layout.title.text
+    assert "KS .500" in figure.layout.title.text
+
+
+def test_score_shares_are_of_each_class_and_the_middle_is_interpolated() -> None:
+    figure = figures.score_distribution([500, 510, 520, 530], [0, 50, 50], [100, 0, 0])
+    assert list(marks(figure, "good cases").y) == [0.0, 0.5, 0.5]
+    assert list(marks(figure, "bad cases").y) == [1.0, 0.0, 0.0]
+    assert "bad score below 505" in figure.layout.title.text.replace("<br>", " ")
+    assert "good below 520" in figure.layout.title.text.replace("<br>", " ")
+
+
+def test_calibration_weights_groups_by_their_cases() -> None:
+    title = figures.calibration_curve([0.1, 0.2], [0.1, 0.4], [0.05, 0.3], [0.15, 0.5], [300, 100]).layout.title.text
+    assert "Expected 12.5%, observed 17.5%: 1 of 2" in title.replace("<br>", " ")
+
+
+def test_decile_finding_counts_bad_cases() -> None:
+    title = figures.bad_rate_by_decile([0.30, 0.10, 0.0, 0.0], [100, 100, 100, 100]).layout.title.text
+    assert "25.0% of cases hold 75.0% of the bad, 3.0 times" in title.replace("<br>", " ")
+
+
+def test_bars_start_at_zero() -> None:
+    for chart in ("importance", "psi", "missing"):
+        assert CHARTS[chart]().layout.xaxis.range[0] == 0
+    for chart in ("deciles", "compare"):
+        assert CHARTS[chart]().layout.yaxis.range[0] == 0
+    assert CHARTS["course"]().layout.yaxis2.range[0] == 0
+
+
+def test_the_waterfall_ends_where_all_contributions_sum_to() -> None:
+    figure = figures.reason_waterfall(["a", "b", "c", "d"], [0.5, -0.2, 0.1, 0.05], base=-2.0, limit=2)
+    bars = marks(figure, "contribution")
+    assert float(bars.base[-1]) + float(bars.x[-1]) == pytest.approx(-2.0 + 0.45)
+    ends = np.asarray(bars.base, float) + np.asarray(bars.x, float)
+    assert list(bars.base[1:]) == pytest.approx(list(ends[:-1]))
+    assert list(marks(figure, "total").x) == pytest.approx([-2.0, -1.55])
+
+
+def test_psi_bars_are_coloured_and_worded_by_the_thresholds() -> None:
+    figure = figures.psi_bars(["a", "b", "c"], [0.05, 0.25, 0.10])
+    light = palette("light")
+    assert list(marks(figure, "value").marker.color) == [light.series[3], light.series[1], light.series[6]]
+    said = " ".join(texts(figure))
+    assert ".250 act" in said
+    assert ".100 watch" in said
+    assert ".050 stable" in said
+    assert [shape.x0 for shape in figure.layout.shapes] == [0.10, 0.25]
+
+
+def test_only_the_widest_moves_are_drawn_and_the_rest_is_said() -> None:
+    figure = figures.psi_bars([f"f{i}" for i in range(50)], np.linspace(0, 0.2, 50), limit=10)
+    assert len(marks(figure, "value").x) == 10
+    assert "10 of 50 features shown" in figure.layout.title.text
+
+
+def test_unmatured_points_are_hollow() -> None:
+    line = marks(CHARTS["course"](), "KS")
+    assert line.marker.color[0] == palette("light").current
+    assert line.marker.color[2] == palette("light").panel
+
+
+def test_best_so_far_never_falls_and_passes_over_failed_trials() -> None:
+    figure = figures.trials_progress([0.7, np.nan, 0.72, 0.71, 0.5])
+    assert list(figure.data[0].y) == [0.7, 0.7, 0.72, 0.72, 0.72]
+    assert "Trial 3 of 5" in figure.layout.title.text
+
+
+def test_drift_comparison_draws_shares() -> None:
+    figure = figures.feature_drift_compare(["a", "b"], [80, 20], [5, 5], name="x")
+    assert list(figure.data[0].y) == [0.8, 0.2]
+    assert list(figure.data[1].y) == [0.5, 0.5]
+
+
+def test_children_stand_right_of_all_their_parents_and_boxes_never_overlap() -> None:
+    links = [("a", "b"), ("b", "c"), ("a", "c"), ("d", "c"), ("a", "e")]
+    places = layered_layout(list("abcdef"), links)
+    assert all(places[parent][0] < places[child][0] for parent, child in links)
+    assert len(set(places.values())) == 6
+    same = [(p, q) for p in places.values() for q in places.values() if p[0] == q[0] and p != q]
+    assert all(abs(p[1] - q[1]) >= 1 for p, q in same)
+
+
+def test_a_circle_of_links_is_still_laid_out() -> None:
+    assert set(layered_layout(["a", "b"], [("a", "b"), ("b", "a"), ("a", "a")])) == {"a", "b"}
+
+
+def test_csv_holds_each_mark_with_its_sentence() -> None:
+    rows = list(csv.DictReader(io.StringIO(figures.chart_csv(CHARTS["importance"]()))))
+    assert [row["x"] for row in rows] == ["0.3", "0.1", "0.05"]
+    assert rows[2]["text"].startswith("<b>fee</b> & rate moves")
