@@ -1,0 +1,61 @@
+"""Model families, one file each: the file's name is the family's, and this table is all that knows them."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.errors import ConfigurationError, IntegrityError
+from core.i18n import msg
+
+if TYPE_CHECKING:
+    from automl.families.interface import Family, Model
+
+__all__ = ["FAMILIES", "load_model", "make_family", "save_model"]
+
+FAMILIES = {
+    "logistic": "automl.families.logistic",
+    "lightgbm": "automl.families.lightgbm",
+}
+"""Name to module; a module offers ``make_family()`` and ``load(folder)``."""
+
+_FILE = "family.json"
+
+
+def make_family(name: str) -> "Family":
+    """Return the maker of models of family `name`; raises `ConfigurationError` where there is none."""
+    if name not in FAMILIES:
+        known = ", ".join(sorted(FAMILIES))
+        raise ConfigurationError(msg("there is no model family {name}; there are {known}", name=repr(name), known=known))
+    family: Family = import_module(FAMILIES[name]).make_family()
+    return family
+
+
+def save_model(model: "Model", folder: Path) -> None:
+    """Write `model` and its family's name into `folder`, made where it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save(folder)
+    about = {"family": model.family, "n_features": model.n_features}
+    (folder / _FILE).write_text(json.dumps(about), encoding="utf-8")
+
+
+def load_model(folder: Path) -> "Model":
+    """Read what `save_model` wrote; no code is loaded but ours.
+
+    Raises
+    ------
+    IntegrityError
+        The folder names an unknown family, or its files are not a model with that number of features.
+    """
+    try:
+        about = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+        module, n_features = FAMILIES[about["family"]], about["n_features"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(msg("this folder holds no model"), where=str(folder)) from error
+    model: Model = import_module(module).load(folder)
+    if model.n_features != n_features:
+        raise IntegrityError(
+            msg("the model reads {got} features, not {expected}", got=model.n_features, expected=n_features),
+            where=str(folder),
+        )
+    return model

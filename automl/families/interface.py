@@ -1,0 +1,132 @@
+"""What a family of models must offer: a model that scores, and a maker of such models for the search."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import optuna
+
+    from automl.control import FitControl
+    from features.plan import FeaturePlan
+
+__all__ = ["Family", "FoldFit", "Model", "TrainingData"]
+
+
+class Model(Protocol):
+    """A fitted model.
+
+    Obligations: the same answer for a row alone and among others, from any thread; columns are taken by position, in
+    the order of the plan; `save` writes text that holds no code, and the loaded model answers bit for bit the same.
+    """
+
+    family: str
+    n_features: int
+
+    def margin(self, X: np.ndarray) -> np.ndarray:
+        """Return log-odds of bad before calibration, shape (n_rows,), for values of shape (n_rows, n_features)."""
+        ...
+
+    def contributions(self, X: np.ndarray) -> np.ndarray:
+        """Return shape (n_rows, n_features + 1): what each feature adds to the log-odds, the base last.
+
+        Rows sum to `margin` within 1e-9.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the model's files into `folder`."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The rows a search works on.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (n_rows, n_features)
+        Numbers and category codes; NaN is missing.
+    y : ndarray of float, shape (n_rows,)
+        0 good, 1 bad.
+    entities : ndarray, shape (n_rows,)
+        Who each row is about.
+    plan : FeaturePlan
+        What the columns are.
+    num_threads : int
+        Threads to use; 0 takes all cores.
+    """
+
+    values: np.ndarray
+    y: np.ndarray
+    entities: np.ndarray
+    plan: "FeaturePlan"
+    num_threads: int = 0
+
+    @property
+    def categories(self) -> list[int]:
+        """Columns that hold category codes."""
+        return [i for i, definition in enumerate(self.plan.definitions) if definition.kind == "category"]
+
+
+@dataclass(frozen=True)
+class FoldFit:
+    """A model fitted on the other folds, and its answer for this one.
+
+    Parameters
+    ----------
+    model : Model
+        The fitted model.
+    margin : ndarray of float
+        Its log-odds for the rows left out.
+    rounds : int
+        Steps the fit took (boosting rounds, iterations). Fitting again with this many gives the same model.
+    is_cut_short : bool
+        Whether time ended the fit.
+    """
+
+    model: Model
+    margin: np.ndarray
+    rounds: int
+    is_cut_short: bool = False
+
+
+class Family(Protocol):
+    """A maker of models of one kind.
+
+    Obligations: `fit` depends only on its arguments (equal seed, equal model, whatever the number of threads); it calls
+    ``control.check()`` at least every few seconds of work and lets what that raises pass; once ``control.is_over()`` it
+    returns what it has. Families are stateless but for a cache of the prepared data.
+    """
+
+    name: str
+    simplicity: int
+    """Rank: of two candidates that cannot be told apart, the one with the lower number is the simpler."""
+
+    def defaults(self, data: TrainingData) -> list[dict[str, Any]]:
+        """Return known good parameters, best first; they are tried before any search."""
+        ...
+
+    def suggest(self, trial: "optuna.trial.Trial", data: TrainingData) -> dict[str, Any] | None:
+        """Return parameters from the search space, or None where the family has nothing to search."""
+        ...
+
+    def fit(
+        self,
+        params: dict[str, Any],
+        data: TrainingData,
+        train: np.ndarray,
+        test: np.ndarray,
+        *,
+        seed: int,
+        control: "FitControl",
+        rounds: int | None = None,
+    ) -> FoldFit:
+        """Fit on the rows `train` and answer for the rows `test`; `rounds` repeats a fit that took so many."""
+        ...
+
+    def bag(self, models: list[Model]) -> Model:
+        """Return one model whose log-odds are the mean of those of `models`."""
+        ...

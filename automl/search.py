@@ -1,0 +1,245 @@
+"""The race inside one family: known good parameters first, then Optuna; each trial cross-validated, weak ones pruned."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from automl.control import FitControl, StopFittingError
+from automl.families.interface import Family, FoldFit, TrainingData
+from automl.metrics import auc
+from core.errors import CancelledError
+from core.i18n import msg
+
+if TYPE_CHECKING:
+    import optuna
+
+    from automl.spec import TrainSpec
+
+__all__ = ["FamilySearch", "SearchResult", "TrialRecord"]
+
+State = Literal["complete", "pruned", "failed", "stopped"]
+_MOST_TRIALS = 500
+_N_BEFORE_PRUNING = 4
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """What was tried and what came of it.
+
+    Parameters
+    ----------
+    number : int
+        Position in the family's search.
+    family : str
+        Name of the family.
+    params : mapping
+        Parameters of the fit.
+    state : {"complete", "pruned", "failed", "stopped"}
+        Stopped: given up because time was up.
+    value : float or None
+        Mean AUC over the folds; of the folds made where pruned.
+    fold_values : tuple of float
+        AUC of each fold.
+    rounds : tuple of int
+        Steps each fit took; makes the trial repeatable.
+    seconds : float
+        Wall time.
+    message : str
+        Why it failed.
+    """
+
+    number: int
+    family: str
+    params: Mapping[str, Any]
+    state: State
+    value: float | None = None
+    fold_values: tuple[float, ...] = ()
+    rounds: tuple[int, ...] = ()
+    seconds: float = 0.0
+    message: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as JSON values; `from_json` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "TrialRecord":
+        """Read what `to_json` wrote."""
+        return cls(**{**data, "fold_values": tuple(data["fold_values"]), "rounds": tuple(data["rounds"])})
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The best of one family.
+
+    Parameters
+    ----------
+    family : Family
+        The maker.
+    best : TrialRecord
+        Its best trial.
+    fits : tuple of FoldFit
+        The models of that trial, one per fold.
+    margin : ndarray of float, shape (n_rows,)
+        Log-odds of each training row by the model that did not see it.
+    """
+
+    family: Family
+    best: TrialRecord
+    fits: tuple[FoldFit, ...]
+    margin: np.ndarray
+
+
+@dataclass
+class _Attempt:
+    """A trial under way."""
+
+    params: dict[str, Any]
+    fits: list[FoldFit] = field(default_factory=list)
+    fold_values: list[float] = field(default_factory=list)
+
+    @property
+    def value(self) -> float | None:
+        return float(np.mean(self.fold_values)) if self.fold_values else None
+
+
+class FamilySearch:
+    """Searches one family; `run` may be called once.
+
+    Parameters
+    ----------
+    family : Family
+        What is tuned.
+    data : TrainingData
+        The training rows.
+    folds : ndarray of int, shape (n_rows,)
+        Fold of each row.
+    spec : TrainSpec
+        Seed and number of trials.
+    control : FitControl
+        Deadline, progress, cancel.
+    """
+
+    def __init__(
+        self, family: Family, data: TrainingData, folds: np.ndarray, spec: "TrainSpec", control: FitControl
+    ) -> None:
+        self.family = family
+        self.data = data
+        self.folds = folds
+        self.spec = spec
+        self.control = control
+        self.trials: list[TrialRecord] = []
+        self.result: SearchResult | None = None
+        self.first_error: Exception | None = None
+        self._pruning_values: list[tuple[float, ...]] = []
+
+    def run(self) -> SearchResult | None:
+        """Search until the trials, the time or the ideas run out; return the best, None where every trial failed."""
+        if self.spec.replay is not None:
+            self._replay([TrialRecord.from_json(item) for item in self.spec.replay])
+            return self.result
+        study = self._study()
+        defaults = self.family.defaults(self.data)
+        number = 0
+        while number < (self.spec.n_trials or _MOST_TRIALS) and not (self.control.can_abandon and self.control.has_ended):
+            if number and self.control.has_ended:
+                break
+            trial = study.ask(fixed_distributions=None) if number >= len(defaults) else None
+            params = defaults[number] if trial is None else self.family.suggest(trial, self.data)
+            if params is None:
+                break
+            record = self._try(number, params)
+            self._tell(study, trial, record)
+            number += 1
+        return self.result
+
+    def _study(self) -> "optuna.Study":
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        return optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=self.spec.seed))
+
+    def _tell(self, study: "optuna.Study", trial: "optuna.trial.Trial | None", record: TrialRecord) -> None:
+        """Let the sampler learn from a trial, also from one it did not propose."""
+        import optuna
+
+        states = {"complete": optuna.trial.TrialState.COMPLETE, "pruned": optuna.trial.TrialState.COMPLETE}
+        state = states.get(record.state, optuna.trial.TrialState.FAIL)
+        if trial is not None:
+            study.tell(trial, record.value if state == optuna.trial.TrialState.COMPLETE else None, state=state)
+
+    def _replay(self, records: Sequence[TrialRecord]) -> None:
+        for record in records:
+            if record.family == self.family.name and record.state == "complete":
+                self._try(record.number, dict(record.params), record.rounds)
+
+    def _try(self, number: int, params: dict[str, Any], rounds: tuple[int, ...] | None = None) -> TrialRecord:
+        started = time.monotonic()
+        attempt = _Attempt(params)
+        message = ""
+        try:
+            state = self._cross_validate(number, attempt, rounds)
+        except CancelledError:
+            raise
+        except StopFittingError:
+            state = "stopped"
+        except Exception as error:  # noqa: BLE001  # whatever a fit raises fails this trial, not the study
+            state, message = "failed", f"{type(error).__name__}: {error}"
+            self.first_error = self.first_error or error
+        record = TrialRecord(
+            number, self.family.name, params, state, attempt.value, tuple(attempt.fold_values),
+            tuple(fit.rounds for fit in attempt.fits), round(time.monotonic() - started, 3), message,
+        )  # fmt: skip
+        self.trials.append(record)
+        if state == "complete":
+            self._keep_if_best(record, attempt)
+        return record
+
+    def _cross_validate(self, number: int, attempt: _Attempt, rounds: tuple[int, ...] | None) -> State:
+        n_folds = int(self.folds.max()) + 1
+        for k in range(n_folds):
+            self._announce(number, k, n_folds)
+            train, test = np.flatnonzero(self.folds != k), np.flatnonzero(self.folds == k)
+            fit = self.family.fit(
+                attempt.params, self.data, train, test,
+                seed=self.spec.seed + k, control=self.control, rounds=rounds[k] if rounds else None,
+            )  # fmt: skip
+            if not np.isfinite(fit.margin).all():
+                raise ArithmeticError("the model answered with NaN or infinity")
+            attempt.fits.append(fit)
+            attempt.fold_values.append(auc(self.data.y[test], fit.margin))
+            if rounds is None and k + 1 < n_folds and self._should_prune(attempt.fold_values):
+                return "pruned"
+        return "complete"
+
+    def _announce(self, number: int, fold: int, n_folds: int) -> None:
+        left = max(self.control.deadline - time.monotonic(), 0.0)
+        self.control.fold_deadline = time.monotonic() + left / (n_folds - fold)
+        best = f"{self.result.best.value:.4f}".lstrip("0") if self.result and self.result.best.value else "–"
+        text = msg("{family}: trial {number}, best AUC so far {best}", family=self.family.name, number=number + 1, best=best)
+        self.control.say(self._fraction(number + fold / n_folds), text)
+
+    def _fraction(self, trials_done: float) -> float:
+        if self.spec.n_trials:
+            return trials_done / self.spec.n_trials
+        left, total = self.control.deadline - time.monotonic(), self.spec.budget_seconds or 0.0
+        return 1 - left / total if math.isfinite(left) and total else 0.0
+
+    def _should_prune(self, fold_values: list[float]) -> bool:
+        """Whether the mean of the folds so far is below the median of complete and pruned trials at the same fold."""
+        k = len(fold_values)
+        others = [np.mean(values[:k]) for values in self._pruning_values if len(values) >= k]
+        return k >= 2 and len(others) >= _N_BEFORE_PRUNING and float(np.mean(fold_values)) < float(np.median(others))
+
+    def _keep_if_best(self, record: TrialRecord, attempt: _Attempt) -> None:
+        self.control.can_abandon = True
+        self._pruning_values.append(record.fold_values)
+        if self.result is None or (record.value or 0.0) > (self.result.best.value or 0.0):
+            margin = np.empty(len(self.data.y))
+            for k, fit in enumerate(attempt.fits):
+                margin[self.folds == k] = fit.margin
+            self.result = SearchResult(self.family, record, tuple(attempt.fits), margin)
