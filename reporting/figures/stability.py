@@ -25,7 +25,7 @@ from reporting.figures.canvas import (
     threshold,
 )
 from reporting.figures.lying import lying_bars, row_height
-from reporting.tokens import Palette, translucent
+from reporting.tokens import Palette
 
 __all__ = ["bad_rate_by_period", "feature_drift_compare", "metric_over_time", "missing_rates", "psi_bars"]
 
