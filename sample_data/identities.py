@@ -1,0 +1,84 @@
+"""Names and codes that look right and belong to nobody.
+
+Firms carry the mark （虚拟） in their name and a unified social credit code of the region 9999, which is not assigned;
+persons are written the way court reports hide them (surname + 某 + one character).
+"""
+
+import numpy as np
+
+from sample_data.timeline import Array
+
+__all__ = ["enterprise_names", "identifiers", "is_valid_credit_code", "person_hashes", "person_names", "social_credit_codes"]  # fmt: skip
+
+CODE_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"  # GB 32100: no I, O, S, V, Z
+RESERVED_REGION = "9999"
+VIRTUAL_MARK = "（虚拟）"
+_CITIES = ("杭州", "宁波", "温州", "台州", "绍兴", "金华", "嘉兴", "湖州", "衢州", "丽水", "舟山")
+_TRADES = {
+    "C": ("机械", "纺织", "塑业", "电器", "五金", "阀门"), "F": ("贸易", "商贸", "供应链", "进出口"), "E": ("建设", "建筑工程", "装饰"),
+    "H": ("餐饮管理", "酒店管理"), "G": ("物流", "货运"), "I": ("信息技术", "软件"), "A": ("农业开发", "生态农业"),
+    "O": ("企业服务", "文化传媒", "环保科技"),
+}  # fmt: skip
+_FIRST_CHARACTERS = "衡澜砚岫棠霁翊蔚泓漪昉珩璟湛筠翎沅钺垚祎"
+_SECOND_CHARACTERS = "沣翮铭昇濯屹弘琮晖骞磊泽煦朔彦桓榕洵笙翰"
+_SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许邓冯韩曹"
+
+
+def identifiers(prefix: str, n: int, width: int = 7) -> Array:
+    """Return `n` text keys ``prefix`` + running number, as an object array of shape (n,)."""
+    numbers = np.char.zfill(np.arange(1, n + 1).astype(f"U{width}"), width)
+    return np.char.add(prefix, numbers).astype(object)
+
+
+def enterprise_names(rng: np.random.Generator, region: Array, sector: Array, sectors: str) -> Array:
+    """Return invented firm names of shape (n_enterprises,): city, two characters, trade, legal form, virtual mark."""
+    brand = _pick(rng, list(_FIRST_CHARACTERS), len(region)) + _pick(rng, list(_SECOND_CHARACTERS), len(region))
+    trade = np.empty(len(region), dtype=object)
+    for index, letter in enumerate(sectors):
+        members = np.flatnonzero(sector == index)
+        trade[members] = _pick(rng, list(_TRADES[letter]), len(members))
+    names: Array = np.array(_CITIES, dtype=object)[region] + brand + trade + f"有限公司{VIRTUAL_MARK}"
+    return names
+
+
+def person_names(rng: np.random.Generator, n: int) -> Array:
+    """Return names such as 王某澜 of shape (n,), which name nobody."""
+    names: Array = _pick(rng, list(_SURNAMES), n) + "某" + _pick(rng, list(_FIRST_CHARACTERS + _SECOND_CHARACTERS), n)
+    return names
+
+
+def person_hashes(rng: np.random.Generator, n: int) -> Array:
+    """Return 32 hexadecimal characters per person, of shape (n,): random, a hash of no identity number."""
+    return np.frombuffer(rng.bytes(16 * n).hex().encode(), dtype="S32").astype("U32").astype(object)
+
+
+def social_credit_codes(rng: np.random.Generator, n: int) -> Array:
+    """Return `n` distinct 18-character codes of the unassigned region 9999 with both check characters valid.
+
+    Source: GB 32100-2015 (modulo 31, weights 3^i) and GB 11714-1997 (modulo 11) for the organisation part.
+    """
+    digits = np.empty((n, 18), dtype=np.int64)
+    digits[:, :2] = (9, 1)
+    digits[:, 2:6] = 9
+    digits[:, 6:8] = rng.integers(0, 10, (n, 2))
+    body = 10_000_000 + rng.permutation(max(4 * n, 1_000))[:n]
+    digits[:, 8:16] = body[:, None] // 10 ** np.arange(7, -1, -1) % 10
+    organisation_check = (11 - digits[:, 8:16] @ np.array([3, 7, 9, 10, 5, 8, 4, 2]) % 11) % 11
+    digits[:, 16] = np.where(organisation_check == 10, CODE_ALPHABET.index("X"), organisation_check)
+    weights = np.array([pow(3, power, 31) for power in range(17)])
+    digits[:, 17] = (31 - digits[:, :17] @ weights % 31) % 31
+    characters = np.array(list(CODE_ALPHABET), dtype="U1")[digits]
+    return np.ascontiguousarray(characters).view("U18").ravel().astype(object)
+
+
+def is_valid_credit_code(code: str) -> bool:
+    """Return whether the last character of an 18-character code is its GB 32100 check character."""
+    if len(code) != 18 or any(character not in CODE_ALPHABET for character in code):
+        return False
+    values = [CODE_ALPHABET.index(character) for character in code]
+    total = sum(value * pow(3, power, 31) for power, value in enumerate(values[:17]))
+    return (31 - total % 31) % 31 == values[17]
+
+
+def _pick(rng: np.random.Generator, choices: list[str], n: int) -> Array:
+    return np.array(choices, dtype=object)[rng.integers(0, len(choices), n)]
