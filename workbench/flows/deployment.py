@@ -1,10 +1,19 @@
 """Approved versions in their slots: who serves, since when, put there by whom, and why."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING, cast
 
+from sqlalchemy import func, select
+
+from monitoring.tables import score_record
+from workbench.flows import projects, training
 from workbench.flows.context import Context
 from workbench.flows.training import VersionRow
+
+if TYPE_CHECKING:
+    from model_registry.versions import Deployment
 
 __all__ = ["DeploymentEvent", "DeploymentState", "SlotState", "deploy", "rollback", "state"]
 
@@ -55,7 +64,26 @@ class DeploymentState:
 
 def state(ctx: Context, project: str) -> DeploymentState:
     """Return what serves, what could, and the history; needs ``view``."""
-    raise NotImplementedError
+    from model_registry.versions import CHAMPION, earlier_numbers
+
+    projects.get(ctx, project)
+    history = list(reversed(ctx.registry.deployment_history(project)))
+    rows = {row.number: row for row in training.versions(ctx, project)}
+    slots = tuple(_slot(entry, rows) for entry in ctx.registry.deployments(project))
+    champion = next((slot for slot in slots if slot.slot == CHAMPION), None)
+    earlier = earlier_numbers([entry for entry in history if entry.slot == CHAMPION])
+    n_scored, last_scored_at = _scored(ctx, project)
+    return DeploymentState(
+        project=project,
+        champion=champion,
+        slots=slots,
+        deployable=tuple(row for row in rows.values() if row.state == "approved" and not row.is_champion),
+        rollback_to=next((number for number in earlier if rows[number].state == "approved"), None),
+        history=tuple(reversed(_events(history))),
+        scorer_url=f"http://{ctx.settings.scorer_host}:{ctx.settings.scorer_port}",
+        n_scored=n_scored,
+        last_scored_at=last_scored_at,
+    )
 
 
 def deploy(ctx: Context, project: str, version: int, *, slot: str = "champion", reason: str) -> DeploymentState:
@@ -66,9 +94,44 @@ def deploy(ctx: Context, project: str, version: int, *, slot: str = "champion", 
     ConflictError
         If the version is not approved, or its approval has expired.
     """
-    raise NotImplementedError
+    ctx.registry.deploy(project, version, slot, by=ctx.actor, reason=reason)
+    return state(ctx, project)
 
 
 def rollback(ctx: Context, project: str, *, slot: str = "champion", reason: str) -> DeploymentState:
     """Bring back what the slot held before; needs ``model.deploy``."""
-    raise NotImplementedError
+    ctx.registry.rollback(project, slot, by=ctx.actor, reason=reason)
+    return state(ctx, project)
+
+
+def _slot(entry: "Deployment", rows: dict[int, VersionRow]) -> SlotState:
+    number = cast("int", entry.number)
+    return SlotState(entry.slot, rows[number], entry.bundle_hash or "", entry.at, entry.actor, entry.reason)
+
+
+def _events(history: Sequence["Deployment"]) -> list[DeploymentEvent]:
+    """Return the changes in order, each with what the slot held before it."""
+    held: dict[str, int | None] = {}
+    events = []
+    for entry in history:
+        events.append(
+            DeploymentEvent(
+                at=entry.at,
+                slot=entry.slot,
+                version=entry.number,
+                previous=held.get(entry.slot),
+                by=entry.actor,
+                reason=entry.reason,
+                is_rollback=entry.action == "rollback",
+            )
+        )
+        held[entry.slot] = entry.number
+    return events
+
+
+def _scored(ctx: Context, project: str) -> tuple[int, datetime | None]:
+    """Return how many answers the score log holds for the project, and when the last was given."""
+    query = select(func.count(), func.max(score_record.c.asked_at)).where(score_record.c.project == project)
+    with ctx.database.connect() as connection:
+        n, last = connection.execute(query).one()
+    return int(n), last

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from workbench.flows import projects
 from workbench.flows.context import Context
 from workbench.flows.results import MessageField
 
@@ -60,7 +61,7 @@ class LoopStep:
 
 @dataclass(frozen=True)
 class AttentionItem:
-    """One line of "needs attention": kind "drift", "review", "label", "data", "job", "approval" or "next"; severity as `Dot`."""
+    """One line of "needs attention"; `kind` is "drift", "review", "data", "job" or "next"."""
 
     kind: str
     severity: Dot
@@ -102,9 +103,22 @@ class LoopState:
 
 def loop(ctx: Context, project: str) -> LoopState:
     """Return the state of the whole loop; needs ``view``. Cheap: reads rows, no tables, no models."""
-    raise NotImplementedError
+    from workbench.flows import loop_state
+
+    found = projects.get(ctx, project)
+    facts = loop_state.gather(ctx, project)
+    steps = loop_state.steps(facts)
+    return LoopState(
+        project=project,
+        title=found.title,
+        sentence=loop_state.sentence(facts),
+        steps=steps,
+        attention=loop_state.attention(facts, steps),
+        drift=loop_state.drift_points(facts),
+        next_step=loop_state.next_step(steps),
+    )
 
 
 def attention(ctx: Context, project: str) -> tuple[AttentionItem, ...]:
-    """Return what needs somebody, the gravest first; the last line is the loop's next step where nothing else is open."""
-    raise NotImplementedError
+    """Return what needs somebody, the gravest first; its last line is the next step where nothing else is open."""
+    return loop(ctx, project).attention

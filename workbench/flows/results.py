@@ -5,10 +5,21 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import PlainSerializer, PlainValidator, TypeAdapter
 
+from automl.evaluation import Evaluation
+from automl.explanation import Explanation
 from core.findings import Finding
 from core.i18n import Message
 
-__all__ = ["FindingField", "MessageField", "from_json", "read_json", "to_json", "write_json"]
+__all__ = [
+    "EvaluationField",
+    "ExplanationField",
+    "FindingField",
+    "MessageField",
+    "from_json",
+    "read_json",
+    "to_json",
+    "write_json",
+]
 
 T = TypeVar("T")
 
@@ -25,6 +36,21 @@ MessageField = Annotated[
     PlainSerializer(lambda message: message.to_json()),
 ]
 """A `Message` inside a result type."""
+
+
+EvaluationField = Annotated[
+    Evaluation,
+    PlainValidator(lambda value: value if isinstance(value, Evaluation) else Evaluation.from_json(value)),
+    PlainSerializer(lambda evaluation: evaluation.to_json()),
+]
+"""An `Evaluation` inside a result type."""
+
+ExplanationField = Annotated[
+    Explanation,
+    PlainValidator(lambda value: value if isinstance(value, Explanation) else Explanation.from_json(value)),
+    PlainSerializer(lambda explanation: explanation.to_json()),
+]
+"""An `Explanation` inside a result type."""
 
 
 def to_json(result: Any) -> Any:

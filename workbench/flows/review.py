@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+from automl.evaluation import Evaluation
+from automl.explanation import Explanation
+from workbench.flows import training
 from workbench.flows.context import Context
 from workbench.flows.features import CertificateView, FeatureRow
 from workbench.flows.results import FindingField, MessageField
 from workbench.flows.training import Figure, VersionRow
-
-if TYPE_CHECKING:
-    from automl.evaluation import Evaluation
-    from automl.explanation import Explanation
 
 __all__ = [
     "Check",
@@ -91,8 +89,8 @@ class Dossier:
     expires_at: datetime | None
     actions: tuple[ReviewAction, ...]
     feature_names: dict[str, dict[str, str]]
-    evaluation: "Evaluation"
-    explanation: "Explanation"
+    evaluation: Evaluation
+    explanation: Explanation
 
     def action(self, name: str) -> ReviewAction:
         """Return one of `actions` by name."""
@@ -101,17 +99,20 @@ class Dossier:
 
 def dossier(ctx: Context, project: str, version: int | None = None) -> Dossier:
     """Return the sheet of one version (the latest where left out); needs ``view``."""
-    raise NotImplementedError
+    from workbench.flows import dossiers
+
+    ctx.require("view")
+    return dossiers.build(ctx, project, version if version is not None else training.latest_version(ctx, project))
 
 
 def pending(ctx: Context, project: str) -> list[VersionRow]:
     """Return the versions that wait for a reviewer."""
-    raise NotImplementedError
+    return [row for row in training.versions(ctx, project) if row.state == "submitted"]
 
 
 def submit(ctx: Context, project: str, version: int, *, note: str = "") -> None:
     """Hand a draft to the reviewers; needs ``model.submit``."""
-    raise NotImplementedError
+    ctx.registry.submit(project, version, by=ctx.actor, note=note)
 
 
 def approve(
@@ -122,24 +123,44 @@ def approve(
     note: str,
     conditions: str = "",
     expires_at: datetime | None = None,
+    reviewed_hash: str | None = None,
 ) -> None:
     """Sign a submitted version; needs ``model.review``, and never by its author.
+
+    Parameters
+    ----------
+    note : str
+        The reviewer's words; kept.
+    conditions : str
+        What the approval is bound to.
+    expires_at : datetime, optional
+        When it ends (aware).
+    reviewed_hash : str, optional
+        `Dossier.bundle_hash` of the sheet the reviewer saw; another bundle by now is a conflict.
 
     Raises
     ------
     PermissionDeniedError
-        If the actor made the version.
+        If the actor made or submitted the version.
     IntegrityError
         If the bundle is no longer the one that was submitted.
     """
-    raise NotImplementedError
+    ctx.registry.approve(
+        project,
+        version,
+        by=ctx.actor,
+        note=note,
+        conditions=conditions,
+        expires_at=expires_at,
+        reviewed_hash=reviewed_hash,
+    )
 
 
 def reject(ctx: Context, project: str, version: int, *, note: str) -> None:
     """Refuse a submitted version; needs ``model.review``."""
-    raise NotImplementedError
+    ctx.registry.reject(project, version, by=ctx.actor, note=note)
 
 
 def request_changes(ctx: Context, project: str, version: int, *, note: str) -> None:
     """Send a submitted version back to its author; needs ``model.review``."""
-    raise NotImplementedError
+    ctx.registry.request_changes(project, version, by=ctx.actor, note=note)

@@ -1,16 +1,30 @@
 """A matrix becomes a draft model version: split, tuned candidates, calibration, evidence, bundle."""
 
-from dataclasses import dataclass
+import re
+import time
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from core.errors import ConflictError, InputError
+from core.i18n import msg
+from workbench.flows import projects
 from workbench.flows.context import Context
-from workbench.flows.results import FindingField, MessageField
+from workbench.flows.folders import fresh_name, keep_latest, writing_folder
+from workbench.flows.results import (
+    EvaluationField,
+    ExplanationField,
+    FindingField,
+    MessageField,
+    read_json,
+    write_json,
+)
+from workbench.flows.steps import Step, read_step, record_step, require_step
 
 if TYPE_CHECKING:
-    from automl.evaluation import Evaluation
-    from automl.explanation import Explanation
+    from automl.spec import TrainSpec
     from model_registry.bundle import Bundle
+    from model_registry.versions import ModelVersion
 
 __all__ = [
     "Budget",
@@ -27,6 +41,11 @@ __all__ = [
     "stored",
     "versions",
 ]
+
+BUNDLE_FOLDER = "bundle"
+_RESULT_FILE = "result.json"
+_N_KEPT = 2
+_BUDGET = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h|trials?)")
 
 
 @dataclass(frozen=True)
@@ -45,7 +64,16 @@ class Budget:
         >>> Budget.parse("2m")
         Budget(seconds=120.0, n_trials=None)
         """
-        raise NotImplementedError
+        match = _BUDGET.fullmatch(text.strip())
+        if match is None or float(match[1]) <= 0:
+            raise InputError(
+                msg("a budget is a time such as 120s or 5m, or a number of trials such as 40trials, not {text}",
+                    text=repr(text))
+            )  # fmt: skip
+        amount, unit = float(match[1]), match[2]
+        if unit.startswith("trial"):
+            return cls(n_trials=max(round(amount), 1))
+        return cls(seconds=amount * {"s": 1, "m": 60, "h": 3600}[unit])
 
 
 @dataclass(frozen=True)
@@ -115,8 +143,8 @@ class TrainResult:
     trials: tuple[TrialPoint, ...]
     findings: tuple[FindingField, ...]
     feature_names: dict[str, dict[str, str]]
-    evaluation: "Evaluation"
-    explanation: "Explanation"
+    evaluation: EvaluationField
+    explanation: ExplanationField
 
 
 @dataclass(frozen=True)
@@ -181,22 +209,114 @@ def run(
     ConflictError
         If there are no features yet.
     """
-    raise NotImplementedError
+    from workbench.flows import model_building
+
+    ctx.require("model.train")
+    started = time.monotonic()
+    step = require_step(ctx, project, Step.FEATURES)
+    spec = chosen_spec(projects.spec(ctx, project).training, budget, families, seed)
+    made = model_building.train_stored(ctx.part(0.0, 0.9), project, spec)
+    parent = projects.folder(ctx, project) / "training"
+    target = parent / fresh_name(made.training.fingerprint)
+    with writing_folder(target) as folder:
+        sealed = model_building.seal(ctx, project, made, folder / BUNDLE_FOLDER)
+        result = model_building.describe(made, project=project, bundle_hash=sealed.hash)
+        if register:
+            ctx.say(0.92, msg("registering a draft version"))
+            run_of = model_building.run_record(result)
+            version = ctx.registry.register(project, folder / BUNDLE_FOLDER, author=ctx.actor, run=run_of)
+            result = replace(result, version=version.number)
+        result = replace(result, seconds=time.monotonic() - started)
+        write_json(folder / _RESULT_FILE, result)
+    record_step(
+        ctx,
+        project,
+        Step.TRAINING,
+        fingerprint=result.fingerprint,
+        inputs=step.fingerprint,
+        summary=_summary(result),
+        path=target,
+    )
+    keep_latest(parent, _N_KEPT)
+    ctx.say(1.0, msg("trained"))
+    return result
+
+
+def chosen_spec(
+    spec: "TrainSpec", budget: Budget | None, families: tuple[str, ...] | None = None, seed: int | None = None
+) -> "TrainSpec":
+    """Return the training settings with what one run overrides."""
+    values = spec.model_dump()
+    if budget is not None:
+        values |= {"budget_seconds": budget.seconds, "n_trials": budget.n_trials}
+    if families is not None:
+        values["families"] = list(families)
+    if seed is not None:
+        values["seed"] = seed
+    return type(spec).model_validate(values)
 
 
 def stored(ctx: Context, project: str) -> TrainResult | None:
     """Return the last training's result, or None."""
-    raise NotImplementedError
+    record = read_step(ctx, project, Step.TRAINING)
+    return None if record is None else read_json(TrainResult, record.path / _RESULT_FILE)
 
 
 def versions(ctx: Context, project: str) -> list[VersionRow]:
-    """Return all versions of the project's model, the latest first."""
-    raise NotImplementedError
+    """Return all versions of the project's model, the latest first; needs ``view``."""
+    ctx.require("view")
+    champion = ctx.registry.deployment(project)
+    held = champion.number if champion else None
+    return [version_row(version, champion=held) for version in ctx.registry.versions(project)]
+
+
+def version_row(version: "ModelVersion", *, champion: int | None) -> VersionRow:
+    """Return what a list shows of a version; its figures are those kept at its registration."""
+    metrics, tags = version.run.get("metrics", {}), version.run.get("tags", {})
+
+    def figure(name: str) -> Figure:
+        return Figure(
+            value=metrics.get(name),
+            low=metrics.get(f"{name}_low"),
+            high=metrics.get(f"{name}_high"),
+            n=int(metrics.get("test_rows", 0)),
+            n_bad=int(metrics.get("test_bads", 0)),
+            sample=tags.get("sample", ""),
+        )
+
+    return VersionRow(
+        number=version.number,
+        state=version.state.value,
+        author=version.author,
+        created_at=version.created_at,
+        family=tags.get("family", ""),
+        auc=figure("auc"),
+        ks=figure("ks"),
+        n_features=int(metrics.get("n_features", 0)),
+        is_champion=version.number == champion,
+    )
 
 
 def bundle(ctx: Context, project: str, version: int | None = None) -> "Bundle":
-    """Open a version's bundle (the latest where left out), verified."""
-    raise NotImplementedError
+    """Open a version's bundle (the latest where left out), verified; needs ``view``."""
+    ctx.require("view")
+    return ctx.registry.bundle(project, version if version is not None else latest_version(ctx, project))
+
+
+def latest_version(ctx: Context, project: str) -> int:
+    """Return the number of the latest version.
+
+    Raises
+    ------
+    ConflictError
+        If the project has none.
+    """
+    known = ctx.registry.versions(project)
+    if not known:
+        raise ConflictError(
+            msg("project {project} has no model version yet", project=project), fix=msg("Train a model first.")
+        )
+    return known[0].number
 
 
 def hash_splits(
@@ -207,4 +327,36 @@ def hash_splits(
     A row belongs to part ``int(SHA-256(entity key as UTF-8 text), 16) mod n_parts``. Features are selected, models tuned
     and calibrated without the part's rows.
     """
-    raise NotImplementedError
+    from workbench.flows import model_building
+
+    ctx.require("model.train")
+    started = time.monotonic()
+    chosen = parts if parts is not None else tuple(range(n_parts))
+    if n_parts < 2 or not chosen or not all(0 <= part < n_parts for part in chosen):
+        raise InputError(msg("parts are numbered 0 to {last}, and there are at least 2", last=n_parts - 1))
+    spec = chosen_spec(projects.spec(ctx, project).training, budget)
+    splits = model_building.hash_splits(ctx, project, n_parts, chosen, spec)
+    return HashSplitResult(
+        n_parts=n_parts,
+        splits=splits,
+        mean_auc=sum(split.auc for split in splits) / len(splits),
+        mean_ks=sum(split.ks for split in splits) / len(splits),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _summary(result: TrainResult) -> dict[str, Any]:
+    return {
+        "label": result.label,
+        "version": result.version,
+        "family": result.family,
+        "sample": result.auc.sample,
+        **{
+            f"{name}{end}": getattr(figure, part)
+            for name, figure in (("auc", result.auc), ("ks", result.ks))
+            for end, part in (("", "value"), ("_low", "low"), ("_high", "high"))
+        },
+        "n": result.auc.n,
+        "n_bad": result.auc.n_bad,
+        "seconds": round(result.seconds, 1),
+    }

@@ -220,6 +220,6 @@ def _text(value: Any, language: str) -> str:
 
 def job_of(row: Row[Any]) -> Job:
     """Return the job that a row of the table tells of."""
-    fields = {name: getattr(row, name) for name in Job.__dataclass_fields__}
+    fields = {name: getattr(row, name) for name in Job.__dataclass_fields__} | {"fraction": float(row.fraction)}
     message = Message.from_json(row.message) if row.message else None
     return Job(**{**fields, "state": JobState(row.state), "message": message})

@@ -1,0 +1,34 @@
+"""The router: builds the navigation for whoever signed in, draws the common frame, runs the page."""
+
+import streamlit as st
+
+from workbench.ui.frame import PAGES, sidebar_mark
+from workbench.ui.session import open_session
+from workbench.ui.style import page_style
+from workbench.ui.texts import t
+
+st.set_page_config(page_title="Guarantee Risk Workbench", page_icon=":material/balance:", layout="wide")
+st.html(f"<style>{page_style()}</style>")
+
+if open_session() is None:
+    st.html('<script>window.location.replace("/sign-in")</script>', unsafe_allow_javascript=True)
+    st.stop()
+
+sidebar_mark()
+page = st.navigation(
+    {
+        "": [st.Page(PAGES["home"], title=t("Overview"), icon=":material/home:", default=True)],
+        t("Build"): [
+            st.Page(PAGES["data"], title=t("Data"), icon=":material/database:"),
+            st.Page(PAGES["features"], title=t("Features"), icon=":material/account_tree:"),
+            st.Page(PAGES["train"], title=t("Train"), icon=":material/model_training:"),
+            st.Page(PAGES["explain"], title=t("Explain"), icon=":material/lightbulb:"),
+        ],
+        t("Release"): [
+            st.Page(PAGES["review"], title=t("Review"), icon=":material/rule:"),
+            st.Page(PAGES["deploy"], title=t("Deploy"), icon=":material/rocket_launch:"),
+            st.Page(PAGES["monitor"], title=t("Monitor"), icon=":material/monitoring:"),
+        ],
+    }
+)
+page.run()

@@ -1,0 +1,227 @@
+"""Data: which tables are here, how do they hang together, and can they be trusted?"""
+
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from core.errors import WorkbenchError
+from core.i18n import formats
+from reporting import figures
+from workbench.flows import importing, projects
+from workbench.flows.importing import ColumnProfile, ImportResult, TableProfile
+from workbench.ui.charts import chart
+from workbench.ui.frame import header
+from workbench.ui.pieces import empty, findings, panel_title, show_error, table
+from workbench.ui.session import Here, here, theme
+from workbench.ui.start import new_project
+from workbench.ui.state import recall, remember
+from workbench.ui.texts import language, t
+from workbench.ui.times import ago, day
+from workbench.ui.work import ask_for, watch
+
+_FILE_TYPES = ["csv", "gz", "parquet", "xlsx"]
+
+
+def _sentence(result: ImportResult | None) -> str:
+    if result is None:
+        return t("No tables yet: import a folder or files, and the links between them are found.")
+    return t(
+        "{n_tables} tables with {n_rows} rows, known up to {as_of}; imported {age}.",
+        n_tables=len(result.tables),
+        n_rows=formats.count(sum(profile.n_rows for profile in result.tables)),
+        as_of=day(result.as_of),
+        age=ago(result.finished_at),
+    )
+
+
+def _import_panel(place: Here, is_busy: bool) -> None:
+    blocked = is_busy or not place.can("data.import")
+    panel_title(t("Import"), t("CSV (also .gz), Parquet or Excel. What is there stays until the new tables are whole."))
+    way = st.segmented_control(
+        t("From"),
+        ["upload", "folder"],
+        default="upload",
+        required=True,
+        format_func=lambda key: t("Files") if key == "upload" else t("Folder on the server"),
+        label_visibility="collapsed",
+    )
+    if way == "upload":
+        files = st.file_uploader(
+            t("Files"), type=_FILE_TYPES, accept_multiple_files=True, label_visibility="collapsed", disabled=blocked
+        )
+        if st.button(t("Import the files"), type="primary", disabled=blocked or not files):
+            _import_files(place, {file.name: file.getvalue() for file in files})
+    else:
+        source = st.text_input(t("Folder or file"), value=recall("source", ""), disabled=blocked)
+        if st.button(t("Import the folder"), type="primary", disabled=blocked or not source.strip()):
+            remember("source", source)
+            ask_for(place, "import", {"source": str(Path(source.strip()).expanduser())})
+            st.rerun()
+    if not place.can("data.import"):
+        st.caption(t("Importing needs the role of risk analyst or operator."))
+
+
+def _import_files(place: Here, files: dict[str, bytes]) -> None:
+    try:
+        folder = importing.store_uploads(place.ctx, place.name, files)
+    except WorkbenchError as error:
+        show_error(error)
+        return
+    ask_for(place, "import", {"source": str(folder)})
+    st.rerun()
+
+
+def _graph(result: ImportResult) -> None:
+    nodes = [
+        {
+            "name": profile.name,
+            "rows": profile.n_rows,
+            "columns": len(profile.columns),
+            "label": profile.label.get(language(), ""),
+        }
+        for profile in result.tables
+    ]
+    links = [(link.parent, link.child) for link in result.relationships]
+    chart(figures.tables_graph(nodes, links, language=language(), theme=theme()), "tables")
+
+
+def _tables(result: ImportResult) -> None:
+    panel_title(t("Tables"), t("Event time is when it happened; known-at is when it could first have been seen."))
+    table(
+        (t("Table"), t("Rows"), t("Columns"), t("Key"), t("Event time"), t("Known at"), t("Period")),
+        [
+            (
+                _named(profile.name, profile.label),
+                formats.count(profile.n_rows),
+                str(len(profile.columns)),
+                escape(", ".join(profile.primary_key)) or "–",
+                escape(profile.event_time or "–"),
+                escape(profile.known_at or "–"),
+                f"{day(profile.first_event)} – {day(profile.last_event)}" if profile.first_event else "–",
+            )
+            for profile in result.tables
+        ],
+        numbers=(1, 2),
+    )
+
+
+def _named(name: str, label: dict[str, str]) -> str:
+    title = label.get(language(), "")
+    return f'{escape(title)} <span class="mono muted">{escape(name)}</span>' if title else escape(name)
+
+
+def _links(result: ImportResult) -> None:
+    panel_title(t("Links"), t("Children that found no parent are counted, never dropped in silence."))
+    table(
+        (t("Parent"), t("Child"), t("Without parent")),
+        [
+            (
+                escape(f"{link.parent}.{link.parent_column}"),
+                escape(f"{link.child}.{link.child_column}"),
+                formats.count(link.n_orphans),
+            )
+            for link in result.relationships
+        ],
+        numbers=(2,),
+    )
+
+
+def _columns(place: Here, result: ImportResult) -> None:
+    by_name = {profile.name: profile for profile in result.tables}
+    chosen = st.selectbox(
+        t("Look into a table"),
+        list(by_name),
+        format_func=lambda name: f"{by_name[name].label.get(language(), name)} ({name})",
+        key="table_choice",
+    )
+    profile = by_name[chosen]
+    _column_table(profile)
+    with st.expander(t("First rows")):
+        st.dataframe(importing.preview(place.ctx, place.name, chosen, 50), hide_index=True)
+
+
+def _column_table(profile: TableProfile) -> None:
+    table(
+        (t("Column"), t("Type"), t("Role"), t("Unit"), t("Missing"), t("Distinct"), t("Values")),
+        [
+            (
+                _named(column.name, column.label),
+                escape(column.type),
+                escape(column.role),
+                escape(column.unit or "–"),
+                formats.percent(column.missing_rate),
+                formats.count(column.n_distinct),
+                escape(_values(column)),
+            )
+            for column in profile.columns
+        ],
+        numbers=(4, 5),
+    )
+
+
+def _values(column: ColumnProfile) -> str:
+    if column.minimum is not None and column.maximum is not None:
+        mean = "" if column.mean is None else t(", mean {mean}", mean=f"{column.mean:,.4g}")
+        return t("{low} to {high}", low=column.minimum, high=column.maximum) + mean
+    return ", ".join(f"{value} ({formats.count(n)})" for value, n in column.top_values[:4]) or "–"
+
+
+def _data_model(place: Here, result: ImportResult | None) -> None:
+    with st.expander(t("Project file: data model, labels and settings (YAML)")):
+        st.caption(t("What stands here overrides what was inferred. Import again after a change of types or links."))
+        with st.form("project_file", border=False):
+            text = st.text_area(
+                "YAML",
+                projects.spec_yaml(place.ctx, place.name),
+                height=360,
+                label_visibility="collapsed",
+                key=f"yaml_{place.name}",
+            )
+            if st.form_submit_button(t("Save the project file"), disabled=not place.can("data.import")):
+                try:
+                    projects.write_spec(place.ctx, place.name, text)
+                    st.success(t("Saved."))
+                except WorkbenchError as error:
+                    show_error(error)
+        if result is not None:
+            st.download_button(
+                t("Download the inferred data model"),
+                result.data_model_yaml,
+                file_name="data_model.yaml",
+                on_click="ignore",
+            )
+
+
+def _main() -> None:
+    place = here()
+    if place.project is None:
+        header(place, t("Data"), t("No project yet: start with the sample world, or with tables of your own."))
+        new_project(place)
+        return
+    result = importing.stored(place.ctx, place.name)
+    header(place, t("Which tables are here?"), _sentence(result))
+    is_busy = watch(place, ("import", "sample"))
+    if result is None:
+        with st.container(key="panel_empty"):
+            empty(t("No tables yet"), t("Their rows, links, times and findings appear here after the import."))
+    else:
+        left, right = st.columns([0.6, 0.4], gap="medium")
+        with left, st.container(key="panel_graph"):
+            _graph(result)
+        with right, st.container(key="panel_links"):
+            _links(result)
+        with st.container(key="panel_tables"):
+            _tables(result)
+        if result.findings:
+            with st.container(key="panel_findings"):
+                panel_title(t("What the import found"))
+                findings(result.findings)
+        with st.container(key="panel_columns"):
+            _columns(place, result)
+    with st.container(key="panel_import"):
+        _import_panel(place, is_busy)
+    _data_model(place, result)
+
+
+_main()

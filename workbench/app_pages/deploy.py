@@ -1,0 +1,169 @@
+"""Deploy: what serves now, since when, and what would be next?"""
+
+import json
+from html import escape
+
+import streamlit as st
+
+from core.errors import WorkbenchError
+from core.i18n import formats
+from workbench.flows import deployment, scoring
+from workbench.flows.deployment import DeploymentState
+from workbench.ui.answer_view import answer_view
+from workbench.ui.empty_project import project_or_stop
+from workbench.ui.evaluation_view import figure_text
+from workbench.ui.frame import PAGES, header
+from workbench.ui.pieces import chip, empty, headline, panel_title, show_error, table
+from workbench.ui.session import Here
+from workbench.ui.texts import t
+from workbench.ui.times import ago, exact
+from workbench.ui.versions import choose_version
+
+
+def _sentence(state: DeploymentState) -> str:
+    if state.champion is None:
+        return t("Nothing serves yet: an approved version can be put to work here.")
+    return t(
+        "Version {n} answers since {age}; {scored} scores so far.",
+        n=state.champion.version.number,
+        age=ago(state.champion.since),
+        scored=formats.count(state.n_scored),
+    )
+
+
+def _champion(state: DeploymentState) -> None:
+    champion = state.champion
+    if champion is None:
+        empty(
+            t("No champion"), t("The version that answers business systems stands here, with who put it there and why.")
+        )
+        return
+    headline(
+        t("Champion"),
+        f"v{champion.version.number}",
+        note=t("put there by {name}, {moment}", name=champion.by, moment=exact(champion.since)),
+    )
+    ks, ks_interval = figure_text(champion.version.ks)
+    table(
+        ("", ""),
+        [
+            (escape(t("Reason")), escape(champion.reason) or "–"),
+            ("KS", f"{ks} {ks_interval}"),
+            (escape(t("Bundle")), f'<span class="mono">{escape(champion.bundle_hash[:24])}</span>'),
+            (escape(t("Scores so far")), formats.count(state.n_scored)),
+            (escape(t("Last score")), escape(ago(state.last_scored_at))),
+        ],
+    )
+
+
+def _change(place: Here, state: DeploymentState) -> None:
+    panel_title(
+        t("Put another version to work"), t("Only approved versions can; the hash that was reviewed is what serves.")
+    )
+    if not place.can("model.deploy"):
+        st.caption(t("Deploying needs the role of operator."))
+        return
+    if not state.deployable:
+        st.caption(t("No other approved version."))
+    else:
+        version = choose_version(list(state.deployable), "deploy_version")
+        reason = st.text_input(t("Reason"), key="deploy_reason")
+        if st.button(t("Deploy"), type="primary", disabled=not reason.strip()):
+            _act(lambda: deployment.deploy(place.ctx, place.name, version.number, reason=reason.strip()))
+    if state.rollback_to is not None:
+        why = st.text_input(t("Reason to go back"), key="rollback_reason")
+        label = t("Roll back to v{n}", n=state.rollback_to)
+        if st.button(label, disabled=not why.strip()):
+            _act(lambda: deployment.rollback(place.ctx, place.name, reason=why.strip()))
+
+
+def _act(step) -> None:  # type: ignore[no-untyped-def]
+    try:
+        step()
+    except WorkbenchError as error:
+        show_error(error)
+        return
+    st.rerun()
+
+
+def _history(state: DeploymentState) -> None:
+    panel_title(t("History"), t("Who put what where, when and why; never rewritten."))
+    if not state.history:
+        empty(t("Nothing yet"), t("Each change of a slot is kept here."))
+        return
+    table(
+        (t("When"), t("Slot"), t("Version"), t("Before"), t("Who"), t("Reason")),
+        [
+            (
+                escape(exact(event.at)),
+                escape(slot_word(event.slot)),
+                f"v{event.version}" if event.version else "–",
+                f"v{event.previous}" if event.previous else "–",
+                escape(event.by),
+                (f"{chip(t('roll-back'), 'watch')} " if event.is_rollback else "") + escape(event.reason),
+            )
+            for event in state.history
+        ],
+    )
+
+
+def slot_word(slot: str) -> str:
+    """Return a slot's name in the session's language."""
+    return {"champion": t("champion"), "challenger": t("challenger")}.get(slot, slot)
+
+
+def _try_it(place: Here, state: DeploymentState) -> None:
+    panel_title(t("Ask it"), t("Raw rows in, probability, score, grade and reasons out."))
+    if state.champion is None:
+        st.caption(t("Nothing serves yet."))
+        return
+    if not place.can("model.score"):
+        st.caption(t("Scoring needs the role of risk analyst or operator."))
+        return
+    key = st.selectbox(
+        t("Case"), scoring.example_keys(place.ctx, place.name), accept_new_options=True, key="deploy_case"
+    )
+    if not key:
+        return
+    try:
+        payload = scoring.payload(place.ctx, place.name, str(key))
+        answer = scoring.score(place.ctx, place.name, payload.tables, key=payload.key, as_of=payload.cutoff)
+    except WorkbenchError as error:
+        show_error(error)
+        return
+    answer_view(answer)
+    body = {
+        "project": payload.project,
+        "key": payload.key,
+        "as_of": payload.cutoff.isoformat(),
+        "tables": payload.tables,
+    }
+    with st.expander(t("The same over HTTP")):
+        st.code(
+            f"curl -s {state.scorer_url}/v1/score \\\n  -H 'Authorization: Bearer YOUR_KEY' \\\n"
+            f"  -H 'Content-Type: application/json' \\\n  -d @request.json",
+            language="bash",
+        )
+        text = json.dumps(body, ensure_ascii=False, indent=1, default=str)
+        st.download_button("request.json", text, file_name="request.json", mime="application/json", on_click="ignore")
+        st.code(text if len(text) < 4000 else text[:4000] + "\n…", language="json", height=320)
+
+
+def _main() -> None:
+    place = project_or_stop(t("Deploy"))
+    state = deployment.state(place.ctx, place.name)
+    header(place, t("What answers now?"), _sentence(state))
+    left, right = st.columns(2, gap="medium")
+    with left, st.container(key="panel_champion", height="stretch"):
+        _champion(state)
+    with right, st.container(key="panel_change", height="stretch"):
+        _change(place, state)
+    if state.champion is None and not state.deployable:
+        st.page_link(PAGES["review"], label=t("Review a version"), icon=":material/arrow_forward:")
+    with st.container(key="panel_try"):
+        _try_it(place, state)
+    with st.container(key="panel_history"):
+        _history(state)
+
+
+_main()

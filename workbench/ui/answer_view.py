@@ -1,0 +1,39 @@
+"""One score as a person reads it: probability, points, grade, reasons, warnings, and what made it."""
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from core.i18n import formats
+from workbench.ui.pieces import chip, draw, figures, table
+from workbench.ui.texts import t
+
+if TYPE_CHECKING:
+    from model_registry.scorer import ScoreAnswer
+
+__all__ = ["answer_view"]
+
+
+def answer_view(answer: "ScoreAnswer") -> None:
+    """Draw a score's answer."""
+    figures(
+        [
+            (t("Probability of default"), formats.percent(answer.probability, 2), t("in the performance window")),
+            (t("Score"), formats.count(round(answer.score)), t("points, higher is safer")),
+            (t("Grade"), answer.grade, ""),
+        ]
+    )
+    table(
+        (t("Reason"), t("Effect on log-odds")),
+        [
+            (
+                f"{chip(t('raises') if reason.contribution > 0 else t('lowers'), 'bad' if reason.contribution > 0 else 'good')} "
+                f"{escape(reason.text)}",
+                f"{reason.contribution:+.2f}".replace("-", "\u2212"),
+            )
+            for reason in answer.reasons
+        ],
+        numbers=(1,),
+    )
+    if answer.warnings:
+        table((t("Warnings"),), [(escape(str(getattr(warning, "text", warning))),) for warning in answer.warnings])
+    draw(f'<div class="caption mono">bundle {escape(answer.bundle_hash[:16])}</div>')

@@ -1,0 +1,145 @@
+"""A model's figures and pictures for one sample, as Train and Review both show them."""
+
+import streamlit as st
+
+from automl.evaluation import Bucket, Evaluation, Metric, SampleEvaluation
+from core.i18n import formats
+from reporting import figures
+from workbench.flows.training import Figure
+from workbench.ui.charts import chart
+from workbench.ui.pieces import panel_title, table
+from workbench.ui.session import theme
+from workbench.ui.texts import html, language, say, t
+
+__all__ = ["evaluation_panels", "figure_text", "population", "sample_name"]
+
+
+def evaluation_panels(evaluation: Evaluation, key: str) -> None:
+    """Draw the sample's choice, its metrics and its four pictures; `key` keeps two such views apart."""
+    chosen = st.segmented_control(
+        t("Sample"),
+        list(evaluation.samples),
+        default=evaluation.headline,
+        required=True,
+        format_func=lambda name: evaluation.samples[name].title.text(language()),
+        key=f"sample_{key}",
+    )
+    sample = evaluation.samples[str(chosen)]
+    with st.container(key=f"panel_metrics_{key}"):
+        _metrics(sample, evaluation)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        with st.container(key=f"panel_roc_{key}"):
+            _roc(sample, key)
+        with st.container(key=f"panel_calibration_{key}"):
+            _calibration(sample, key)
+    with right:
+        with st.container(key=f"panel_scores_{key}"):
+            _scores(sample, key)
+        with st.container(key=f"panel_deciles_{key}"):
+            _deciles(sample, key)
+
+
+def figure_text(figure: Figure | None) -> tuple[str, str]:
+    """Return a figure's value and interval, ready to show."""
+    if figure is None or figure.value is None:
+        return "–", ""
+    return formats.metric(figure.value), formats.interval(figure.low, figure.high)
+
+
+def population(n: int, n_bad: int) -> str:
+    """Return "1,234 cases, 56 bads"."""
+    return t("{n} cases, {bads} bads", n=formats.count(n), bads=formats.count(n_bad))
+
+
+def sample_name(name: str) -> str:
+    """Return a sample's name in the session's language."""
+    words = {
+        "cross_validation": t("cross-validation"),
+        "train": t("training"),
+        "calibration": t("calibration"),
+        "out_of_time": t("out-of-time"),
+        "holdout": t("hold-out"),
+        "repeated_cross_validation": t("repeated cross-validation"),
+    }
+    return words.get(name, name)
+
+
+def _metrics(sample: SampleEvaluation, evaluation: Evaluation) -> None:
+    metrics = list(sample.metrics.values())
+    if evaluation.psi is not None:
+        metrics.append(evaluation.psi)
+    panel_title(sample.title.text(language()), population(sample.n, sample.n_bad))
+    table(
+        (t("Metric"), t("Value"), t("95% interval"), t("Measured on")),
+        [
+            (
+                html(metric.title),
+                f"<b>{formats.metric(metric.value)}</b>",
+                formats.interval(metric.low, metric.high),
+                population(metric.n, metric.n_bad),
+            )
+            for metric in metrics
+        ],
+        numbers=(1, 2),
+    )
+    for name, answer in evaluation.not_applicable.items():
+        st.caption(
+            t("{sample}: not applicable. {reason}", sample=sample_name(name).capitalize(), reason=say(answer.reason))
+        )
+
+
+def _estimate(metric: Metric | None) -> tuple[float, float, float] | None:
+    return None if metric is None else (metric.value, metric.low, metric.high)
+
+
+def _roc(sample: SampleEvaluation, key: str) -> None:
+    figure = figures.roc_with_ks(
+        [point[0] for point in sample.roc],
+        [point[1] for point in sample.roc],
+        auc=_estimate(sample.metrics.get("auc")),
+        ks=_estimate(sample.metrics.get("ks")),
+        sample=sample.title,
+        language=language(),
+        theme=theme(),
+    )
+    chart(figure, f"roc_{key}")
+
+
+def _scores(sample: SampleEvaluation, key: str) -> None:
+    histogram = sample.distribution
+    figure = figures.score_distribution(
+        histogram.edges, histogram.good, histogram.bad, sample=sample.title, language=language(), theme=theme()
+    )
+    chart(figure, f"scores_{key}")
+
+
+def _calibration(sample: SampleEvaluation, key: str) -> None:
+    buckets = [bucket for bucket in sample.calibration if bucket.n]
+    figure = figures.calibration_curve(
+        [bucket.mean_probability for bucket in buckets],
+        *_rates(buckets),
+        [bucket.n for bucket in buckets],
+        sample=sample.title,
+        language=language(),
+        theme=theme(),
+    )
+    chart(figure, f"calibration_{key}")
+
+
+def _deciles(sample: SampleEvaluation, key: str) -> None:
+    rates, low, high = _rates(sample.deciles)
+    figure = figures.bad_rate_by_decile(
+        rates,
+        [bucket.n for bucket in sample.deciles],
+        low=low,
+        high=high,
+        sample=sample.title,
+        language=language(),
+        theme=theme(),
+    )
+    chart(figure, f"deciles_{key}")
+
+
+def _rates(buckets: "list[Bucket] | tuple[Bucket, ...]") -> tuple[list[float], list[float], list[float]]:
+    return [b.bad_rate for b in buckets], [b.low for b in buckets], [b.high for b in buckets]

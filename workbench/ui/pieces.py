@@ -1,0 +1,104 @@
+"""Small drawn parts that every page shares: figures, chips, tables, findings, empty states."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+import streamlit as st
+
+from core.errors import WorkbenchError
+from core.findings import Finding, Severity
+from core.i18n import MessageLike
+from workbench.ui.texts import html, language, t
+
+__all__ = [
+    "chip",
+    "draw",
+    "empty",
+    "figures",
+    "findings",
+    "headline",
+    "panel_title",
+    "show_error",
+    "table",
+]
+
+_SEVERITY_TONE = {Severity.INFO: "", Severity.WATCH: "watch", Severity.BAD: "bad"}
+
+
+def draw(body: str) -> None:
+    """Draw HTML of our own making; every value in it has been escaped before."""
+    st.html(f'<div class="wb">{body}</div>')
+
+
+def chip(text: str, tone: str = "") -> str:
+    """Return a small label as HTML; `tone` is good, watch, bad, brand or nothing."""
+    return f'<span class="chip {tone}">{escape(text)}</span>'
+
+
+def panel_title(text: str, caption: str = "") -> None:
+    """Draw the title of a panel, with a quiet line below it where `caption` is given."""
+    note = f'<div class="caption">{escape(caption)}</div>' if caption else ""
+    draw(f"<b>{escape(text)}</b>{note}")
+
+
+def headline(label: str, value: str, interval: str = "", note: str = "") -> None:
+    """Draw the one figure that answers the page's question, its interval beside it."""
+    draw(
+        f'<div class="caption">{escape(label)}</div>'
+        f'<div class="headline">{escape(value)} <span class="interval">{escape(interval)}</span></div>'
+        f'<div class="caption">{escape(note)}</div>'
+    )
+
+
+def figures(items: Iterable[tuple[str, str, str]]) -> None:
+    """Draw a row of (label, figure, note) triples."""
+    cells = "".join(
+        f'<div><div class="caption">{escape(label)}</div><div class="figure">{escape(value)}</div>'
+        f'<div class="caption">{escape(note)}</div></div>'
+        for label, value, note in items
+    )
+    draw(f'<div class="figures">{cells}</div>')
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = ()) -> None:
+    """Draw a short table; cells are HTML already, `numbers` are the columns set flush right."""
+
+    def cells(tag: str, values: Sequence[str]) -> str:
+        return "".join(
+            f'<{tag} class="number">{value}</{tag}>' if index in numbers else f"<{tag}>{value}</{tag}>"
+            for index, value in enumerate(values)
+        )
+
+    head = f"<thead><tr>{cells('th', [escape(name) for name in header])}</tr></thead>" if any(header) else ""
+    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    draw(f"<table>{head}<tbody>{body}</tbody></table>")
+
+
+def findings(items: Sequence[Finding]) -> None:
+    """Draw findings, the gravest first; nothing where there are none."""
+    if not items:
+        return
+    order = list(Severity)
+    words = {Severity.INFO: t("To know"), Severity.WATCH: t("Look at"), Severity.BAD: t("Act on")}
+    rows = [
+        (
+            chip(words[item.severity], _SEVERITY_TONE[item.severity]),
+            escape(item.text(language())) + (f'<div class="caption">{html(item.fix)}</div>' if item.fix else ""),
+        )
+        for item in sorted(items, key=lambda item: -order.index(item.severity))
+    ]
+    table(("", ""), rows)
+
+
+def empty(title: str, text: str) -> None:
+    """Draw what a page shows before there is anything: what will stand here, and how to get it."""
+    draw(f'<div class="empty"><b>{escape(title)}</b>{escape(text)}</div>')
+
+
+def show_error(error: WorkbenchError | MessageLike) -> None:
+    """Draw an error a person can act on."""
+    if isinstance(error, WorkbenchError):
+        st.error(error.text(language()))
+        findings(error.findings)
+    else:
+        st.error(html(error))

@@ -1,0 +1,23 @@
+"""Times as a person reads them: how long ago, and exactly when."""
+
+from datetime import UTC, date, datetime
+
+from core.i18n import formats
+from workbench.ui.texts import language
+
+__all__ = ["ago", "day", "exact"]
+
+
+def ago(moment: datetime | None) -> str:
+    """Return how long ago `moment` was, in the session's language; a dash for None."""
+    return formats.ago(moment, datetime.now(UTC), language())
+
+
+def exact(moment: datetime | None) -> str:
+    """Return date and time of `moment`, in the session's language; a dash for None."""
+    return formats.when(moment, language())
+
+
+def day(moment: date | datetime | None) -> str:
+    """Return the date of `moment` as 2024-12-31; a dash for None."""
+    return "–" if moment is None else moment.strftime("%Y-%m-%d")
