@@ -12,7 +12,7 @@ from core.fingerprints import fingerprint_json
 from core.i18n import msg
 from features.definitions import FeatureDefinition, PathStep, parse_window
 
-__all__ = ["ColumnKind", "FeaturePlan", "Link", "TableSchema", "sort_windows"]
+__all__ = ["ColumnKind", "FeatureGroup", "FeaturePlan", "Link", "TableSchema", "needed_tables", "sort_windows"]
 
 ColumnKind = Literal["number", "category", "time", "key"]
 _FORMAT: Final = 1
@@ -59,6 +59,35 @@ class TableSchema:
         keep |= set(late.values()) | set(self.primary_key)
         columns = {name: kind for name, kind in self.columns.items() if name in keep}
         return replace(self, columns=columns, late=late)
+
+
+@dataclass(frozen=True)
+class FeatureGroup:
+    """The features of a plan that share a path.
+
+    Parameters
+    ----------
+    up, down : tuple of PathStep
+        The path.
+    members : tuple of (int, FeatureDefinition)
+        The features with their column numbers.
+    windows : tuple of (str or None)
+        The windows that cut their rows, longest first.
+    """
+
+    up: tuple[PathStep, ...]
+    down: tuple[PathStep, ...]
+    members: tuple[tuple[int, FeatureDefinition], ...]
+    windows: tuple[str | None, ...]
+
+    @cached_property
+    def targets(self) -> Mapping[str, Mapping[str, tuple[tuple[int, int], ...]]]:
+        """Per primitive and column (empty for none): (column number, window number) of each feature."""
+        found: dict[str, dict[str, list[tuple[int, int]]]] = {}
+        for number, item in self.members:
+            window = self.windows.index(item.window) if item.is_aggregation else 0
+            found.setdefault(item.primitive, {}).setdefault(item.column or "", []).append((number, window))
+        return {name: {column: tuple(pairs) for column, pairs in items.items()} for name, items in found.items()}
 
 
 @dataclass(frozen=True)
@@ -119,6 +148,17 @@ class FeaturePlan:
         return tuple(dict.fromkeys(link for item in self.definitions for link in _walk(self.root_table, item.path)))
 
     @cached_property
+    def groups(self) -> tuple[FeatureGroup, ...]:
+        """The features grouped by path."""
+        paths: dict[tuple[PathStep, ...], list[tuple[int, FeatureDefinition]]] = {}
+        for number, item in enumerate(self.definitions):
+            paths.setdefault(item.path, []).append((number, item))
+        return tuple(
+            FeatureGroup(members[0][1].steps_up, members[0][1].steps_down, tuple(members), self._windows_of(members))
+            for members in paths.values()
+        )
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the content."""
         return fingerprint_json(self._content())
@@ -175,6 +215,15 @@ class FeaturePlan:
     def load(cls, path: Path) -> "FeaturePlan":
         """Read the file `path`."""
         return cls.from_json(Path(path).read_text(encoding="utf-8"))
+
+    def _windows_of(self, members: Sequence[tuple[int, FeatureDefinition]]) -> tuple[str | None, ...]:
+        """Return the windows of the plan but for those surely longer than any that `members` use."""
+        used = {item.window for _, item in members if item.is_aggregation}
+        windows = self.windows or sort_windows(used)
+        if None in used or not used:
+            return windows
+        longest = max(parse_window(window).longest_days for window in used if window)
+        return tuple(w for w in windows if w is not None and (w in used or parse_window(w).shortest_days <= longest))
 
     def _content(self) -> dict[str, Any]:
         return {

@@ -1,0 +1,129 @@
+"""The point-in-time engine: feature values of (root row, cutoff) pairs, the same in training, in batch and live."""
+
+from typing import Final
+
+import numpy as np
+
+from core.errors import InputError
+from core.i18n import msg
+from features.aggregation import Query, aggregate, plan_codes
+from features.definitions import FeatureDefinition, PathStep
+from features.engine_data import EngineData, TableArrays
+from features.histories import NO_TIME
+from features.plan import FeatureGroup, FeaturePlan
+
+__all__ = ["EngineData", "compute"]
+
+_DAY_NS: Final = 86_400_000_000_000
+
+
+def compute(
+    plan: FeaturePlan,
+    data: EngineData,
+    keys: np.ndarray,
+    cutoffs: np.ndarray,
+    *,
+    inclusive: bool = False,
+) -> np.ndarray:
+    """Compute the features of `plan`.
+
+    A row of a table counts where its event and its known-at time both lie strictly before the cutoff; a row without
+    known-at time never does, a row of a table without times always. Windows reach back from the cutoff in event time,
+    lower end included. The root row itself is the question, so it counts from the very moment of its known-at time;
+    its columns filled in later count like any other. Where a parent on the path is unknown at the cutoff there is no
+    history: every feature through it is NaN, counts too. A parent without rows counts 0 and sums to 0.
+
+    Parameters
+    ----------
+    plan : FeaturePlan
+        What to compute.
+    data : EngineData
+        Prepared tables.
+    keys : array of shape (n_rows,)
+        Keys of root rows.
+    cutoffs : array of shape (n_rows,), datetime64
+        Cutoff of each.
+    inclusive : bool, default=False
+        Let rows count that are known exactly at the cutoff. Wrong for every use but one: it is the negative control of
+        the leakage proof.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_features), float64
+        Numbers; level codes for categories, ``len(levels)`` for a level that the plan does not know; NaN for null.
+
+    Raises
+    ------
+    NotFoundError
+        A key is not in the root table ("no history").
+    InputError
+        A cutoff is null.
+    """
+    keys = np.asarray(keys, dtype=object)
+    moments = np.asarray(cutoffs).astype("datetime64[ns]").view(np.int64)
+    if moments.size and moments.min() == NO_TIME:
+        row = int(np.argmin(moments))
+        raise InputError(msg("the cutoff of {key} is missing", key=repr(keys[row])), where=plan.root_table)
+    roots = data.root_rows(keys)
+    query = Query(roots, moments + 1 if inclusive else moments, moments)
+    values = np.full((len(keys), len(plan.definitions)), np.nan)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # 0/0 and inf - inf are meant to be NaN
+        for group in plan.groups:
+            base, anchors = _climb(plan, data, query, group.up)
+            if group.down:
+                aggregate(plan, data, query, group, base, anchors, values)
+            else:
+                _read_columns(plan, data, query, group, base, anchors, values)
+    return values
+
+
+def _climb(plan: FeaturePlan, data: EngineData, query: Query, steps: tuple[PathStep, ...]) -> tuple[str, np.ndarray]:
+    """Return the table at the end of the `steps` up, and each root row's row in it (-1: none known)."""
+    table, rows = plan.root_table, query.roots
+    for step in steps:
+        rows = data.parent_rows(table, step, rows, query.limits)
+        table = step.table
+    return table, rows
+
+
+def _read_columns(
+    plan: FeaturePlan,
+    data: EngineData,
+    query: Query,
+    group: FeatureGroup,
+    base: str,
+    rows: np.ndarray,
+    values: np.ndarray,
+) -> None:
+    """Fill in features that are read from one row: the root's own or a parent's."""
+    table = data.tables[base]
+    if not group.up and table.seen_from is not None:
+        rows = np.where(table.seen_from[rows] <= query.cutoffs, rows, -1)
+    for number, item in group.members:
+        late = table.late_from(item.column or "")
+        visible = rows if late is None or not late.size else np.where(late[rows] < query.limits, rows, -1)
+        values[:, number] = _row_values(plan, table, item, visible, query.cutoffs)
+
+
+def _row_values(
+    plan: FeaturePlan, table: TableArrays, item: FeatureDefinition, rows: np.ndarray, cutoffs: np.ndarray
+) -> np.ndarray:
+    column = item.column or ""
+    if not table.n_rows:
+        return np.full(rows.shape, np.nan)
+    if item.primitive != "identity":
+        times = np.where(rows >= 0, table.times[column][rows], NO_TIME)
+        return np.where(times == NO_TIME, np.nan, _date_part(item.primitive, times, cutoffs))
+    if item.kind == "category":
+        codes = np.where(rows >= 0, table.codes[column][rows], -1)
+        return plan_codes(plan, item, table.levels[column], codes)
+    return np.where(rows >= 0, table.numbers[table.number_rows[column]][rows], np.nan)
+
+
+def _date_part(primitive: str, times: np.ndarray, cutoffs: np.ndarray) -> np.ndarray:
+    if primitive == "days_since":
+        return (cutoffs - np.where(times == NO_TIME, 0, times)) / _DAY_NS
+    days = times.view("datetime64[ns]").astype("datetime64[D]")
+    if primitive == "month":
+        return days.astype("datetime64[M]").view(np.int64) % 12 + 1.0
+    return (days.view(np.int64) + 3) % 7 * 1.0  # Monday is 0; 1970-01-01 was a Thursday

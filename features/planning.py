@@ -1,0 +1,168 @@
+"""Making a plan of definitions: the schema they need from the data model, and the frozen levels of their categories."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from core.errors import ConfigurationError
+from core.i18n import msg
+from features.definitions import FeatureDefinition
+from features.engine import compute
+from features.engine_data import EngineData
+from features.plan import ColumnKind, FeaturePlan, TableSchema, needed_tables, sort_windows
+
+if TYPE_CHECKING:
+    from warehouse.data_model import TableSpec
+    from warehouse.table_set import TableSet
+
+__all__ = ["freeze_levels", "make_plan", "table_schema"]
+
+_KINDS: Final[dict[str, ColumnKind]] = {
+    "id": "key",
+    "text": "key",
+    "category": "category",
+    "number": "number",
+    "integer": "number",
+    "boolean": "number",
+    "date": "time",
+    "datetime": "time",
+}
+_MAX_LEVELS: Final = 50
+_SAMPLE_ROWS: Final = 50_000
+
+
+def make_plan(
+    table_set: "TableSet",
+    root_table: str,
+    key_column: str,
+    definitions: Sequence[FeatureDefinition],
+    *,
+    keys: np.ndarray | None = None,
+    cutoffs: np.ndarray | None = None,
+    max_levels: int = _MAX_LEVELS,
+) -> FeaturePlan:
+    """Make a plan of `definitions`.
+
+    Parameters
+    ----------
+    table_set : TableSet
+        The data.
+    root_table, key_column : str
+        One feature row per row of this table; its key.
+    definitions : sequence of FeatureDefinition
+        What to compute, in this order.
+    keys, cutoffs : arrays of shape (n_training_rows,), optional
+        Training rows; category levels are frozen as these rows see them. Without them, as the whole tables hold them,
+        later rows included.
+    max_levels : int, default=50
+        Most levels per category; the most frequent stay.
+
+    Raises
+    ------
+    ConfigurationError
+        A definition names a table or column that is not there, or two definitions share an alias.
+    """
+    aliases = [definition.alias for definition in definitions]
+    if len(set(aliases)) < len(aliases):
+        twice = next(alias for alias in aliases if aliases.count(alias) > 1)
+        raise ConfigurationError(msg("the feature {alias} comes twice", alias=twice))
+    schemas = _schemas(table_set, root_table, key_column, definitions)
+    plan = FeaturePlan(
+        root_table=root_table,
+        key_column=key_column,
+        definitions=tuple(definitions),
+        tables=needed_tables(root_table, key_column, definitions, schemas),
+        windows=sort_windows(item.window for item in definitions if item.is_aggregation),
+    )
+    if keys is not None and cutoffs is not None and len(keys):
+        return freeze_levels(plan, table_set, keys, cutoffs, max_levels=max_levels)
+    counts = _level_counts(plan, table_set)
+    return replace(plan, levels={alias: _most_frequent(count, max_levels) for alias, count in counts.items()})
+
+
+def freeze_levels(
+    plan: FeaturePlan, table_set: "TableSet", keys: np.ndarray, cutoffs: np.ndarray, *, max_levels: int = _MAX_LEVELS
+) -> FeaturePlan:
+    """Return the plan with the levels of its categories as the given training rows see them, most frequent first.
+
+    At most 50,000 rows, spread evenly, are looked at.
+    """
+    categories = [item.alias for item in _categories(plan)]
+    if not categories:
+        return plan
+    rows = np.linspace(0, len(keys) - 1, min(len(keys), _SAMPLE_ROWS)).astype(np.int64)
+    all_levels = {alias: tuple(counts) for alias, counts in _level_counts(plan, table_set).items()}
+    small = replace(plan, levels=all_levels).select(categories)
+    values = compute(
+        small, EngineData.from_table_set(small, table_set), np.asarray(keys)[rows], np.asarray(cutoffs)[rows]
+    )
+    levels = {}
+    for alias, column in zip(categories, values.T, strict=True):
+        names = small.levels[alias]
+        counts = np.bincount(column[~np.isnan(column)].astype(np.int64), minlength=len(names))
+        seen = {name: int(count) for name, count in zip(names, counts, strict=False) if count}
+        levels[alias] = _most_frequent(seen, max_levels)
+    return replace(plan, levels=levels)
+
+
+def table_schema(spec: "TableSpec", key_columns: Iterable[str]) -> TableSchema:
+    """Return how the engine reads a table: kinds of its columns, times, late columns.
+
+    Columns that link tables are keys whatever their type.
+    """
+    keys = set(key_columns)
+    columns: dict[str, ColumnKind] = {
+        name: "key" if name in keys else _KINDS[column.type] for name, column in spec.columns.items()
+    }
+    return TableSchema(
+        columns=columns,
+        event_time=spec.event_time,
+        known_at=spec.known_at,
+        known_at_lag_days=spec.known_at_lag_days if spec.known_at is None else 0.0,
+        late={column: group.known_at for group in spec.late_columns for column in group.columns},
+        primary_key=tuple(spec.primary_key),
+    )
+
+
+def _schemas(
+    table_set: "TableSet", root_table: str, key_column: str, definitions: Sequence[FeatureDefinition]
+) -> dict[str, TableSchema]:
+    keys: dict[str, set[str]] = {root_table: {key_column}}
+    for item in definitions:
+        table = root_table
+        for step in item.path:
+            child, parent = (table, step.table) if step.direction == "up" else (step.table, table)
+            keys.setdefault(child, set()).add(step.child_column)
+            keys.setdefault(parent, set()).add(step.parent_column)
+            table = step.table
+        if item.column is not None and item.column not in table_set.spec(table).columns:
+            raise ConfigurationError(msg("there is no column {column}", column=item.column), where=table)
+    return {name: table_schema(table_set.spec(name), columns) for name, columns in keys.items()}
+
+
+def _categories(plan: FeaturePlan) -> list[FeatureDefinition]:
+    return [item for item in plan.definitions if item.kind == "category"]
+
+
+def _leaf(plan: FeaturePlan, item: FeatureDefinition) -> str:
+    return item.path[-1].table if item.path else plan.root_table
+
+
+def _level_counts(plan: FeaturePlan, table_set: "TableSet") -> dict[str, dict[str, int]]:
+    """Return per category feature how often each level stands in its column."""
+    from features.preparation import encode
+
+    counted: dict[tuple[str, str | None], dict[str, int]] = {}
+    for item in _categories(plan):
+        place = (_leaf(plan, item), item.column)
+        if place not in counted:
+            codes, levels = encode(table_set.frame(place[0])[item.column])
+            counts = np.bincount(codes[codes >= 0], minlength=len(levels))
+            counted[place] = dict(zip(levels, counts.tolist(), strict=True))
+    return {item.alias: counted[_leaf(plan, item), item.column] for item in _categories(plan)}
+
+
+def _most_frequent(counts: dict[str, int], max_levels: int) -> tuple[str, ...]:
+    return tuple(sorted(counts, key=lambda level: (-counts[level], level))[:max_levels])

@@ -1,0 +1,244 @@
+"""Reducing stretches of rows to one value per window: sums, extremes, deviations, distinct levels, the most frequent.
+
+The visible rows of each root row lie one after another, cut at the lower ends of the windows into *pieces*. Every
+primitive reduces each piece once and adds pieces up from the cutoff backwards, so a row is read once, whatever the
+number of windows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+__all__ = ["NUMBER_REDUCTIONS", "Pieces", "count", "last_rows", "mode_codes", "num_unique"]
+
+_FEW_LEVELS: Final = 64
+_MAX_CELLS: Final = 1 << 21
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Visible rows of a block of root rows, cut into pieces.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_visible,), int64
+        Row numbers in the child table, root row after root row, each in order of event time.
+    starts : ndarray of shape (n_roots, n_pieces), int64
+        Where each piece begins in `rows`; the first piece of a root row is its oldest.
+    lengths : ndarray of shape (n_roots, n_pieces), int64
+        Rows per piece.
+    rank : ndarray of shape (n_roots, n_pieces) or None
+        For each window the number of its oldest piece; None where window i begins with piece i.
+    """
+
+    rows: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+    rank: np.ndarray | None
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Rows per window, shape (n_roots, n_windows)."""
+        return self.from_cutoff(np.add, self.lengths)
+
+    def from_cutoff(self, ufunc: np.ufunc, pieces: np.ndarray) -> np.ndarray:
+        """Accumulate `pieces` (..., n_roots, n_pieces) from the cutoff backwards; returns one value per window."""
+        return self.by_window(ufunc.accumulate(pieces[..., ::-1], axis=-1)[..., ::-1])
+
+    def by_window(self, reached: np.ndarray) -> np.ndarray:
+        """Return for each window the value at its oldest piece."""
+        if self.rank is None:
+            return reached
+        rank = np.broadcast_to(self.rank, reached.shape)
+        return np.take_along_axis(reached, rank, axis=-1)
+
+    def reduce(self, ufunc: np.ufunc, values: np.ndarray, identity: float) -> np.ndarray:
+        """Reduce `values` (n_columns, n_visible) piece by piece; returns (n_columns, n_roots, n_pieces)."""
+        padded = np.empty((values.shape[0], values.shape[1] + 1))
+        padded[:, :-1] = values
+        padded[:, -1] = identity
+        reduced = ufunc.reduceat(padded, self.starts.ravel(), axis=1).reshape(-1, *self.starts.shape)
+        return np.where(self.lengths > 0, reduced, identity)
+
+
+class Numbers:
+    """Values of number columns over pieces, with what several primitives share.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_columns, n_visible), float64
+        NaN for null.
+    pieces : Pieces
+        How they are cut.
+    has_nulls : bool
+        Whether any value may be NaN.
+    """
+
+    def __init__(self, values: np.ndarray, pieces: Pieces, has_nulls: bool) -> None:
+        self.values = values
+        self.pieces = pieces
+        self.null = np.isnan(values) if has_nulls else None
+
+    def filled(self, value: float) -> np.ndarray:
+        """Return the values with `value` for null."""
+        return self.values if self.null is None else np.where(self.null, value, self.values)
+
+    @cached_property
+    def piece_counts(self) -> np.ndarray:
+        """Values that are not null, per column, root row and piece."""
+        if self.null is None:
+            return np.broadcast_to(self.pieces.lengths, (self.values.shape[0], *self.pieces.lengths.shape))
+        return self.pieces.reduce(np.add, (~self.null).astype(np.float64), 0.0)
+
+    @cached_property
+    def piece_sums(self) -> np.ndarray:
+        """Sum per column, root row and piece."""
+        return self.pieces.reduce(np.add, self.filled(0.0), 0.0)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Values that are not null, per column, root row and window."""
+        return self.pieces.from_cutoff(np.add, self.piece_counts)
+
+    @cached_property
+    def sums(self) -> np.ndarray:
+        """Sum per column, root row and window."""
+        return self.pieces.from_cutoff(np.add, self.piece_sums)
+
+
+def sum_(numbers: Numbers) -> np.ndarray:
+    """Sum of the values; 0 where there are none."""
+    return numbers.sums
+
+
+def mean(numbers: Numbers) -> np.ndarray:
+    """Mean of the values; NaN where there are none."""
+    return numbers.sums / numbers.counts
+
+
+def max_(numbers: Numbers) -> np.ndarray:
+    """Greatest value; NaN where there are none."""
+    reached = numbers.pieces.from_cutoff(
+        np.maximum, numbers.pieces.reduce(np.maximum, numbers.filled(-np.inf), -np.inf)
+    )
+    return np.where(numbers.counts > 0, reached, np.nan)
+
+
+def min_(numbers: Numbers) -> np.ndarray:
+    """Least value; NaN where there are none."""
+    reached = numbers.pieces.from_cutoff(np.minimum, numbers.pieces.reduce(np.minimum, numbers.filled(np.inf), np.inf))
+    return np.where(numbers.counts > 0, reached, np.nan)
+
+
+def std(numbers: Numbers) -> np.ndarray:
+    """Sample standard deviation (divisor n - 1); NaN for fewer than two values.
+
+    Two passes within each piece; pieces are joined by the update of Chan, Golub and LeVeque (1983), whose terms are all
+    positive, so no digits are lost on large amounts.
+    """
+    pieces, n, sums = numbers.pieces, numbers.piece_counts, numbers.piece_sums
+    centre = np.divide(sums, n, out=np.zeros_like(sums), where=n > 0)
+    lengths = pieces.lengths.ravel()
+    deviation = numbers.values - np.repeat(centre.reshape(len(sums), -1), lengths, axis=1)
+    if numbers.null is not None:
+        deviation[numbers.null] = 0.0
+    squares = pieces.reduce(np.add, np.square(deviation, out=deviation), 0.0)
+    joined = np.empty_like(squares)
+    joined_n, joined_mean, joined_squares = n[..., -1], centre[..., -1], squares[..., -1]
+    joined[..., -1] = joined_squares
+    for piece in range(squares.shape[-1] - 2, -1, -1):
+        total = joined_n + n[..., piece]
+        share = np.divide(n[..., piece], total, out=np.zeros_like(joined_mean), where=total > 0)
+        gap = centre[..., piece] - joined_mean
+        joined_squares = joined_squares + squares[..., piece] + gap * gap * joined_n * share
+        joined_mean = joined_mean + gap * share
+        joined_n = total
+        joined[..., piece] = joined_squares
+    degrees = numbers.counts - 1.0
+    variance = np.divide(pieces.by_window(joined), degrees, out=np.full_like(joined, np.nan), where=degrees > 0)
+    return np.sqrt(variance)
+
+
+NUMBER_REDUCTIONS: Final[dict[str, Callable[[Numbers], np.ndarray]]] = {
+    "sum": sum_,
+    "mean": mean,
+    "max": max_,
+    "min": min_,
+    "std": std,
+}
+
+
+def count(pieces: Pieces) -> np.ndarray:
+    """Rows per window."""
+    return pieces.counts.astype(np.float64)
+
+
+def last_rows(pieces: Pieces) -> np.ndarray:
+    """Row number of the latest row in each window, -1 where it is empty; shape (n_roots, n_windows)."""
+    if not pieces.rows.size:
+        return np.full(pieces.starts.shape, -1)
+    ends = pieces.starts[:, -1] + pieces.lengths[:, -1]
+    last = pieces.rows[np.maximum(ends - 1, 0)]
+    return np.where(pieces.counts > 0, last[:, None], -1)
+
+
+def num_unique(codes: np.ndarray, n_levels: int, pieces: Pieces) -> np.ndarray:
+    """Count distinct levels per window; NaN for a window without rows."""
+    result = np.empty(pieces.starts.shape)
+    for block, tally, _ in _level_counts(codes, n_levels, pieces):
+        result[block] = (tally > 0).sum(axis=1)
+    return np.where(pieces.counts > 0, result, np.nan)
+
+
+def mode_codes(codes: np.ndarray, n_levels: int, pieces: Pieces) -> np.ndarray:
+    """Code of the most frequent level per window, the first in order among equals; -1 where there is none."""
+    result = np.empty(pieces.starts.shape, dtype=np.int64)
+    for block, tally, levels in _level_counts(codes, n_levels, pieces):
+        best = tally.argmax(axis=1)
+        code = best if levels is None else np.take_along_axis(levels, best, axis=1)
+        result[block] = np.where(np.take_along_axis(tally, best[:, None, :], axis=1)[:, 0] > 0, code, -1)
+    return result
+
+
+def _level_counts(codes: np.ndarray, n_levels: int, pieces: Pieces):  # type: ignore[no-untyped-def]
+    """Yield blocks of root rows with their counts (n_roots, n_local_levels, n_windows) and the levels' codes.
+
+    The codes are None where local levels are the codes themselves. Many-levelled columns are renumbered within each
+    root row, so that the table of counts stays small.
+    """
+    n_roots, n_pieces = pieces.starts.shape
+    lengths = pieces.lengths.ravel()
+    cell = np.repeat(np.arange(n_roots * n_pieces), lengths)
+    known = codes >= 0
+    cell, codes = cell[known], codes[known].astype(np.int64)
+    root, piece = np.divmod(cell, n_pieces)
+    width, local = n_levels, codes
+    distinct_root = distinct_code = first = None
+    if n_levels > _FEW_LEVELS:
+        distinct, inverse = np.unique(root * n_levels + codes, return_inverse=True)
+        distinct_root, distinct_code = np.divmod(distinct, n_levels)
+        first = np.searchsorted(distinct_root, np.arange(n_roots + 1))
+        local = inverse - first[root]
+        width = int(np.diff(first).max(initial=0))
+    step = max(_MAX_CELLS // max(width * n_pieces, 1), 1)
+    for begin in range(0, n_roots, step):
+        end = min(begin + step, n_roots)
+        inside = slice(*np.searchsorted(root, (begin, end)))
+        flat = ((root[inside] - begin) * max(width, 1) + local[inside]) * n_pieces + piece[inside]
+        size = (end - begin) * max(width, 1) * n_pieces
+        tally = np.bincount(flat, minlength=size).reshape(end - begin, max(width, 1), n_pieces)
+        reached = np.cumsum(tally[..., ::-1], axis=-1)[..., ::-1]
+        if pieces.rank is not None:
+            rank = np.broadcast_to(pieces.rank[begin:end, None, :], reached.shape)
+            reached = np.take_along_axis(reached, rank, axis=-1)
+        levels = None
+        if distinct_code is not None and first is not None:
+            levels = np.full((end - begin, max(width, 1)), -1)
+            part = slice(first[begin], first[end])
+            levels[distinct_root[part] - begin, np.arange(first[begin], first[end]) - first[distinct_root[part]]] = (
+                distinct_code[part]
+            )
+        yield slice(begin, end), reached, levels
