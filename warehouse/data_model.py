@@ -151,7 +151,7 @@ class TableSpec(_Spec):
 
 
 class Relationship(_Spec):
-    """One row of `parent` has any number of rows in `child`, whose `child_column` holds the parent's `parent_column`."""
+    """One row of `parent` has any number of rows in `child`: `child_column` holds values of `parent_column`."""
 
     parent: TableName
     parent_column: ColumnName

@@ -1,0 +1,287 @@
+"""From tables as read to a table set: types, values, keys, links and times, each from the given model or inferred.
+
+A given field always wins over an inferred one, column by column and field by field.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from core.errors import ConfigurationError
+from core.findings import Finding, Severity
+from core.i18n import msg
+from warehouse.checks import check_table
+from warehouse.column_types import infer_type
+from warehouse.conversion import convert_column
+from warehouse.data_model import (
+    TIME_TYPES,
+    ColumnRole,
+    ColumnSpec,
+    ColumnType,
+    DataModel,
+    Relationship,
+    TableSpec,
+)
+from warehouse.keys import (
+    KeyTable,
+    check_primary_key,
+    check_relationships,
+    infer_primary_key,
+    infer_relationships,
+)
+from warehouse.raw_table import RawTable
+from warehouse.table_set import Table, TableSet
+from warehouse.time_columns import infer_times
+
+__all__ = ["Assembled", "assemble"]
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A table set and what was seen while it was put together."""
+
+    table_set: TableSet
+    findings: list[Finding]
+
+
+@dataclass
+class _Draft:
+    """One table on its way."""
+
+    raw: RawTable
+    given: TableSpec
+    types: dict[str, ColumnType] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, list[Finding]] = field(default_factory=dict)
+    event_time: str | None = None
+    known_at: str | None = None
+
+    def is_given(self, name: str) -> bool:
+        return name in self.given.model_fields_set
+
+    def given_role(self, column: str) -> ColumnRole | None:
+        spec = self.given.columns.get(column)
+        return spec.role if spec is not None and "role" in spec.model_fields_set else None
+
+    def given_type(self, column: str) -> ColumnType | None:
+        spec = self.given.columns.get(column)
+        return spec.type if spec is not None and "type" in spec.model_fields_set else None
+
+    def column_of_role(self, role: ColumnRole) -> str | None:
+        return next((name for name in self.types if self.given_role(name) == role), None)
+
+    def convert(self, column: str, kind: ColumnType) -> None:
+        converted = convert_column(self.raw, column, kind)
+        self.types[column] = kind
+        self.values[column] = converted.values
+        self.notes.setdefault(column, [])
+        self.notes[column] += converted.findings
+
+
+def assemble(tables: Mapping[str, RawTable], given: DataModel) -> Assembled:
+    """Put tables as read together.
+
+    Parameters
+    ----------
+    tables : mapping of str to RawTable
+        Tables by name.
+    given : DataModel
+        What a person said, whole or partial.
+
+    Raises
+    ------
+    ConfigurationError
+        The given model names a table or column that is not there, or contradicts itself.
+    InputError
+        A value is not of its declared type; a key has nulls or repeats.
+    """
+    drafts = {name: _Draft(raw, given.tables.get(name, TableSpec())) for name, raw in tables.items()}
+    _check_names(drafts, given)
+    for draft in drafts.values():
+        _type_columns(draft, given.relationships)
+        _choose_times(draft)
+    key_tables = {name: _with_key(draft) for name, draft in drafts.items()}
+    links = [*given.relationships, *infer_relationships(key_tables, given.relationships)]
+    _retype_keys(drafts, key_tables, links)
+    model = DataModel(
+        tables={name: _spec(draft, key_tables[name].primary_key, links) for name, draft in drafts.items()},
+        relationships=links,
+        **({"as_of": given.as_of} if given.as_of is not None else {}),
+    )
+    model.check()
+    table_set = TableSet(
+        {name: Table(spec, key_tables[name].frame[list(spec.columns)]) for name, spec in model.tables.items()}, model
+    )
+    return Assembled(table_set, _findings(drafts, table_set, key_tables, links))
+
+
+def _check_names(drafts: Mapping[str, _Draft], given: DataModel) -> None:
+    for name in given.tables:
+        if name not in drafts:
+            raise ConfigurationError(msg("the data model names the table {table}, which is not there", table=name))
+    for name, draft in drafts.items():
+        for column in _named_columns(draft.given):
+            if column not in draft.raw.columns:
+                raise ConfigurationError(
+                    msg("the data model names the column {column}, which is not there", column=column),
+                    where=draft.raw.source.name or name,
+                    fix=msg("The columns are: {names}.", names=", ".join(list(draft.raw.columns)[:30])),
+                )
+    for link in given.relationships:
+        for name, column in ((link.parent, link.parent_column), (link.child, link.child_column)):
+            if name not in drafts or column not in drafts[name].raw.columns:
+                raise ConfigurationError(
+                    msg("the relationship names {table}.{column}, which is not there", table=name, column=column),
+                    where=str(link),
+                )
+
+
+def _named_columns(spec: TableSpec) -> list[str]:
+    late = [column for group in spec.late_columns for column in (*group.columns, group.known_at)]
+    times = [column for column in (spec.event_time, spec.known_at) if column is not None]
+    return [*spec.columns, *spec.primary_key, *times, *late]
+
+
+def _type_columns(draft: _Draft, links: list[Relationship]) -> None:
+    link_columns = {link.child_column for link in links if link.child == draft.raw.name}
+    link_columns |= {link.parent_column for link in links if link.parent == draft.raw.name}
+    if len(draft.given.primary_key) == 1:
+        link_columns |= set(draft.given.primary_key)
+    times = set(_given_times(draft))
+    for name in draft.raw.columns:
+        kind = draft.given_type(name)
+        if kind is None:
+            guess = infer_type(draft.raw, name)
+            draft.notes[name] = list(guess.findings)
+            kind = guess.type
+            if name in link_columns:
+                kind = "id"
+            elif name in times and kind not in TIME_TYPES:
+                kind = "date"
+        draft.convert(name, kind)
+
+
+def _given_times(draft: _Draft) -> list[str]:
+    by_role = [name for name in draft.raw.columns if draft.given_role(name) in {"event_time", "known_at"}]
+    late = [group.known_at for group in draft.given.late_columns]
+    return [name for name in (draft.given.event_time, draft.given.known_at, *late, *by_role) if name is not None]
+
+
+def _choose_times(draft: _Draft) -> None:
+    """Take the times that were given, by field or by role, and find the rest by type and name."""
+    late = {column for group in draft.given.late_columns for column in (*group.columns, group.known_at)}
+    free = {name: kind for name, kind in draft.types.items() if draft.given_role(name) is None and name not in late}
+    event_time = draft.given.event_time if draft.is_given("event_time") else draft.column_of_role("event_time")
+    known_at = draft.given.known_at if draft.is_given("known_at") else draft.column_of_role("known_at")
+    found = infer_times({name: kind for name, kind in free.items() if name not in {event_time, known_at}})
+    if event_time is None and not draft.is_given("event_time"):
+        event_time = found.event_time
+    if known_at is None and not draft.is_given("known_at") and not draft.is_given("known_at_lag_days"):
+        known_at = found.known_at
+    draft.event_time, draft.known_at = event_time, known_at
+
+
+def _with_key(draft: _Draft) -> KeyTable:
+    frame = pd.DataFrame(draft.values, copy=False)
+    not_links = {name for name in draft.types if draft.given_role(name) not in {None, "foreign_key", "key"}}
+    table = KeyTable(draft.raw, frame, draft.types, [], frozenset(not_links))
+    by_role = [name for name in draft.types if draft.given_role(name) == "key"]
+    if draft.is_given("primary_key") or by_role:
+        table.primary_key = list(draft.given.primary_key) or by_role
+        if table.primary_key:
+            check_primary_key(table)
+    else:
+        table.primary_key = infer_primary_key(table)
+    return table
+
+
+def _retype_keys(drafts: Mapping[str, _Draft], tables: Mapping[str, KeyTable], links: list[Relationship]) -> None:
+    """Make keys and what refers to them text, so that ``17`` and ``"17"`` are one key."""
+    columns = {(name, table.single_key) for name, table in tables.items() if table.single_key}
+    columns |= {(link.child, link.child_column) for link in links}
+    columns |= {(link.parent, link.parent_column) for link in links}
+    for name, column in sorted(columns):
+        draft = drafts[name]
+        if draft.types[column] != "id" and draft.given_type(column) is None:
+            draft.convert(column, "id")
+            tables[name].frame[column] = draft.values[column]
+
+
+def _spec(draft: _Draft, primary_key: list[str], links: list[Relationship]) -> TableSpec:
+    given = {name: getattr(draft.given, name) for name in draft.given.model_fields_set}
+    refers = {link.child_column for link in links if link.child == draft.raw.name}
+    fields: dict[str, Any] = {
+        **given,
+        "columns": {name: _column_spec(draft, name, primary_key, refers) for name in draft.raw.columns},
+        "primary_key": primary_key,
+        "event_time": draft.event_time,
+        "known_at": draft.known_at,
+    }
+    if draft.raw.source.name:
+        fields["file"] = draft.raw.source.name.partition("#")[0]
+    return TableSpec(**fields)
+
+
+def _column_spec(draft: _Draft, name: str, primary_key: list[str], refers: set[str]) -> ColumnSpec:
+    spec = draft.given.columns.get(name)
+    given = {} if spec is None else {key: getattr(spec, key) for key in spec.model_fields_set}
+    role = draft.given_role(name) or _inferred_role(draft, name, primary_key, refers)
+    return ColumnSpec(**{**given, "type": draft.types[name], "role": role})
+
+
+def _inferred_role(draft: _Draft, name: str, primary_key: list[str], refers: set[str]) -> ColumnRole:
+    if name == draft.event_time:
+        return "event_time"
+    if name == draft.known_at:
+        return "known_at"
+    if name in refers:
+        return "foreign_key"
+    if name in primary_key:
+        return "key"
+    return "ignore" if draft.raw.n_rows > 1 and _says_nothing(draft.values[name]) else "feature"
+
+
+def _says_nothing(values: Any) -> bool:
+    """Whether all values are null, or all are one and the same."""
+    null = pd.isna(values)
+    if null.any():
+        return bool(null.all())
+    return bool((values == values[0]).all())
+
+
+def _findings(
+    drafts: Mapping[str, _Draft],
+    table_set: TableSet,
+    key_tables: Mapping[str, KeyTable],
+    links: list[Relationship],
+) -> list[Finding]:
+    findings = [finding for draft in drafts.values() for notes in draft.notes.values() for finding in notes]
+    for name, draft in drafts.items():
+        findings += _useless_columns(draft, table_set.spec(name))
+        findings += check_table(table_set, name)
+    return findings + check_relationships(key_tables, links)
+
+
+def _useless_columns(draft: _Draft, spec: TableSpec) -> list[Finding]:
+    findings = []
+    for name, column in spec.columns.items():
+        if column.role != "ignore" or draft.given_role(name) is not None:
+            continue
+        where = f"{draft.raw.name}, column {name}"
+        if pd.isna(draft.values[name]).all():
+            findings.append(
+                Finding("empty_column", Severity.WATCH, msg("all values are missing; the column is ignored"), where)
+            )
+        else:
+            value = str(draft.values[name][0])
+            findings.append(
+                Finding(
+                    "constant_column",
+                    Severity.INFO,
+                    msg("all values are {value}; the column is ignored", value=value[:60]),
+                    where,
+                )
+            )
+    return findings

@@ -1,0 +1,273 @@
+"""One column as read, turned into the array that its type asks for; a value that is not of the type is named."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.errors import InputError
+from core.findings import Finding, Severity
+from core.i18n import Message, MessageLike, msg
+from warehouse.data_model import TEXT_TYPES, TIME_TYPES, ColumnType
+from warehouse.numbers_in_text import parse_booleans, parse_numbers
+from warehouse.raw_table import RawColumn, RawTable
+from warehouse.times_in_text import CHINA_UTC_OFFSET_HOURS, parse_times
+
+__all__ = ["Converted", "convert_column"]
+
+_MAX_EXACT: Final = 2.0**53
+_EXTREME: Final = 1e100
+_MAX_SERIAL: Final = 200_000  # about the year 2447
+_MAX_SHOWN: Final = 60
+_NAT: Final = np.datetime64("NaT")
+
+_NOTES: Final[dict[str, tuple[Severity, Callable[[int], Message]]]] = {
+    "ambiguous_dates": (
+        Severity.WATCH,
+        lambda n: msg("{n} dates could be read day first or month first; they were read month first", n=n),
+    ),
+    "extreme_values": (Severity.WATCH, lambda n: msg("{n} values are larger than 1e100", n=n)),
+    "formatted_numbers": (
+        Severity.INFO,
+        lambda n: msg("{n} numbers are written with separators, a unit or a percent sign", n=n),
+    ),
+    "infinite_values": (Severity.BAD, lambda n: msg("{n} values are infinite and were read as missing", n=n)),
+    "mixed_zones": (
+        Severity.WATCH,
+        lambda n: msg("{n} times carry no time zone where others do; they were read as China's clock", n=n),
+    ),
+    "month_dates": (
+        Severity.INFO,
+        lambda n: msg("{n} dates give year and month only; the last day of the month was taken", n=n),
+    ),
+    "outside_dates": (
+        Severity.WATCH,
+        lambda n: msg("{n} dates such as 9999-12-31 or 0000-00-00 stand for none and were read as missing", n=n),
+    ),
+    "serial_dates": (Severity.INFO, lambda n: msg("{n} day numbers of the workbook were read as dates", n=n)),
+    "zoned_times": (
+        Severity.INFO,
+        lambda n: msg("{n} times carry a time zone and were brought to China's clock", n=n),
+    ),
+}
+
+
+@dataclass
+class Converted:
+    """The array of a column, and what should be known about how it came to be."""
+
+    values: np.ndarray
+    findings: list[Finding] = field(default_factory=list)
+
+
+def convert_column(table: RawTable, name: str, kind: ColumnType) -> Converted:
+    """Return column `name` of `table` as an array of type `kind` (see `warehouse.table_set.Table`).
+
+    Raises
+    ------
+    InputError
+        A value is not of that type; names file, row, column, value and how many there are.
+    """
+    column = table.columns[name]
+    converter = _Converter(table, name, kind, column)
+    if kind in TEXT_TYPES:
+        return Converted(converter.text())
+    values = converter.times() if kind in TIME_TYPES else converter.numbers()
+    return Converted(values, converter.findings)
+
+
+class _Converter:
+    def __init__(self, table: RawTable, name: str, kind: ColumnType, column: RawColumn) -> None:
+        self.table = table
+        self.name = name
+        self.kind = kind
+        self.column = column
+        self.findings: list[Finding] = []
+
+    def text(self) -> np.ndarray:
+        array = self.column.array
+        if self.column.is_string:
+            texts, codes = self.column.distinct
+            if self.kind == "id":
+                texts = _without_point_zero(texts)
+            words = np.empty(len(texts) + 1, dtype=object)
+            words[:-1] = texts.to_pylist()
+            words[-1] = None
+            return words[codes]
+        if pa.types.is_floating(array.type) or pa.types.is_decimal(array.type):
+            array = self._whole_numbers(array)
+        return np.array(pc.cast(array, pa.string()).to_numpy(zero_copy_only=False), dtype=object)
+
+    def numbers(self) -> np.ndarray:
+        numbers = self._numbers_of_text() if self.column.is_string else self._numbers_of_typed()
+        if self.kind == "integer":
+            return self._integers(numbers)
+        if self.kind == "boolean":
+            self._require(np.isnan(numbers) | (numbers == 0) | (numbers == 1))
+            return numbers
+        return self._finite(numbers)
+
+    def times(self) -> np.ndarray:
+        kind = self.column.array.type
+        if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+            times = self._times_of_typed()
+        elif self._are_serials():
+            times = self._times_of_serials()
+        else:
+            times = self._times_of_text()
+        return times.astype("datetime64[D]").astype("datetime64[ns]") if self.kind == "date" else times
+
+    def _numbers_of_text(self) -> np.ndarray:
+        texts, codes = self.column.distinct
+        if self.kind == "boolean":
+            values, ok = parse_booleans(texts)
+        else:
+            found = parse_numbers(texts)
+            values, ok = found.numbers, found.ok
+            self._note("formatted_numbers", _per_row(found.written, codes))
+        self._require(_per_row(ok, codes, for_null=True))
+        return np.append(values, np.nan)[codes]
+
+    def _numbers_of_typed(self) -> np.ndarray:
+        array = self.column.array
+        is_number = pa.types.is_integer(array.type) or pa.types.is_floating(array.type)
+        if not (is_number or pa.types.is_boolean(array.type) or pa.types.is_decimal(array.type)):
+            self._require(array.is_null().to_numpy(zero_copy_only=False))
+            return np.full(len(array), np.nan)
+        return np.array(pc.cast(array, pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
+
+    def _integers(self, numbers: np.ndarray) -> np.ndarray:
+        null = np.isnan(numbers)
+        self._require(null | (numbers == np.floor(numbers)) & np.isfinite(numbers))
+        if null.any():
+            return numbers
+        if np.abs(numbers).max(initial=0.0) < _MAX_EXACT:
+            return numbers.astype(np.int64)
+        return self._long_integers()
+
+    def _long_integers(self) -> np.ndarray:
+        """Return integers past 2**53, which a float does not hold exactly."""
+        try:
+            if not self.column.is_string:
+                return np.array(pc.cast(self.column.array, pa.int64()).to_numpy(zero_copy_only=False))
+            texts, codes = self.column.distinct
+            return np.array([int(text) for text in texts.to_pylist()], dtype=np.int64)[codes]
+        except (pa.ArrowInvalid, ValueError, OverflowError) as error:
+            raise self._error(msg("a value is too large for an integer"), fix=msg("Declare the type id.")) from error
+
+    def _finite(self, numbers: np.ndarray) -> np.ndarray:
+        infinite = np.isinf(numbers)
+        if infinite.any():
+            self._note("infinite_values", infinite)
+            numbers = np.where(infinite, np.nan, numbers)
+        with np.errstate(invalid="ignore"):
+            extreme = np.abs(numbers) > _EXTREME
+        self._note("extreme_values", extreme)
+        return numbers
+
+    def _times_of_text(self) -> np.ndarray:
+        column = self.column
+        if not column.is_string:
+            array = column.array
+            is_float = pa.types.is_floating(array.type) or pa.types.is_decimal(array.type)
+            column = RawColumn(pc.cast(self._whole_numbers(array) if is_float else array, pa.string()))
+        texts, codes = column.distinct
+        found = parse_times(texts, short_forms=True)
+        self._require(_per_row(found.ok, codes, for_null=True))
+        self._note("outside_dates", _per_row(found.outside, codes))
+        self._note("month_dates", _per_row(found.month_only, codes))
+        self._note("zoned_times", _per_row(found.zoned, codes))
+        if found.is_ambiguous:
+            self._note("ambiguous_dates", codes >= 0)
+        if 0 < found.zoned.sum() < found.ok.sum():
+            self._note("mixed_zones", _per_row(~found.zoned, codes))
+        return np.append(found.times, _NAT)[codes]
+
+    def _times_of_typed(self) -> np.ndarray:
+        array = self.column.array
+        if pa.types.is_timestamp(array.type) and array.type.tz is not None:
+            unit = array.type.unit
+            shift = pa.scalar(CHINA_UTC_OFFSET_HOURS * 3600, pa.duration("s")).cast(pa.duration(unit))
+            array = pc.add(pc.cast(array, pa.timestamp(unit)), shift)
+            self._note("zoned_times", array.is_valid().to_numpy(zero_copy_only=False))
+        unit = array.type.unit if pa.types.is_timestamp(array.type) else "s"
+        times = pc.cast(array, pa.timestamp(unit)).to_numpy(zero_copy_only=False)
+        years = times.astype("datetime64[Y]").astype(np.int64) + 1970
+        outside = ~np.isnat(times) & ((years < 1678) | (years > 2261))
+        self._note("outside_dates", outside)
+        return np.where(outside, _NAT, times).astype("datetime64[ns]")
+
+    def _are_serials(self) -> bool:
+        kind = self.column.array.type
+        if self.column.serial_epoch is None or not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            return False
+        largest = pc.max(self.column.array).as_py()
+        return largest is not None and 0 < largest < _MAX_SERIAL
+
+    def _times_of_serials(self) -> np.ndarray:
+        serials = self._numbers_of_typed()
+        self._require(np.isnan(serials) | (serials > 0))
+        filled = np.where(np.isnan(serials), 0.0, serials)
+        seconds = np.round(filled * 86_400).astype(np.int64).astype("timedelta64[s]")
+        epoch = self.column.serial_epoch
+        self._note("serial_dates", ~np.isnan(serials))
+        times: np.ndarray = np.where(np.isnan(serials), _NAT, np.datetime64(epoch, "s") + seconds)
+        return times.astype("datetime64[ns]")
+
+    def _whole_numbers(self, array: Any) -> Any:
+        """Return floats without a fraction as integers; keys with nulls often come as floats."""
+        numbers = np.array(pc.cast(array, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+        null = np.isnan(numbers)
+        self._require(null | (numbers == np.floor(numbers)) & (np.abs(numbers) <= _MAX_EXACT))
+        return pa.array(np.where(null, 0, numbers).astype(np.int64), mask=null)
+
+    def _require(self, ok: np.ndarray) -> None:
+        """Raise where a row is not ok, naming the first."""
+        if ok.all():
+            return
+        wrong = ~ok
+        row = int(wrong.argmax())
+        raise self._error(
+            msg(
+                "{n} values are not of type {type}, first {value}",
+                n=int(wrong.sum()),
+                type=self.kind,
+                value=_shown(self.column.array[row].as_py()),
+            ),
+            row=row,
+            fix=msg("Correct the values in the file, or the type in the data model."),
+        )
+
+    def _error(self, message: MessageLike, *, row: int | None = None, fix: MessageLike = "") -> InputError:
+        where = f"{self.table.source.name or self.table.name}, column {self.name}"
+        return InputError(
+            message, where=where if row is None else self.table.place(row, self.name), fix=fix, code="bad_value"
+        )
+
+    def _note(self, code: str, rows: np.ndarray) -> None:
+        n_rows = int(rows.sum())
+        if n_rows:
+            severity, message = _NOTES[code]
+            where = f"{self.table.name}, column {self.name}"
+            self.findings.append(Finding(code, severity, message(n_rows), where=where))
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
+
+
+def _per_row(mask: np.ndarray, codes: np.ndarray, *, for_null: bool = False) -> np.ndarray:
+    return np.append(mask, for_null)[codes]
+
+
+def _without_point_zero(texts: Any) -> Any:
+    """Return keys such as ``17.0`` as ``17`` where all keys are whole numbers."""
+    if not pc.any(pc.match_substring_regex(texts, r"^\d+\.0+$")).as_py():
+        return texts
+    if not pc.all(pc.match_substring_regex(texts, r"^\d+(?:\.0+)?$")).as_py():
+        return texts
+    return pc.replace_substring_regex(texts, r"\.0+$", "")

@@ -1,0 +1,145 @@
+"""Files become a table set: each read strictly, all put together with the given data model and what can be inferred."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import InputError
+from core.findings import Finding, Severity
+from core.i18n import msg
+from core.progress import Progress, SilentProgress
+from warehouse.assembly import assemble
+from warehouse.data_model import DataModel, TableSpec
+from warehouse.excel_files import read_excel
+from warehouse.parquet_files import read_parquet
+from warehouse.raw_table import RawTable, SourceFile
+from warehouse.source_files import FoundFile, find_files
+from warehouse.table_set import TableSet
+from warehouse.text_files import read_text
+
+__all__ = ["ImportResult", "import_tables"]
+
+_READ_SHARE = 0.6
+
+
+@dataclass(frozen=True)
+class ImportResult:
+    """What an import gave.
+
+    Parameters
+    ----------
+    table_set : TableSet
+        The tables.
+    findings : tuple of Finding
+        What should be known or looked at, encodings included.
+    data_model : DataModel
+        The complete model: what was given and what was inferred.
+    sources : tuple of SourceFile
+        The files, with their fingerprints.
+    """
+
+    table_set: TableSet
+    findings: tuple[Finding, ...]
+    data_model: DataModel
+    sources: tuple[SourceFile, ...]
+
+
+def import_tables(
+    source: Path, data_model: DataModel | None = None, *, progress: Progress | None = None
+) -> ImportResult:
+    """Import a folder of files, or one file, as a table set. Nothing is written: the result is whole or an error.
+
+    CSV and kin (plain or ``.gz``; UTF-8 with or without byte order mark, GB18030, UTF-16), Parquet and Excel ``.xlsx``
+    are read; each file is a table named after it, each sheet of a workbook of several sheets a table named after the
+    sheet. Where no model is given and the folder has a ``data_model.yaml``, that one is taken.
+
+    Parameters
+    ----------
+    source : Path
+        Folder or file.
+    data_model : DataModel, optional
+        Whole or partial; what it says wins over what is inferred, column by column.
+    progress : Progress, optional
+        Told about each file.
+
+    Raises
+    ------
+    InputError
+        A file is not what it must be; names file, row, column or byte.
+    ConfigurationError
+        The model does not fit the files.
+    NotFoundError
+        There is no such file or folder.
+    """
+    source, progress = Path(source), progress or SilentProgress()
+    model = data_model or _model_beside(source)
+    found = find_files(source, model)
+    raw: dict[str, RawTable] = {}
+    findings = list(found.findings)
+    for position, file in enumerate(found.files):
+        progress.report(_READ_SHARE * position / len(found.files), msg("reading {file}", file=file.path.name))
+        tables, notes = _read(file, model)
+        findings += notes
+        for table in tables:
+            _add(raw, table)
+    progress.report(_READ_SHARE, msg("finding types, keys and links"))
+    assembled = assemble(raw, model)
+    sources = tuple(table.source for table in raw.values())
+    progress.report(1.0, msg("{n} tables imported", n=len(raw)))
+    findings += [*_source_findings(sources), *assembled.findings]
+    return ImportResult(assembled.table_set, tuple(findings), assembled.table_set.data_model, sources)
+
+
+def _model_beside(source: Path) -> DataModel:
+    path = source / "data_model.yaml"
+    return DataModel.from_yaml(path) if path.is_file() else DataModel()
+
+
+def _read(file: FoundFile, model: DataModel) -> tuple[list[RawTable], list[Finding]]:
+    if file.kind == "excel":
+        return read_excel(file.path, file.default_table, model)
+    if len(file.tables) > 1:
+        raise InputError(
+            msg("the tables {names} of the data model name one file", names=", ".join(file.tables)),
+            where=file.path.name,
+        )
+    name = next(iter(file.tables), file.default_table)
+    if file.kind == "parquet":
+        return [read_parquet(file.path, name)], []
+    return [read_text(file.path, name, model.tables.get(name, TableSpec()))], []
+
+
+def _add(raw: dict[str, RawTable], table: RawTable) -> None:
+    if table.name in raw:
+        raise InputError(
+            msg("the table {table} comes from {other} already", table=table.name, other=raw[table.name].source.name),
+            where=table.source.name,
+            fix=msg("Rename one of the two, or name their files in the data model."),
+            code="table_twice",
+        )
+    raw[table.name] = table
+
+
+def _source_findings(sources: tuple[SourceFile, ...]) -> list[Finding]:
+    findings = [
+        Finding(
+            "encoding",
+            Severity.INFO,
+            msg("read as {encoding}, fields cut at {delimiter}", encoding=source.encoding, delimiter=source.delimiter),
+            where=source.name,
+        )
+        for source in sources
+        if source.kind == "text"
+    ]
+    first: dict[str, str] = {}
+    for source in sources:
+        other = first.setdefault(source.sha256, source.name)
+        if other.partition("#")[0] != source.name.partition("#")[0]:
+            findings.append(
+                Finding(
+                    "same_file_twice",
+                    Severity.WATCH,
+                    msg("the file has the same bytes as {other}", other=other),
+                    where=source.name,
+                )
+            )
+    return findings

@@ -1,0 +1,186 @@
+"""Which files there are to import, what they really are, and which table each becomes."""
+
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from core.errors import InputError, NotFoundError
+from core.findings import Finding, Severity
+from core.i18n import msg
+from warehouse.data_model import DataModel
+from warehouse.headers import table_name
+
+__all__ = ["FoundFile", "FoundFiles", "find_files"]
+
+FileKind = Literal["text", "parquet", "excel"]
+
+_KINDS: Final[dict[str, FileKind]] = {
+    ".csv": "text",
+    ".tsv": "text",
+    ".txt": "text",
+    ".asc": "text",
+    ".parquet": "parquet",
+    ".xlsx": "excel",
+}
+_REFUSED: Final = frozenset(
+    {".xls", ".xlsm", ".xlsb", ".xltx", ".ods", ".et", ".zip", ".rar", ".7z", ".tar", ".tgz", ".dbf", ".sav"}
+)
+_OWN_FILES: Final = frozenset({"data_model.yaml", "manifest.json"})
+_MAX_FILES: Final = 500
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """One file to import.
+
+    Parameters
+    ----------
+    path : Path
+        Where it is.
+    kind : {"text", "parquet", "excel"}
+        What it is, by name and content.
+    tables : tuple of str
+        The tables of the data model that name this file; empty where none does.
+    """
+
+    path: Path
+    kind: FileKind
+    tables: tuple[str, ...]
+
+    @property
+    def default_table(self) -> str:
+        """The name of the table where the data model gives none: the file's name without its endings."""
+        return table_name(_stem(self.path.name)[0])
+
+
+@dataclass(frozen=True)
+class FoundFiles:
+    """The files to import, and what was left alone."""
+
+    files: tuple[FoundFile, ...]
+    findings: tuple[Finding, ...]
+
+
+def find_files(source: Path, data_model: DataModel) -> FoundFiles:
+    """Find the files of `source`, a folder or one file.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such file or folder.
+    InputError
+        A file is of a kind that is refused, or its content is not what its name says; a folder has no table in it; a
+        table of the data model has no file.
+    """
+    if source.is_dir():
+        paths = sorted(path for path in source.iterdir() if path.is_file() and not path.name.startswith("."))
+    elif source.is_file():
+        paths = [source]
+    else:
+        raise NotFoundError(msg("there is no such file or folder"), where=str(source))
+    wanted = [path for path in paths if _is_wanted(path, alone=path == source)]
+    if not wanted:
+        raise InputError(
+            msg("there is no table here"),
+            where=source.name,
+            fix=msg("Give CSV (also .gz), Parquet or Excel (.xlsx) files."),
+            code="no_files",
+        )
+    if len(wanted) > _MAX_FILES:
+        raise InputError(msg("there are {n} files, more than the {limit} allowed", n=len(wanted), limit=_MAX_FILES))
+    files = tuple(_found(path, source, data_model) for path in wanted)
+    _check_all_found(files, data_model)
+    return FoundFiles(files, tuple(_skipped(set(paths) - set(wanted))))
+
+
+def _stem(name: str) -> tuple[str, str]:
+    """Return the name without its endings, and the ending that says what the file is."""
+    path = Path(name)
+    if path.suffix.lower() == ".gz":
+        path = Path(path.stem)
+    return path.stem, path.suffix.lower()
+
+
+def _is_wanted(path: Path, *, alone: bool) -> bool:
+    ending = _stem(path.name)[1]
+    if ending in _REFUSED or (alone and ending not in _KINDS):
+        raise InputError(
+            msg("files of the kind {ending} are not read", ending=ending or "?"),
+            where=path.name,
+            fix=msg("Save it as CSV, Parquet or Excel (.xlsx) without macros or password."),
+            code="unsupported_file",
+        )
+    return ending in _KINDS
+
+
+def _found(path: Path, source: Path, data_model: DataModel) -> FoundFile:
+    if path != source and path.is_symlink() and not path.resolve().is_relative_to(source.resolve()):
+        raise InputError(msg("the file is a link that leads out of the folder"), where=path.name, code="link")
+    kind = _KINDS[_stem(path.name)[1]]
+    _check_content(path, kind)
+    tables = tuple(
+        name
+        for name, spec in data_model.tables.items()
+        if spec.file == path.name or (spec.file is None and name == table_name(_stem(path.name)[0]))
+    )
+    return FoundFile(path, kind, tables)
+
+
+def _check_content(path: Path, kind: FileKind) -> None:
+    with path.open("rb") as file:
+        start = file.read(8)
+    content = _content_of(path, start)
+    named = "gzip" if path.suffix.lower() == ".gz" else kind
+    if not start or content == named:
+        return
+    raise InputError(
+        msg("the file is named as {named} and holds {content}", named=named, content=content),
+        where=path.name,
+        fix=msg("Save it as CSV, Parquet or Excel (.xlsx) without macros or password."),
+        code="wrong_content",
+    )
+
+
+def _content_of(path: Path, start: bytes) -> str:
+    if start.startswith(b"\x1f\x8b"):
+        return "gzip"
+    if start.startswith(b"PAR1"):
+        return "parquet"
+    if start.startswith(b"\xd0\xcf\x11\xe0"):
+        return "xls or encrypted"
+    if start.startswith(b"PK"):
+        return _content_of_archive(path)
+    return "pdf" if start.startswith(b"%PDF") else "text"
+
+
+def _content_of_archive(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+    except (zipfile.BadZipFile, OSError):
+        return "a damaged archive"
+    if "xl/vbaProject.bin" in names:
+        return "macros"
+    return "excel" if "xl/workbook.xml" in names else "an archive"
+
+
+def _check_all_found(files: tuple[FoundFile, ...], data_model: DataModel) -> None:
+    found = {name for file in files for name in file.tables}
+    sheets = any(file.kind == "excel" for file in files)
+    for name, spec in data_model.tables.items():
+        if name not in found and not (sheets and spec.file is None):
+            raise InputError(
+                msg("there is no file for the table {table} of the data model", table=name),
+                where=spec.file or name,
+                code="missing_file",
+            )
+
+
+def _skipped(paths: Iterable[Path]) -> Iterable[Finding]:
+    for path in sorted(paths):
+        if path.name not in _OWN_FILES:
+            yield Finding(
+                "skipped_file", Severity.INFO, msg("the file holds no table and was left out"), where=path.name
+            )
