@@ -5,15 +5,10 @@ Every function takes ``language`` (``"en"`` or ``"zh"``), ``theme`` (``"light"``
 """
 
 from reporting.figures.canvas import chart_config, chart_csv, template
+from reporting.figures.course import bad_rate_by_period, metric_over_time, psi_over_time
 from reporting.figures.explanation import dependence, dependence_by_category, importance_bars, reason_waterfall
 from reporting.figures.performance import bad_rate_by_decile, calibration_curve, roc_with_ks, score_distribution
-from reporting.figures.stability import (
-    bad_rate_by_period,
-    feature_drift_compare,
-    metric_over_time,
-    missing_rates,
-    psi_bars,
-)
+from reporting.figures.stability import feature_drift_compare, missing_rates, psi_bars
 from reporting.figures.structure import tables_graph
 from reporting.figures.tuning import trials_progress
 
@@ -30,6 +25,7 @@ __all__ = [
     "metric_over_time",
     "missing_rates",
     "psi_bars",
+    "psi_over_time",
     "reason_waterfall",
     "roc_with_ks",
     "score_distribution",

@@ -53,6 +53,7 @@ CHARTS: dict[str, Callable[..., go.Figure]] = {
         matured=[1, 1, 0.7],
         **k,
     ),
+    "psi_course": lambda **k: figures.psi_over_time(["2026-10", "2026-11"], [np.nan, 0.3], **k),
     "bad_rate": lambda **k: figures.bad_rate_by_period(
         ["2024", "2025"], [0.02, 0.04], [500, 400], low=[0.01, 0.03], high=[0.03, 0.05], **k
     ),
@@ -214,6 +215,27 @@ def test_unmatured_points_are_hollow() -> None:
     line = marks(CHARTS["course"](), "KS")
     assert line.marker.color[0] == palette("light").current
     assert line.marker.color[2] == palette("light").panel
+
+
+@pytest.mark.parametrize(
+    ("psi", "said"),
+    [
+        ([0.3, 0.1, 0.26, 0.31], "PSI over .25 since C"),
+        ([0.3, 0.31], "PSI over .25 since A"),
+        ([0.3, 0.1], "PSI over .25 in 1 of 2 periods"),
+        ([0.1, np.nan], "PSI under .25 throughout"),
+        ([np.nan], "Not enough data yet to tell the PSI"),
+    ],
+)
+def test_the_course_of_psi_is_told_as_it_was(psi: list[float], said: str) -> None:
+    figure = figures.psi_over_time(list("ABCD")[: len(psi)], psi)
+    assert figure.layout.title.text == said
+
+
+def test_without_any_outcome_only_the_psi_is_drawn() -> None:
+    figure = figures.metric_over_time(["A", "B"], [np.nan, np.nan], [0.1, 0.2])
+    assert [trace.name for trace in figure.data] == ["PSI"]
+    assert figure.data[0].yaxis == "y"
 
 
 def test_best_so_far_never_falls_and_passes_over_failed_trials() -> None:
