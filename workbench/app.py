@@ -1,5 +1,7 @@
 """The router: builds the navigation for whoever signed in, draws the common frame, runs the page."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from workbench.ui.frame import PAGES, sidebar_mark
@@ -7,7 +9,8 @@ from workbench.ui.session import open_session
 from workbench.ui.style import page_style
 from workbench.ui.texts import t
 
-st.set_page_config(page_title="Guarantee Risk Workbench", page_icon=":material/balance:", layout="wide")
+mark = Path(__file__).parent / "ui" / "mark.svg"
+st.set_page_config(page_title="Guarantee Risk Workbench", page_icon=str(mark), layout="wide")
 st.html(f"<style>{page_style()}</style>")
 
 if open_session() is None:

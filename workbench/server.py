@@ -78,8 +78,9 @@ def create_app(settings: Settings) -> st.App:
 
 def run(settings: Settings) -> None:
     """Serve the workbench on its host and port until it is stopped."""
-    st.config.set_option("server.port", settings.ui_port)
-    uvicorn.run(create_app(settings), host="127.0.0.1", port=settings.ui_port, log_level="warning", access_log=False)
+    uvicorn.run(
+        create_app(settings), host=settings.ui_host, port=settings.ui_port, log_level="warning", access_log=False
+    )
 
 
 def _sign_in(ctx: Context) -> Callable[[Request], Awaitable[Response]]:

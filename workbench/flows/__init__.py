@@ -24,6 +24,6 @@ module                    what it does
 `demo`                    the whole loop on the sample world
 ========================  ============================================================================================
 
-Long flows are run as jobs: ``JobQueue(ctx.database).enqueue("features", {"project": name}, by=ctx.actor)``; the kinds and
-their arguments stand in :mod:`workbench.jobs.kinds`.
+Long flows are run as jobs: ``JobQueue(ctx.database).enqueue("features", {"project": name}, by=ctx.actor)``; the kinds
+and their arguments stand in :mod:`workbench.jobs.kinds`.
 """

@@ -47,7 +47,7 @@ class DeploymentEvent:
 class DeploymentState:
     """Everything the Deploy page draws.
 
-    `deployable` are approved versions that do not serve now; `rollback_to` is the version a rollback of the champion would
+    `deployable` are approved versions that do not serve now; `rollback_to` is what a rollback of the champion would
     bring back; `scorer_url` is where business systems ask; `n_scored` and `last_scored_at` are read from the score log.
     """
 

@@ -1,4 +1,4 @@
-"""From tables and a label to kept features, in memory: proposal, plan, values, selection, leakage proof, and its summary."""
+"""From tables and a label to kept features, in memory: proposal, plan, values, selection, leakage proof, summary."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -43,8 +43,8 @@ _N_KEPT = 2
 class ColumnProfile:
     """One column at a glance; figures that have no meaning for its type are None.
 
-    `type` and `role` are those of `warehouse.data_model.ColumnSpec`; `minimum` and `maximum` are formatted numbers or ISO
-    dates; `top_values` are the most frequent values with their counts (categories and booleans), at most eight.
+    `type` and `role` are those of `warehouse.data_model.ColumnSpec`; `minimum` and `maximum` are formatted numbers or
+    ISO dates; `top_values` are the most frequent values with their counts (categories and booleans), at most eight.
     """
 
     name: str

@@ -43,7 +43,7 @@ class Advice:
 
 @dataclass(frozen=True)
 class MonitoringState:
-    """Everything the Monitor page draws, the latest check last in `checks`; `latest` is the whole report of the last one.
+    """Everything the Monitor page draws; the latest check is last in `checks`, and `latest` is its whole report.
 
     `feature_names` maps alias → language → readable name.
     """

@@ -70,8 +70,8 @@ class ReviewAction:
 class Dossier:
     """Everything the Review page draws for one version.
 
-    `actions` holds "submit", "approve", "request_changes", "reject" and "deploy", each with whether this actor may and why
-    not; `feature_names` maps alias → language → readable name.
+    `actions` holds "submit", "approve", "request_changes", "reject" and "deploy", each with whether this actor may and
+    why not; `feature_names` maps alias → language → readable name.
     """
 
     project: str

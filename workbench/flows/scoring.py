@@ -1,18 +1,33 @@
 """Scores outside the service: one enterprise's payload as of a date, one answer, or many to a file."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+import pandas as pd
+
+from automl.labelling import build
+from automl.reasons import reasons
+from core.errors import InputError, NotFoundError
+from core.i18n import msg
+from features.matrix import build_matrix
+from model_registry.scorer import ScoreAnswer, Scorer
+from workbench.flows import importing, projects, training
 from workbench.flows.context import Context
-from workbench.flows.results import FindingField
+from workbench.flows.folders import writing_file
 
 if TYPE_CHECKING:
-    from model_registry.scorer import ScoreAnswer
+    from automl.label import LabelSpec
+    from model_registry.bundle import Bundle
+    from warehouse.table_set import TableSet
 
-__all__ = ["BatchResult", "Payload", "batch", "example_keys", "payload", "score"]
+__all__ = ["BatchResult", "Payload", "batch", "cutoff_of", "example_keys", "payload", "score"]
+
+_MAX_ROWS_WITH_REASONS = 5_000
 
 
 @dataclass(frozen=True)
@@ -26,7 +41,14 @@ class Payload:
 
     def request(self, language: str = "en", request_id: str | None = None) -> dict[str, Any]:
         """Return the body for ``POST /v1/score``."""
-        raise NotImplementedError
+        body: dict[str, Any] = {
+            "project": self.project,
+            "key": self.key,
+            "as_of": self.cutoff.isoformat(),
+            "tables": self.tables,
+            "language": language,
+        }
+        return body if request_id is None else body | {"request_id": request_id}
 
 
 @dataclass(frozen=True)
@@ -37,34 +59,44 @@ class BatchResult:
     version: int
     path: Path
     n_rows: int
-    n_failed: int
     mean_probability: float | None
     grade_counts: dict[str, int]
     seconds: float
-    findings: tuple[FindingField, ...]
 
 
 def example_keys(ctx: Context, project: str, n: int = 20) -> list[str]:
     """Return keys of root rows to try a score on, the latest cutoffs first."""
-    raise NotImplementedError
+    from workbench.flows import features
+
+    ctx.require("view")
+    labels = features.labels(ctx, project)
+    latest = np.argsort(labels.cutoffs, kind="stable")[::-1][:n]
+    return [str(key) for key in labels.keys[latest]]
 
 
 def payload(ctx: Context, project: str, key: str, *, as_of: datetime | None = None) -> Payload:
-    """Assemble the rows of every table that the deployed plan reads for one key, as known at `as_of`; needs ``model.score``.
+    """Assemble the rows of every table that the served plan reads for one key, as of a moment; needs ``model.score``.
 
     Parameters
     ----------
     key : str
         Key of the root row.
     as_of : datetime, optional
-        The row's own cutoff where left out.
+        Naive, in the data's own clock; the row's own cutoff where left out.
 
     Raises
     ------
     NotFoundError
         If the root table has no such row.
     """
-    raise NotImplementedError
+    from workbench.flows.payloads import gather_rows
+
+    ctx.require("model.score")
+    _, bundle = _served(ctx, project, None)
+    table_set = importing.tables(ctx, project)
+    cutoff = pd.Timestamp(as_of) if as_of is not None else cutoff_of(table_set, bundle.label, key)
+    rows = gather_rows(table_set, bundle.plan, key, cutoff)
+    return Payload(project, key, cutoff.to_pydatetime(), rows)
 
 
 def score(
@@ -75,13 +107,14 @@ def score(
     key: str | None = None,
     as_of: datetime | None = None,
     version: int | None = None,
-    log: bool = False,
-) -> "ScoreAnswer":
+) -> ScoreAnswer:
     """Score one payload with the champion (or `version`) in this process; needs ``model.score``.
 
-    With `log` the answer goes to the score log as the service's answers do.
+    Nothing is logged: the service logs what business systems ask.
     """
-    raise NotImplementedError
+    ctx.require("model.score")
+    number, bundle = _served(ctx, project, version)
+    return Scorer(bundle, version=number).score_rows(tables, key=key, cutoff=as_of, language=ctx.language)
 
 
 def batch(
@@ -93,7 +126,7 @@ def batch(
     version: int | None = None,
     as_of: datetime | None = None,
     file_format: Literal["parquet", "csv"] | None = None,
-    log: bool = False,
+    n_reasons: int | None = None,
 ) -> BatchResult:
     """Score many root rows of the stored tables to one file; needs ``model.score``.
 
@@ -105,7 +138,142 @@ def batch(
         Rows without a known label, all rows, the rows of the last month of cutoffs, or keys.
     version : int, optional
         The champion where left out; the latest version where nothing is deployed.
+    as_of : datetime, optional
+        One cutoff for all rows (naive, the data's own clock); each row's own where left out.
     file_format : {"parquet", "csv"}, optional
         By the file's ending where left out.
+    n_reasons : int, optional
+        Reasons per row; 4 up to 5,000 rows and none above where left out, because reasons cost more than scores.
     """
-    raise NotImplementedError
+    ctx.require("model.score")
+    started = time.monotonic()
+    number, bundle = _served(ctx, project, version)
+    chosen_format = _file_format(output, file_format)
+    ctx.say(0.0, msg("reading the tables"))
+    table_set = importing.tables(ctx, project)
+    keys, cutoffs = _chosen_rows(table_set, bundle.label, rows, as_of)
+    matrix = build_matrix(table_set, bundle.plan, keys, cutoffs, progress=ctx.part(0.1, 0.6).progress)
+    ctx.say(0.6, msg("scoring {n} rows", n=len(keys)))
+    scorer = Scorer(bundle, version=number)
+    probability, points, grade = scorer.score_matrix(matrix.values)
+    if n_reasons is None:
+        n_reasons = 4 if len(keys) <= _MAX_ROWS_WITH_REASONS else 0
+    frame = pd.DataFrame(
+        {
+            bundle.plan.key_column: keys,
+            "cutoff": cutoffs,
+            "probability": probability,
+            "score": points,
+            "grade": grade,
+            **_reason_columns(scorer, matrix.values, n_reasons, ctx.language),
+            "version": number,
+            "bundle_hash": bundle.hash,
+        }
+    )
+    with writing_file(output) as path:
+        _write(frame, path, chosen_format)
+    grades, counts = np.unique(grade.astype(str), return_counts=True)
+    result = BatchResult(
+        project=project,
+        version=number,
+        path=output,
+        n_rows=len(frame),
+        mean_probability=float(probability.mean()) if len(frame) else None,
+        grade_counts={str(name): int(n) for name, n in zip(grades, counts, strict=True)},
+        seconds=time.monotonic() - started,
+    )
+    details = {"version": number, "n_rows": result.n_rows, "file": output.name}
+    ctx.audit("score.batch", f"project:{project}", details)
+    ctx.say(1.0, msg("{n} rows scored", n=result.n_rows))
+    return result
+
+
+def cutoff_of(table_set: "TableSet", label: "LabelSpec", key: str) -> pd.Timestamp:
+    """Return the cutoff of one root row.
+
+    Raises
+    ------
+    NotFoundError
+        If the root table has no such row.
+    """
+    keys, cutoffs = _chosen_rows(table_set, label, [key], None)
+    return pd.Timestamp(cutoffs[np.flatnonzero(keys == key)[0]])
+
+
+def _served(ctx: Context, project: str, version: int | None) -> "tuple[int, Bundle]":
+    """Return the asked version's bundle, else the champion's, else the latest version's."""
+    projects.get(ctx, project)
+    if version is None:
+        champion = ctx.registry.deployment(project)
+        number = champion.number if champion else None
+        version = number if number is not None else training.latest_version(ctx, project)
+    return version, ctx.registry.bundle(project, version)
+
+
+def _chosen_rows(
+    table_set: "TableSet", label: "LabelSpec", rows: str | Sequence[str], as_of: datetime | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return keys and cutoffs of the rows to score."""
+    labels = build(table_set, label, None)
+    cutoffs = labels.cutoffs if as_of is None else np.full(len(labels), np.datetime64(as_of, "ns"))
+    if rows == "unlabelled":
+        chosen = np.isnan(labels.y)
+    elif rows == "all":
+        chosen = np.ones(len(labels), dtype=bool)
+    elif rows == "latest":
+        months = labels.cutoffs.astype("datetime64[M]")
+        chosen = months == months.max()
+    elif isinstance(rows, str):
+        raise InputError(msg("rows are unlabelled, all, latest, or a list of keys; not {rows}", rows=repr(rows)))
+    else:
+        chosen = np.isin(labels.keys.astype(str), list(rows))
+        _require_all(labels.keys[chosen], rows, label)
+    keep = chosen & ~np.isnat(cutoffs)
+    return labels.keys[keep], cutoffs[keep]
+
+
+def _require_all(found: np.ndarray, wanted: Sequence[str], label: "LabelSpec") -> None:
+    missing = sorted(set(wanted) - set(found.astype(str)))
+    if missing:
+        raise NotFoundError(
+            msg(
+                "{table} has no row whose {column} is {key}",
+                table=label.root_table,
+                column=label.key_column,
+                key=repr(missing[0]),
+            )
+        )
+
+
+def _reason_columns(scorer: Scorer, values: np.ndarray, n: int, language: str) -> dict[str, list[str]]:
+    if n <= 0 or not len(values):
+        return {}
+    contributions = scorer.contributions(values)
+    texts = [
+        [reason.text for reason in reasons(row, value, scorer.plan, n=n, language=language)]
+        for row, value in zip(contributions, values, strict=True)
+    ]
+    return {f"reason_{i + 1}": [row[i] if i < len(row) else "" for row in texts] for i in range(n)}
+
+
+def _file_format(output: Path, file_format: str | None) -> str:
+    chosen = file_format or output.suffix.lstrip(".").lower()
+    if chosen not in ("parquet", "csv"):
+        raise InputError(
+            msg("a file of scores is CSV or Parquet, not {kind}", kind=repr(chosen)),
+            where=str(output.name),
+            fix=msg("Let the name end in .csv or .parquet."),
+        )
+    return chosen
+
+
+def _write(frame: pd.DataFrame, path: Path, file_format: str) -> None:
+    if file_format == "parquet":
+        frame.to_parquet(path, index=False)
+        return
+    guarded = frame.copy()
+    for name in guarded.select_dtypes("object").columns:
+        # A spreadsheet would run a text that begins like a formula.
+        text = guarded[name].astype(str)
+        guarded[name] = text.where(~text.str.match(r"[=+\-@\t\r＝＋－＠]"), "'" + text)
+    guarded.to_csv(path, index=False, encoding="utf-8-sig")

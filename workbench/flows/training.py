@@ -324,8 +324,8 @@ def hash_splits(
 ) -> HashSplitResult:
     """Train once per part and test on the part: rows whose entity key hashes into it; needs ``model.train``.
 
-    A row belongs to part ``int(SHA-256(entity key as UTF-8 text), 16) mod n_parts``. Features are selected, models tuned
-    and calibrated without the part's rows.
+    A row belongs to part ``int(SHA-256(entity key as UTF-8 text), 16) mod n_parts``. Features are selected, and models
+    tuned and calibrated, without the part's rows.
     """
     from workbench.flows import model_building
 

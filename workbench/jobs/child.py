@@ -127,7 +127,7 @@ def _error_json(error: WorkbenchError) -> dict[str, Any]:
     return {"code": error.code, "message": as_json(error.message), "where": error.where, "fix": as_json(error.fix)}
 
 
-def _on_terminate(number: int, frame: FrameType | None) -> None:
+def _on_terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler
     raise CancelledError(msg("the job was asked to stop"))
 
 
