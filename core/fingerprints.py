@@ -29,10 +29,11 @@ def fingerprint_json(value: Any) -> str:
 
 
 def fingerprint_array(array: np.ndarray) -> str:
-    """Return the SHA-256 of an array's shape, type and bytes (object arrays: of their text)."""
+    """Return the SHA-256 of an array's shape, type and bytes (object arrays: of their JSON)."""
     digest = hashlib.sha256(f"{array.shape}{array.dtype.str}".encode())
     if array.dtype == object:
-        digest.update("\x1f".join(map(str, array.ravel())).encode())
+        content = json.dumps(array.ravel().tolist(), ensure_ascii=False, default=str)
+        digest.update(content.encode("utf-8", "surrogatepass"))
     else:
         digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     return digest.hexdigest()

@@ -1,7 +1,8 @@
 """Fixtures for everybody: a migrated database, on SQLite and on a real PostgreSQL server.
 
-``database`` runs a test twice, on both; ``sqlite_database`` and ``postgresql_url`` give one of them. The server is
-Debian's, started once per test process in a temporary folder on a free loopback port, and stopped by its own pid.
+``database`` runs a test twice, on both; ``sqlite_database`` and ``postgresql_database`` give one of them, and
+``database_url`` one without tables. The server is Debian's, started once per test process in a temporary folder on a
+free loopback port, and stopped by its own pid.
 """
 
 import getpass
@@ -40,7 +41,15 @@ class PostgreSQLServer:
         """Return the SQLAlchemy address of one of its databases."""
         return f"postgresql+psycopg://{self.user}:{self.password}@127.0.0.1:{self.port}/{name}"
 
-    def execute(self, statement: sql.Composed) -> None:
+    def database_like(self, template: str) -> Iterator[str]:
+        """Give the address of a copy of the database `template`, dropped afterwards."""
+        name = f"test_{secrets.token_hex(6)}"
+        create = sql.SQL("create database {} template {}")
+        self.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
+        yield self.url(name)
+        self.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+    def execute(self, statement: sql.Composable) -> None:
         """Run a statement outside any transaction."""
         address = self.url("postgres").replace("+psycopg", "")
         with psycopg.connect(address, autocommit=True, connect_timeout=5) as connection:
@@ -68,10 +77,7 @@ def postgresql_server() -> Iterator[PostgreSQLServer]:
 @pytest.fixture
 def postgresql_url(postgresql_server: PostgreSQLServer) -> Iterator[str]:
     """Address of an empty PostgreSQL database of one test's own."""
-    name = f"test_{secrets.token_hex(6)}"
-    postgresql_server.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-    yield postgresql_server.url(name)
-    postgresql_server.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    yield from postgresql_server.database_like("template0")
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
@@ -83,19 +89,43 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """A migrated database; the test runs once on SQLite and once on PostgreSQL."""
-    with Database(database_url) as database:
-        database.migrate()
+def sqlite_database(migrated_file: Path, tmp_path: Path) -> Iterator[Database]:
+    """A migrated SQLite database of one test's own."""
+    path = shutil.copy(migrated_file, tmp_path / "workbench.db")
+    with Database(f"sqlite:///{path}") as database:
         yield database
 
 
 @pytest.fixture
-def sqlite_database(tmp_path: Path) -> Iterator[Database]:
-    """A migrated SQLite database."""
-    with Database(f"sqlite:///{tmp_path / 'workbench.db'}") as database:
+def postgresql_database(postgresql_server: PostgreSQLServer, migrated_template: str) -> Iterator[Database]:
+    """A migrated PostgreSQL database of one test's own."""
+    for url in postgresql_server.database_like(migrated_template):
+        with Database(url) as database:
+            yield database
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def database(request: pytest.FixtureRequest) -> Database:
+    """A migrated database; the test runs once on SQLite and once on PostgreSQL."""
+    return request.getfixturevalue(f"{request.param}_database")
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "workbench.db"
+    with Database(f"sqlite:///{path}") as database:
         database.migrate()
-        yield database
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgresql_server: PostgreSQLServer) -> str:
+    """Name of a migrated PostgreSQL database, to be copied."""
+    postgresql_server.execute(sql.SQL("create database migrated"))
+    with Database(postgresql_server.url("migrated")) as database:
+        database.migrate()
+    return "migrated"
 
 
 def _postgresql_binaries() -> Path:

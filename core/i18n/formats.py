@@ -85,7 +85,8 @@ def money_cny(amount: float | None, language: str = "en") -> str:
         return MISSING
     for unit, pattern in _MONEY.get(language, _MONEY["en"]):
         if abs(amount) >= unit:
-            return pattern.format(f"{amount / unit:,.4g}")
+            figure = amount / unit
+            return pattern.format(f"{figure:.4g}" if abs(figure) < 1000 else f"{figure:,.0f}")
     return f"{amount:,.0f} 元" if language == "zh" else f"CNY {amount:,.0f}"
 
 

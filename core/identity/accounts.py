@@ -295,7 +295,7 @@ def _checked(names: Iterable[str], known: frozenset[str], what: str) -> frozense
         raise InputError(
             msg(
                 "{got} is not usable here: use one or more of {known}",
-                got=unknown or "-",
+                got=", ".join(unknown) or "–",
                 known=", ".join(sorted(known)),
             ),
             where=what,
