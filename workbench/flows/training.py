@@ -90,17 +90,35 @@ class Figure:
 
 @dataclass(frozen=True)
 class CandidateRow:
-    """One line of the leaderboard; metrics of cross-validation inside training, and of the test sample."""
+    """One line of the leaderboard: a family's best model, cross-validated inside training.
 
-    name: str
+    Parameters
+    ----------
+    family : str
+        Name of the family.
+    is_chosen : bool
+        Whether it became the model.
+    auc, log_loss : Figure
+        Out-of-fold, with interval.
+    behind : tuple of (value, low, high), optional
+        AUC of the best candidate minus this one's, paired over the same rows; None for the best itself.
+    can_be_told : bool, optional
+        Whether that difference is not zero within its interval.
+    n_trials, seconds : int, float
+        What it cost.
+    params : dict
+        Parameters of its best trial, as text.
+    """
+
     family: str
     is_chosen: bool
     auc: Figure
-    ks: Figure
-    test_auc: Figure | None
-    test_ks: Figure | None
+    log_loss: Figure
+    behind: tuple[float, float, float] | None
+    can_be_told: bool | None
     n_trials: int
     seconds: float
+    params: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -137,6 +155,7 @@ class TrainResult:
     split_kind: str
     sample_counts: dict[str, tuple[int, int]]
     out_of_time_not_applicable: MessageField | None
+    verdict: MessageField
     auc: Figure
     ks: Figure
     leaderboard: tuple[CandidateRow, ...]

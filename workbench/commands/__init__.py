@@ -1,0 +1,1 @@
+"""The commands of ``workbench``: thin faces of the flows, one module per group of verbs."""
