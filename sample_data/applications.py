@@ -78,10 +78,16 @@ def _request(rng: np.random.Generator, firms: Firms, firm: Array, days: Array, n
     repay_type = rng.choice(_REPAY_TYPES, n, p=_REPAY_SHARE)
     term = np.where(repay_type == 6, rng.choice([12, 6], n, p=[0.8, 0.2]), rng.choice(_TERMS, n, p=_TERM_SHARE))
     return {
-        "firm": firm, "day": days, "second": rng.integers(8 * 3600 + 1800, 17 * 3600 + 1800, n), "n_prior": n_prior,
-        "channel": channel, "amount": amount, "term": term, "repay_type": repay_type,
+        "firm": firm,
+        "day": days,
+        "second": rng.integers(8 * 3600 + 1800, 17 * 3600 + 1800, n),
+        "n_prior": n_prior,
+        "channel": channel,
+        "amount": amount,
+        "term": term,
+        "repay_type": repay_type,
         "is_tech": firms.is_high_tech[firm] & (rng.random(n) < 0.7),
-    }  # fmt: skip
+    }
 
 
 def _observables(rng: np.random.Generator, world: _World, facts: Rounds) -> Rounds:
@@ -98,16 +104,25 @@ def _observables(rng: np.random.Generator, world: _World, facts: Rounds) -> Roun
     leverage = 0.55 - 0.07 * quality + 0.02 * relative_size + firms.leverage_taste[firm] + rng.normal(0, 0.07, n)
     histories = world.histories
     return {
-        "month": month, "quality": quality, "owner": owner, "relative_size": relative_size, "growth": growth,
-        "age_months": age_months, "leverage": leverage, "debt_ratio": debt_ratio, "guaranteed": guaranteed,
-        "has_bad_debtor": has_bad_debtor, "overdue_months": rng.poisson(firms.overdue_frailty[firm] * overdue_mean),
+        "month": month,
+        "quality": quality,
+        "owner": owner,
+        "relative_size": relative_size,
+        "growth": growth,
+        "age_months": age_months,
+        "leverage": leverage,
+        "debt_ratio": debt_ratio,
+        "guaranteed": guaranteed,
+        "has_bad_debtor": has_bad_debtor,
+        "overdue_months": rng.poisson(firms.overdue_frailty[firm] * overdue_mean),
         "lenders": 1 + rng.poisson(np.exp(np.clip(0.15 + 0.22 * relative_size - 0.25 * quality, -3, 2.5))),
-        "has_attention": rng.random(n) < logistic(-4.5 - 0.9 * quality), "hard_queries": rng.poisson(hard_mean),
+        "has_attention": rng.random(n) < logistic(-4.5 - 0.9 * quality),
+        "hard_queries": rng.poisson(hard_mean),
         "card_usage": logistic(-0.4 - 0.5 * owner + rng.normal(0, 0.9, n)),
         "suits": counted_before(histories.suits, firm, month, 24),
         "has_enforcement": any_before(histories.enforcements, firm, month, 24),
         "has_arrears": any_before(histories.tax_arrears, firm, month, 12),
-    }  # fmt: skip
+    }
 
 
 def _subrogation_logit(rng: np.random.Generator, world: _World, facts: Rounds) -> Array:
@@ -118,16 +133,33 @@ def _subrogation_logit(rng: np.random.Generator, world: _World, facts: Rounds) -
     cycle = firms.macro[facts["month"]] * firms.sensitivity[firm]
     to_revenue = facts["amount"] / np.exp(firms.size[firm])
     logit: Array = (
-        _SUBROGATION_INTERCEPT - 0.62 * facts["quality"] - 0.30 * facts["owner"] + 0.28 * leverage_z
-        + 0.22 * np.log(facts["lenders"]) + 0.22 * np.log(facts["debt_ratio"] / 0.4)
-        + 0.24 * np.minimum(facts["overdue_months"], 3) + 0.55 * facts["has_attention"] + 0.30 * (facts["guaranteed"] > 0.5)
-        + 0.85 * facts["has_bad_debtor"] + 0.05 * np.minimum(facts["hard_queries"], 12) + 0.55 * (facts["card_usage"] > 0.8)
-        + 0.22 * np.minimum(facts["suits"], 3) + 0.45 * facts["has_arrears"] + 0.30 * (facts["age_months"] < 36)
-        + SECTOR_EFFECT[firms.sector[firm]] - 1.2 * growth + 0.60 * ((leverage_z > 0.8) & (growth < -0.15))
-        - 0.55 * cycle + 0.25 * (to_revenue > 0.35) + world.region_year[firms.region[firm], year_of(facts["day"]) - 2018]
-        + np.log(0.7) * facts["is_tech"] + np.log(1.15) * (facts["channel"] == BATCH) + np.log(1.2) * (facts["n_prior"] == 0)
-        + np.log(0.8) * (facts["n_prior"] >= 2) + rng.normal(0, 0.35, len(firm))
-    )  # fmt: skip
+        _SUBROGATION_INTERCEPT
+        - 0.62 * facts["quality"]
+        - 0.30 * facts["owner"]
+        + 0.28 * leverage_z
+        + 0.22 * np.log(facts["lenders"])
+        + 0.22 * np.log(facts["debt_ratio"] / 0.4)
+        + 0.24 * np.minimum(facts["overdue_months"], 3)
+        + 0.55 * facts["has_attention"]
+        + 0.30 * (facts["guaranteed"] > 0.5)
+        + 0.85 * facts["has_bad_debtor"]
+        + 0.05 * np.minimum(facts["hard_queries"], 12)
+        + 0.55 * (facts["card_usage"] > 0.8)
+        + 0.22 * np.minimum(facts["suits"], 3)
+        + 0.45 * facts["has_arrears"]
+        + 0.30 * (facts["age_months"] < 36)
+        + SECTOR_EFFECT[firms.sector[firm]]
+        - 1.2 * growth
+        + 0.60 * ((leverage_z > 0.8) & (growth < -0.15))
+        - 0.55 * cycle
+        + 0.25 * (to_revenue > 0.35)
+        + world.region_year[firms.region[firm], year_of(facts["day"]) - 2018]
+        + np.log(0.7) * facts["is_tech"]
+        + np.log(1.15) * (facts["channel"] == BATCH)
+        + np.log(1.2) * (facts["n_prior"] == 0)
+        + np.log(0.8) * (facts["n_prior"] >= 2)
+        + rng.normal(0, 0.35, len(firm))
+    )
     return logit
 
 
@@ -135,17 +167,24 @@ def _decision(rng: np.random.Generator, facts: Rounds) -> Rounds:
     """Let the officer decide on a noisy view of the firm, after the hard rules; nineteen of twenty approved sign."""
     n, is_batch = len(facts["firm"]), facts["channel"] == BATCH
     view = (
-        0.9 * facts["quality"] + 0.5 * facts["owner"] + rng.normal(0, 0.8, n) - 0.6 * (facts["overdue_months"] > 2)
-        - 0.8 * facts["has_enforcement"] - 0.5 * facts["has_attention"]
-    )  # fmt: skip
+        0.9 * facts["quality"]
+        + 0.5 * facts["owner"]
+        + rng.normal(0, 0.8, n)
+        - 0.6 * (facts["overdue_months"] > 2)
+        - 0.8 * facts["has_enforcement"]
+        - 0.5 * facts["has_attention"]
+    )
     refused_by_rule = facts["has_enforcement"] | (facts["overdue_months"] >= 6) | (facts["leverage"] > 0.9)
     is_approved = (view > np.where(is_batch, -1.15, -0.75)) & ~refused_by_rule
     decision_day = facts["day"] + np.where(is_batch, rng.integers(0, 4, n), rng.integers(2, 21, n))
     sign_day = decision_day + rng.integers(1, 15, n)
     return {
-        "is_approved": is_approved, "is_signed": is_approved & (rng.random(n) < 0.95), "decision_day": decision_day,
-        "sign_day": sign_day, "disburse_day": sign_day + rng.integers(0, 11, n),
-    }  # fmt: skip
+        "is_approved": is_approved,
+        "is_signed": is_approved & (rng.random(n) < 0.95),
+        "decision_day": decision_day,
+        "sign_day": sign_day,
+        "disburse_day": sign_day + rng.integers(0, 11, n),
+    }
 
 
 def _outcome(rng: np.random.Generator, facts: Rounds) -> Rounds:

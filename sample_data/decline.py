@@ -18,7 +18,7 @@ _NEVER = 10**7
 
 @dataclass(frozen=True)
 class Decline:
-    """Monthly ramp (0 sound to 1 down; shape (n_firms, n_months)), day of closing down per firm, quality with the ramp."""
+    """Ramp (0 sound to 1 down), quality and sales with it, of shape (n_firms, n_months); day of closing per firm."""
 
     ramp: Array
     closed: Array

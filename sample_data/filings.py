@@ -16,9 +16,23 @@ _NEW_INVOICE_SHIFT = 1.06  # sales as defined since the digital invoices hold 6%
 _FIRST_YEAR = 2017
 _REPORTS = ((3, "40"), (6, "50"), (9, "60"), (12, "10"))  # months covered, code of the report
 _MONEY = (
-    "total_assets", "current_assets", "inventory", "receivable", "fixed_assets", "total_liab", "current_liab", "short_loan",
-    "long_loan", "equity", "revenue", "cogs", "fin_cost", "op_profit", "net_profit", "op_cash",
-)  # fmt: skip
+    "total_assets",
+    "current_assets",
+    "inventory",
+    "receivable",
+    "fixed_assets",
+    "total_liab",
+    "current_liab",
+    "short_loan",
+    "long_loan",
+    "equity",
+    "revenue",
+    "cogs",
+    "fin_cost",
+    "op_profit",
+    "net_profit",
+    "op_cash",
+)
 
 
 def vat_frame(rng: np.random.Generator, firms: Firms, decline: Decline, arrears: Array, ent_id: Array) -> pd.DataFrame:
@@ -41,12 +55,21 @@ def vat_frame(rng: np.random.Generator, firms: Firms, decline: Decline, arrears:
     known = month_end(month) + 17 + late_days
     yoy = _year_on_year(filed, exists, firm, month)
     keep = known <= AS_OF_DAY
-    return pd.DataFrame({
-        "ent_id": ent_id[firm], "month": timestamps(month_end(month)), "known_at": timestamps(known),
-        "taxpayer_type": np.where(small[firm], "small", "general").astype(object), "sales": np.round(amount, 2),
-        "sales_yoy": yoy, "vat_payable": payable, "vat_paid": paid, "zero_declaration": (amount == 0).astype(float),
-        "late_days": late_days, "late_fee": np.round(payable * 10_000 * 0.0005 * late_days, 2),
-    })[keep]  # fmt: skip
+    return pd.DataFrame(
+        {
+            "ent_id": ent_id[firm],
+            "month": timestamps(month_end(month)),
+            "known_at": timestamps(known),
+            "taxpayer_type": np.where(small[firm], "small", "general").astype(object),
+            "sales": np.round(amount, 2),
+            "sales_yoy": yoy,
+            "vat_payable": payable,
+            "vat_paid": paid,
+            "zero_declaration": (amount == 0).astype(float),
+            "late_days": late_days,
+            "late_fee": np.round(payable * 10_000 * 0.0005 * late_days, 2),
+        }
+    )[keep]
 
 
 def statement_frame(
@@ -56,7 +79,7 @@ def statement_frame(
 
     Missing not at random: tenth of the firms, more of the micro ones, of the batch channel and of the weak have none.
     """
-    grid = _statement_grid(rng, firms, decline, facts)
+    grid = _statement_grid(rng, firms, facts)
     firm, year = grid["firm"], grid["year"]
     report = grid["report"]
     months = np.array([covered for covered, _ in _REPORTS])[report]
@@ -64,12 +87,17 @@ def statement_frame(
     lag = np.where(report == 3, rng.integers(60, 151, len(firm)), rng.integers(20, 61, len(firm)))
     money = _statement_money(rng, firms, decline, firm, year, months)
     keep = (end + lag <= AS_OF_DAY) & (end - 90 > firms.established[firm]) & (end < decline.closed[firm])
-    frame = pd.DataFrame({
-        "ent_id": ent_id[firm], "period_end": timestamps(end), "known_at": timestamps(end + lag),
-        "report_type": np.array([code for _, code in _REPORTS], dtype=object)[report],
-        "audited": ((report == 3) & (rng.random(len(firm)) < 0.45)).astype(float),
-        **{name: money[name] for name in _MONEY}, "liability_ratio": np.round(money["total_liab"] / money["total_assets"], 4),
-    })[keep]  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "ent_id": ent_id[firm],
+            "period_end": timestamps(end),
+            "known_at": timestamps(end + lag),
+            "report_type": np.array([code for _, code in _REPORTS], dtype=object)[report],
+            "audited": ((report == 3) & (rng.random(len(firm)) < 0.45)).astype(float),
+            **{name: money[name] for name in _MONEY},
+            "liability_ratio": np.round(money["total_liab"] / money["total_assets"], 4),
+        }
+    )[keep]
     frame.insert(0, "fs_id", identifiers("F", len(frame)))
     return frame
 
@@ -83,12 +111,17 @@ def macro_frame(rng: np.random.Generator, firms: Firms) -> pd.DataFrame:
         end, [day("2018-01-31"), day("2019-08-31"), day("2022-01-31"), day("2024-10-31")], [4.31, 4.25, 3.70, 3.10]
     )
     keep = end + 15 <= AS_OF_DAY
-    return pd.DataFrame({
-        "month": timestamps(end), "known_at": timestamps(end + 15), "pmi": np.round(50.6 + 2.6 * state + rng.normal(0, 0.4, n), 1),
-        "ppi_yoy": np.round(1.0 + 3.0 * state + rng.normal(0, 0.8, n), 1),
-        "export_yoy": np.round(6.0 + 9.0 * state + rng.normal(0, 3.0, n), 1), "lpr_1y": np.round(lpr * 20) / 20,
-        "sales_index": np.round(100 * (1 + 0.10 * state + rng.normal(0, 0.01, n)), 1),
-    })[keep]  # fmt: skip
+    return pd.DataFrame(
+        {
+            "month": timestamps(end),
+            "known_at": timestamps(end + 15),
+            "pmi": np.round(50.6 + 2.6 * state + rng.normal(0, 0.4, n), 1),
+            "ppi_yoy": np.round(1.0 + 3.0 * state + rng.normal(0, 0.8, n), 1),
+            "export_yoy": np.round(6.0 + 9.0 * state + rng.normal(0, 3.0, n), 1),
+            "lpr_1y": np.round(lpr * 20) / 20,
+            "sales_index": np.round(100 * (1 + 0.10 * state + rng.normal(0, 0.01, n)), 1),
+        }
+    )[keep]
 
 
 def _declared(rng: np.random.Generator, firms: Firms, decline: Decline) -> tuple[Array, Array]:
@@ -122,8 +155,8 @@ def _year_on_year(filed: Array, exists: Array, firm: Array, month: Array) -> Arr
     return np.round(np.minimum(growth - 1.0, 20.0), 4)
 
 
-def _statement_grid(rng: np.random.Generator, firms: Firms, decline: Decline, facts: Rounds) -> dict[str, Array]:
-    """Choose which firm hands in which report of which year: two years before the first application to the last one's."""
+def _statement_grid(rng: np.random.Generator, firms: Firms, facts: Rounds) -> dict[str, Array]:
+    """Choose who hands in which report of which year: two years before the first application to the last one's."""
     first, last = np.full(firms.n, 9999), np.zeros(firms.n, dtype=np.int64)
     years = year_of(facts["day"])
     np.minimum.at(first, facts["firm"], years)
@@ -144,12 +177,11 @@ def _statement_grid(rng: np.random.Generator, firms: Firms, decline: Decline, fa
 def _statement_money(
     rng: np.random.Generator, firms: Firms, decline: Decline, firm: Array, year: Array, months: Array
 ) -> dict[str, Array]:
-    """Return the money columns in 10,000 CNY; assets are liabilities plus equity to the cent, revenue runs from January."""
+    """Return the money columns in 10,000 CNY; assets are liabilities plus equity, revenue runs from January."""
     n, end = len(firm), (year - _FIRST_YEAR) * 12 + months - 1
     quality = decline.quality[firm, end]
-    noise = rng.normal(0, 0.04, (firms.n, 8))[
-        firm, year - _FIRST_YEAR
-    ]  # one factor a year keeps quarters below the year
+    yearly_noise = rng.normal(0, 0.04, (firms.n, 8))  # one factor a year keeps the quarters below the year
+    noise = yearly_noise[firm, year - _FIRST_YEAR]
     cumulated = np.concatenate([np.zeros((firms.n, 1)), np.cumsum(decline.sales, axis=1)], axis=1)
     revenue = (cumulated[firm, end + 1] - cumulated[firm, end + 1 - months]) * np.exp(noise)
     yearly = revenue * 12 / months
@@ -168,13 +200,22 @@ def _statement_money(
     interest = debt * 0.05 * months / 12
     operating = revenue * (margin - 0.10) - interest
     parts = {
-        "total_assets": assets, "current_assets": assets * current_share, "inventory": assets * current_share * rng.beta(2, 5, n),
-        "receivable": assets * current_share * rng.beta(2.5, 5, n) * 0.7, "fixed_assets": assets * (1 - current_share) * 0.8,
-        "total_liab": liabilities, "short_loan": debt * (1 - long_share), "long_loan": debt * long_share,
-        "current_liab": liabilities - debt * long_share, "revenue": revenue, "cogs": revenue * (1 - margin), "fin_cost": interest,
-        "op_profit": operating, "net_profit": np.where(operating > 0, 0.85, 1.0) * operating,
+        "total_assets": assets,
+        "current_assets": assets * current_share,
+        "inventory": assets * current_share * rng.beta(2, 5, n),
+        "receivable": assets * current_share * rng.beta(2.5, 5, n) * 0.7,
+        "fixed_assets": assets * (1 - current_share) * 0.8,
+        "total_liab": liabilities,
+        "short_loan": debt * (1 - long_share),
+        "long_loan": debt * long_share,
+        "current_liab": liabilities - debt * long_share,
+        "revenue": revenue,
+        "cogs": revenue * (1 - margin),
+        "fin_cost": interest,
+        "op_profit": operating,
+        "net_profit": np.where(operating > 0, 0.85, 1.0) * operating,
         "op_cash": operating + revenue * rng.normal(0.02, 0.06, n),
-    }  # fmt: skip
+    }
     money = {name: np.round(values, 2) for name, values in parts.items()}
     money["equity"] = np.round(money["total_assets"] - money["total_liab"], 2)
     return money

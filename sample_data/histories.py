@@ -37,7 +37,7 @@ class Edges:
 
 
 def draw_edges(rng: np.random.Generator, firms: Firms) -> Edges:
-    """Draw guarantees: 0.40 per firm, 11% of the firms in rings; the debtor of a guarantee may turn bad while it runs."""
+    """Draw guarantees: 0.40 per firm, 11% of the firms in rings; a debtor may turn bad while they run."""
     ring_from, ring_to = _rings(rng, firms.n)
     gives = np.flatnonzero(rng.random(firms.n) < 1.1 * np.clip(0.22 + 0.04 * (firms.size - MEAN_SIZE), 0.02, 0.6))
     single_from = np.repeat(gives, 1 + rng.poisson(0.22, len(gives)))
@@ -53,10 +53,16 @@ def draw_edges(rng: np.random.Generator, firms: Firms) -> Edges:
     total_share = np.exp(rng.normal(-1.1, 0.9, firms.n))
     shares = np.bincount(guarantor, minlength=firms.n)[guarantor]
     return Edges(
-        guarantor=guarantor, debtor=debtor, kind=kind, start=start, end=start + (months * 30.44).astype(np.int64),
-        equity_share=np.clip(total_share[guarantor] / shares, 0.01, 4.0), bad_day=_bad_days(rng, firms, debtor, start),
-        is_bad_visible=rng.random(n) < 0.6, first=np.searchsorted(guarantor, np.arange(firms.n + 1)),
-    )  # fmt: skip
+        guarantor=guarantor,
+        debtor=debtor,
+        kind=kind,
+        start=start,
+        end=start + (months * 30.44).astype(np.int64),
+        equity_share=np.clip(total_share[guarantor] / shares, 0.01, 4.0),
+        bad_day=_bad_days(rng, firms, debtor, start),
+        is_bad_visible=rng.random(n) < 0.6,
+        first=np.searchsorted(guarantor, np.arange(firms.n + 1)),
+    )
 
 
 def draw_histories(rng: np.random.Generator, firms: Firms, edges: Edges) -> Histories:

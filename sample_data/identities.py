@@ -8,17 +8,30 @@ import numpy as np
 
 from sample_data.timeline import Array
 
-__all__ = ["enterprise_names", "identifiers", "is_valid_credit_code", "person_hashes", "person_names", "social_credit_codes"]  # fmt: skip
+__all__ = [
+    "enterprise_names",
+    "identifiers",
+    "is_valid_credit_code",
+    "or_null",
+    "person_hashes",
+    "person_names",
+    "social_credit_codes",
+]
 
 CODE_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"  # GB 32100: no I, O, S, V, Z
 RESERVED_REGION = "9999"
 VIRTUAL_MARK = "（虚拟）"
 _CITIES = ("杭州", "宁波", "温州", "台州", "绍兴", "金华", "嘉兴", "湖州", "衢州", "丽水", "舟山")
 _TRADES = {
-    "C": ("机械", "纺织", "塑业", "电器", "五金", "阀门"), "F": ("贸易", "商贸", "供应链", "进出口"), "E": ("建设", "建筑工程", "装饰"),
-    "H": ("餐饮管理", "酒店管理"), "G": ("物流", "货运"), "I": ("信息技术", "软件"), "A": ("农业开发", "生态农业"),
+    "C": ("机械", "纺织", "塑业", "电器", "五金", "阀门"),
+    "F": ("贸易", "商贸", "供应链", "进出口"),
+    "E": ("建设", "建筑工程", "装饰"),
+    "H": ("餐饮管理", "酒店管理"),
+    "G": ("物流", "货运"),
+    "I": ("信息技术", "软件"),
+    "A": ("农业开发", "生态农业"),
     "O": ("企业服务", "文化传媒", "环保科技"),
-}  # fmt: skip
+}
 _FIRST_CHARACTERS = "衡澜砚岫棠霁翊蔚泓漪昉珩璟湛筠翎沅钺垚祎"
 _SECOND_CHARACTERS = "沣翮铭昇濯屹弘琮晖骞磊泽煦朔彦桓榕洵笙翰"
 _SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许邓冯韩曹"
@@ -78,6 +91,13 @@ def is_valid_credit_code(code: str) -> bool:
     values = [CODE_ALPHABET.index(character) for character in code]
     total = sum(value * pow(3, power, 31) for power, value in enumerate(values[:17]))
     return (31 - total % 31) % 31 == values[17]
+
+
+def or_null(values: Array, is_given: Array) -> Array:
+    """Return `values` as an object array with None where not `is_given`."""
+    given: Array = values.astype(object)
+    given[~is_given] = None
+    return given
 
 
 def _pick(rng: np.random.Generator, choices: list[str], n: int) -> Array:

@@ -80,14 +80,23 @@ def draw_firms(rng: np.random.Generator, n: int) -> Firms:
     first_application = _first_applications(rng, n)
     age_days = np.maximum(np.exp(rng.normal(4.3, 0.7, n)), 4) * 30.44
     return Firms(
-        quality0=quality0, owner=owner, size=size, sector=sector, region=region, first_application=first_application,
+        quality0=quality0,
+        owner=owner,
+        size=size,
+        sector=sector,
+        region=region,
+        first_application=first_application,
         established=np.maximum(first_application - age_days.astype(np.int64), day("1985-01-01")),
-        leverage_taste=rng.normal(0, 0.12, n), debt_taste=rng.normal(0, 0.46, n),
-        overdue_frailty=rng.gamma(0.5, 2.0, n), is_micro=size + rng.normal(0, 0.5, n) < MEAN_SIZE + 0.35,
+        leverage_taste=rng.normal(0, 0.12, n),
+        debt_taste=rng.normal(0, 0.46, n),
+        overdue_frailty=rng.gamma(0.5, 2.0, n),
+        is_micro=size + rng.normal(0, 0.5, n) < MEAN_SIZE + 0.35,
         is_small_taxpayer=rng.random(n) < logistic(-1.8 * (size - 6.3)),
         is_high_tech=rng.random(n) < np.array([0.16, 0.01, 0.03, 0.0, 0.01, 0.45, 0.05, 0.10])[sector],
-        macro=macro, quality=quality, sales=_sales(rng, size, quality, cycle),
-    )  # fmt: skip
+        macro=macro,
+        quality=quality,
+        sales=_sales(rng, size, quality, cycle),
+    )
 
 
 def trailing_growth(sales: Array, firm: Array, month: Array) -> Array:

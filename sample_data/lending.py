@@ -8,11 +8,13 @@ import pandas as pd
 from sample_data.applications import BATCH, CURED, GOOD, SUBROGATED, SUBROGATED_LATE, Rounds
 from sample_data.identities import identifiers
 from sample_data.latent import logistic
-from sample_data.timeline import AS_OF_DAY, Array, add_months, timestamps, year_of
+from sample_data.timeline import AS_OF_DAY, NEVER, Array, add_months, timestamps, year_of
 
 __all__ = ["CAUSES", "Loans", "compensation_frame", "contract_frame", "make_loans", "repay_frame"]
 
-CAUSES = np.array(["operating", "cash_flow", "misuse", "guarantee_ring", "fraud", "disaster", "epidemic", "owner_lost"], dtype=object)  # fmt: skip
+CAUSES = np.array(
+    ["operating", "cash_flow", "misuse", "guarantee_ring", "fraud", "disaster", "epidemic", "owner_lost"], dtype=object
+)
 _BULLET, _LUMP_SUM = 5, 6
 _INTERVAL = {1: 1, 2: 1, 5: 1, 6: 36, 8: 3}  # months between instalments by way of repayment; 36: one at the end
 _LOAN_RATE = {2019: 0.0525, 2020: 0.0475, 2021: 0.0465, 2022: 0.0435, 2023: 0.0410, 2024: 0.0385, 2025: 0.0385}
@@ -51,9 +53,15 @@ def make_loans(rng: np.random.Generator, facts: Rounds) -> Loans:
     first_overdue, compensation_day, grace_days, cure_day = _events(rng, chosen, terms, schedule)
     instalments = _as_paid(rng, chosen, schedule, first_overdue, compensation_day, cure_day)
     return Loans(
-        application=application, contract_id=identifiers("C", len(application)), terms=terms, kind=chosen["kind"],
-        first_overdue=first_overdue, compensation_day=compensation_day, grace_days=grace_days, instalments=instalments,
-    )  # fmt: skip
+        application=application,
+        contract_id=identifiers("C", len(application)),
+        terms=terms,
+        kind=chosen["kind"],
+        first_overdue=first_overdue,
+        compensation_day=compensation_day,
+        grace_days=grace_days,
+        instalments=instalments,
+    )
 
 
 def contract_frame(rng: np.random.Generator, loans: Loans, app_id: Array, ent_id: Array) -> pd.DataFrame:
@@ -64,18 +72,27 @@ def contract_frame(rng: np.random.Generator, loans: Loans, app_id: Array, ent_id
     is_compensated, is_released = compensated <= AS_OF_DAY, (released >= 0) & (released < AS_OF_DAY)
     status_known = np.where(is_compensated, compensated, np.where(is_released, released + 1, AS_OF_DAY))
     is_disbursed = terms["disburse_day"] < AS_OF_DAY
-    return pd.DataFrame({
-        "contract_id": loans.contract_id, "app_id": app_id, "ent_id": ent_id,
-        "sign_date": timestamps(terms["sign_day"]), "known_at": timestamps(terms["sign_day"] + 1),
-        "amount": terms["principal"] / 100, "term_months": terms["term"], "fee_rate": terms["fee_rate"],
-        "loan_rate": terms["loan_rate"], "guarantor_liability": terms["liability"], "grace_days": loans.grace_days,
-        "disburse_date": timestamps(np.where(is_disbursed, terms["disburse_day"], -1)),
-        "maturity_date": timestamps(np.where(is_disbursed, terms["maturity"], -1)),
-        "disburse_known_at": timestamps(np.where(is_disbursed, terms["disburse_day"] + 1, -1)),
-        "status": np.where(is_compensated, "80", np.where(is_released, "90", "60")).astype(object),
-        "release_date": timestamps(np.where(is_released & ~is_compensated, released, -1)),
-        "status_known_at": timestamps(status_known),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "contract_id": loans.contract_id,
+            "app_id": app_id,
+            "ent_id": ent_id,
+            "sign_date": timestamps(terms["sign_day"]),
+            "known_at": timestamps(terms["sign_day"] + 1),
+            "amount": terms["principal"] / 100,
+            "term_months": terms["term"],
+            "fee_rate": terms["fee_rate"],
+            "loan_rate": terms["loan_rate"],
+            "guarantor_liability": terms["liability"],
+            "grace_days": loans.grace_days,
+            "disburse_date": timestamps(np.where(is_disbursed, terms["disburse_day"], NEVER)),
+            "maturity_date": timestamps(np.where(is_disbursed, terms["maturity"], NEVER)),
+            "disburse_known_at": timestamps(np.where(is_disbursed, terms["disburse_day"] + 1, NEVER)),
+            "status": np.where(is_compensated, "80", np.where(is_released, "90", "60")).astype(object),
+            "release_date": timestamps(np.where(is_released & ~is_compensated, released, NEVER)),
+            "status_known_at": timestamps(status_known),
+        }
+    )
 
 
 def repay_frame(loans: Loans, ent_id: Array) -> pd.DataFrame:
@@ -88,14 +105,21 @@ def repay_frame(loans: Loans, ent_id: Array) -> pd.DataFrame:
     closed = np.where(is_compensated & (compensation < AS_OF_DAY), compensation, AS_OF_DAY)
     overdue = np.maximum(np.where(is_paid, rows["pay"], closed) - rows["due"], 0)
     known = np.where(is_paid, np.maximum(rows["pay"], rows["due"]) + 1, np.minimum(closed + 1, AS_OF_DAY))
-    frame = pd.DataFrame({
-        "contract_id": loans.contract_id[owner], "ent_id": ent_id[owner], "seq": rows["seq"],
-        "due_date": timestamps(rows["due"]), "pay_date": timestamps(np.where(is_paid, rows["pay"], -1)),
-        "principal_due": rows["principal"] / 100, "interest_due": rows["interest"] / 100,
-        "principal_paid": np.where(is_paid, rows["principal"], 0) / 100,
-        "interest_paid": np.where(is_paid, rows["interest"], 0) / 100,
-        "overdue_days": overdue, "known_at": timestamps(known),
-    })[exists]  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "contract_id": loans.contract_id[owner],
+            "ent_id": ent_id[owner],
+            "seq": rows["seq"],
+            "due_date": timestamps(rows["due"]),
+            "pay_date": timestamps(np.where(is_paid, rows["pay"], NEVER)),
+            "principal_due": rows["principal"] / 100,
+            "interest_due": rows["interest"] / 100,
+            "principal_paid": np.where(is_paid, rows["principal"], 0) / 100,
+            "interest_paid": np.where(is_paid, rows["interest"], 0) / 100,
+            "overdue_days": overdue,
+            "known_at": timestamps(known),
+        }
+    )[exists]
     frame.insert(0, "repay_id", identifiers("R", len(frame)))
     return frame
 
@@ -114,16 +138,26 @@ def compensation_frame(rng: np.random.Generator, loans: Loans, ent_id: Array) ->
     bank, government = np.round(total * 0.20), np.round(total * rng.choice([0.0, 0.05, 0.10], len(chosen)))
     liability = loans.terms["liability"][chosen]
     guarantor = np.minimum(np.round(total * liability), total - bank - government)
-    frame = pd.DataFrame({
-        "contract_id": loans.contract_id[chosen], "ent_id": ent_id[chosen],
-        "overdue_date": timestamps(loans.first_overdue[chosen]),
-        "apply_date": timestamps(np.maximum(pay_day - rng.integers(3, 20, len(chosen)), loans.first_overdue[chosen] + 1)),
-        "pay_date": timestamps(pay_day), "known_at": timestamps(pay_day + 1),
-        "principal": principal / 100, "interest": interest / 100, "total": total / 100, "guarantor_amount": guarantor / 100,
-        "bank_amount": bank / 100, "government_amount": government / 100,
-        "reguarantor_amount": (total - guarantor - bank - government) / 100,
-        "cause": rng.choice(CAUSES, len(chosen), p=[0.42, 0.28, 0.06, 0.07, 0.03, 0.02, 0.05, 0.07]),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "contract_id": loans.contract_id[chosen],
+            "ent_id": ent_id[chosen],
+            "overdue_date": timestamps(loans.first_overdue[chosen]),
+            "apply_date": timestamps(
+                np.maximum(pay_day - rng.integers(3, 20, len(chosen)), loans.first_overdue[chosen] + 1)
+            ),
+            "pay_date": timestamps(pay_day),
+            "known_at": timestamps(pay_day + 1),
+            "principal": principal / 100,
+            "interest": interest / 100,
+            "total": total / 100,
+            "guarantor_amount": guarantor / 100,
+            "bank_amount": bank / 100,
+            "government_amount": government / 100,
+            "reguarantor_amount": (total - guarantor - bank - government) / 100,
+            "cause": rng.choice(CAUSES, len(chosen), p=[0.42, 0.28, 0.06, 0.07, 0.03, 0.02, 0.05, 0.07]),
+        }
+    )
     frame.insert(0, "comp_id", identifiers("K", len(frame), width=6))
     return frame
 
@@ -136,12 +170,16 @@ def _terms(rng: np.random.Generator, chosen: Rounds) -> dict[str, Array]:
     fee = np.clip(base_fee[year - 2019] + rng.normal(0, 0.001, n), 0.003, 0.012)
     is_batch = chosen["channel"] == BATCH
     return {
-        "principal": (np.maximum(np.round(chosen["amount"] * cut), 5) * 100).astype(np.int64), "term": chosen["term"],
-        "repay_type": chosen["repay_type"], "loan_rate": np.round(rate, 4), "fee_rate": np.round(fee, 4),
+        "principal": (np.maximum(np.round(chosen["amount"] * cut), 5) * 100).astype(np.int64),
+        "term": chosen["term"],
+        "repay_type": chosen["repay_type"],
+        "loan_rate": np.round(rate, 4),
+        "fee_rate": np.round(fee, 4),
         "liability": np.where(is_batch, rng.choice([0.3, 0.4], n), rng.choice([0.3, 0.4, 0.5], n)),
-        "sign_day": chosen["sign_day"], "disburse_day": chosen["disburse_day"],
+        "sign_day": chosen["sign_day"],
+        "disburse_day": chosen["disburse_day"],
         "maturity": add_months(chosen["disburse_day"], chosen["term"]),
-    }  # fmt: skip
+    }
 
 
 def _schedule(terms: dict[str, Array]) -> dict[str, Array]:
@@ -158,8 +196,15 @@ def _schedule(terms: dict[str, Array]) -> dict[str, Array]:
     step = months - np.where(seq > 1, months - np.minimum(interval[contract], months), 0)
     interest = np.round(outstanding * terms["loan_rate"][contract] * step / 12).astype(np.int64)
     due = add_months(terms["disburse_day"][contract], months)
-    return {"contract": contract, "seq": seq, "due": due, "principal": principal, "interest": interest, "first": first,
-            "n": n_instalments}  # fmt: skip
+    return {
+        "contract": contract,
+        "seq": seq,
+        "due": due,
+        "principal": principal,
+        "interest": interest,
+        "first": first,
+        "n": n_instalments,
+    }
 
 
 def _principal(terms: dict[str, Array], contract: Array, seq: Array, n: Array) -> Array:

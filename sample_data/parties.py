@@ -7,16 +7,29 @@ import pandas as pd
 
 from sample_data.decline import Decline
 from sample_data.histories import Edges
-from sample_data.identities import enterprise_names, identifiers, person_hashes, person_names, social_credit_codes
+from sample_data.identities import (
+    enterprise_names,
+    identifiers,
+    or_null,
+    person_hashes,
+    person_names,
+    social_credit_codes,
+)
 from sample_data.latent import REGIONS, SECTORS, Firms
-from sample_data.timeline import AS_OF_DAY, Array, day, timestamps
+from sample_data.timeline import AS_OF_DAY, NEVER, Array, day, timestamps
 
 __all__ = ["Persons", "draw_persons", "edge_frame", "enterprise_frame", "person_frame", "shareholder_frame"]
 
 _CLASSES = {
-    "C": (1711, 1819, 2231, 2926, 3311, 3429, 3562, 3811), "F": (5131, 5165, 5212, 5229), "E": (4710, 4852, 5013),
-    "H": (6110, 6210), "G": (5430, 5810, 5990), "I": (6513, 6540, 6550), "A": (119, 149, 412), "O": (7212, 7499, 8060),
-}  # fmt: skip
+    "C": (1711, 1819, 2231, 2926, 3311, 3429, 3562, 3811),
+    "F": (5131, 5165, 5212, 5229),
+    "E": (4710, 4852, 5013),
+    "H": (6110, 6210),
+    "G": (5430, 5810, 5990),
+    "I": (6513, 6540, 6550),
+    "A": (119, 149, 412),
+    "O": (7212, 7499, 8060),
+}
 
 
 @dataclass(frozen=True)
@@ -48,13 +61,21 @@ def person_frame(rng: np.random.Generator, persons: Persons, firms: Firms, perso
     region[persons.legal_rep] = firms.region
     birth = day("1958-01-01") + (rng.beta(2.2, 2.4, n) * (day("1997-12-31") - day("1958-01-01"))).astype(np.int64)
     houses = rng.poisson(np.exp(np.clip(0.1 + 0.18 * owner, -2, 2)))
-    return pd.DataFrame({
-        "person_id": person_id, "person_name": person_names(rng, n), "id_hash": person_hashes(rng, n),
-        "gender": rng.choice(np.array(["M", "F"], dtype=object), n, p=[0.74, 0.26]), "birth_date": timestamps(birth),
-        "education": _choice(rng, ["10", "20", "30", "40", "60", "91", "99"], [0.03, 0.17, 0.24, 0.12, 0.2, 0.2, 0.04], n),
-        "marital": _choice(rng, ["10", "20", "40", "30", "99"], [0.12, 0.74, 0.09, 0.02, 0.03], n),
-        "house_count": np.minimum(houses, 9), "hukou_city": np.array(REGIONS, dtype=object)[region],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "person_id": person_id,
+            "person_name": person_names(rng, n),
+            "id_hash": person_hashes(rng, n),
+            "gender": rng.choice(np.array(["M", "F"], dtype=object), n, p=[0.74, 0.26]),
+            "birth_date": timestamps(birth),
+            "education": _choice(
+                rng, ["10", "20", "30", "40", "60", "91", "99"], [0.03, 0.17, 0.24, 0.12, 0.2, 0.2, 0.04], n
+            ),
+            "marital": _choice(rng, ["10", "20", "40", "30", "99"], [0.12, 0.74, 0.09, 0.02, 0.03], n),
+            "house_count": np.minimum(houses, 9),
+            "hukou_city": np.array(REGIONS, dtype=object)[region],
+        }
+    )
 
 
 def enterprise_frame(
@@ -67,21 +88,33 @@ def enterprise_frame(
     counties = np.array([f"{number:02d}" for number in (2, 3, 5, 6, 8, 9, 10, 11, 12, 81)], dtype=object)
     n_counties = np.array([10, 6, 6, 6, 5, 6, 5, 5, 4, 4, 3])[firms.region]
     srdi = np.where(firms.is_high_tech & (rng.random(n) < 0.25), np.where(rng.random(n) < 0.2, "2", "1"), "0")
-    return pd.DataFrame({
-        "ent_id": ent_id, "uscc": social_credit_codes(rng, n), "ent_name": enterprise_names(rng, firms.region, firms.sector, SECTORS),
-        "est_date": timestamps(firms.established), "reg_capital": capital,
-        "paid_capital": np.round(capital * np.clip(rng.beta(1.2, 1.0, n), 0.02, 1.0), 1),
-        "econ_type": _choice(rng, ["173", "150", "160", "171", "175", "200"], [0.6, 0.22, 0.04, 0.08, 0.04, 0.02], n),
-        "sector": np.array(list(SECTORS), dtype=object)[firms.sector], "industry_code": _industry(rng, firms.sector),
-        "scale": np.where(firms.is_micro, "5", np.where(firms.size > 9.0, "3", "4")).astype(object),
-        "city_code": city, "region_code": city + counties[(rng.random(n) * n_counties).astype(np.int64)],
-        "legal_rep_id": person_id[persons.legal_rep], "controller_id": person_id[persons.controller],
-        "high_tech": firms.is_high_tech.astype(float), "srdi": srdi.astype(object),
-        "agri": (SECTORS.index("A") == firms.sector).astype(float),
-        "employees": 1 + rng.poisson(np.exp(np.clip(2.3 + 0.55 * (firms.size - 6.7) + rng.normal(0, 0.5, n), 0, 6.5))),
-        "status": np.where(is_closed, "2", "1").astype(object),
-        "status_known_at": timestamps(np.where(is_closed, decline.closed + 7, AS_OF_DAY)),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "ent_id": ent_id,
+            "uscc": social_credit_codes(rng, n),
+            "ent_name": enterprise_names(rng, firms.region, firms.sector, SECTORS),
+            "est_date": timestamps(firms.established),
+            "reg_capital": capital,
+            "paid_capital": np.round(capital * np.clip(rng.beta(1.2, 1.0, n), 0.02, 1.0), 1),
+            "econ_type": _choice(
+                rng, ["173", "150", "160", "171", "175", "200"], [0.6, 0.22, 0.04, 0.08, 0.04, 0.02], n
+            ),
+            "sector": np.array(list(SECTORS), dtype=object)[firms.sector],
+            "industry_code": _industry(rng, firms.sector),
+            "scale": np.where(firms.is_micro, "5", np.where(firms.size > 9.0, "3", "4")).astype(object),
+            "city_code": city,
+            "region_code": city + counties[(rng.random(n) * n_counties).astype(np.int64)],
+            "legal_rep_id": person_id[persons.legal_rep],
+            "controller_id": person_id[persons.controller],
+            "high_tech": firms.is_high_tech.astype(float),
+            "srdi": srdi.astype(object),
+            "agri": np.equal(firms.sector, SECTORS.index("A")).astype(float),
+            "employees": 1
+            + rng.poisson(np.exp(np.clip(2.3 + 0.55 * (firms.size - 6.7) + rng.normal(0, 0.5, n), 0, 6.5))),
+            "status": np.where(is_closed, "2", "1").astype(object),
+            "status_known_at": timestamps(np.where(is_closed, decline.closed + 7, AS_OF_DAY)),
+        }
+    )
 
 
 def shareholder_frame(
@@ -103,11 +136,18 @@ def shareholder_frame(
     established = firms.established[firm]
     later = established + (rng.random(len(firm)) * (AS_OF_DAY - 30 - established)).astype(np.int64)
     since = np.where(rng.random(len(firm)) < 0.2, later, established)
-    frame = pd.DataFrame({
-        "ent_id": ent_id[firm], "seq": seq, "holder_type": np.where(is_firm, "2", "1").astype(object),
-        "person_id": np.where(is_firm, None, person_id[person]), "holder_ent_id": np.where(is_firm, ent_id[holder], None),
-        "ratio": ratio / 10_000, "since": timestamps(since), "known_at": timestamps(since + 7),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "ent_id": ent_id[firm],
+            "seq": seq,
+            "holder_type": np.where(is_firm, "2", "1").astype(object),
+            "person_id": or_null(person_id[person], ~is_firm),
+            "holder_ent_id": or_null(ent_id[holder], is_firm),
+            "ratio": ratio / 10_000,
+            "since": timestamps(since),
+            "known_at": timestamps(since + 7),
+        }
+    )
     frame.insert(0, "share_id", identifiers("S", len(frame)))
     return frame
 
@@ -119,15 +159,21 @@ def edge_frame(rng: np.random.Generator, edges: Edges, firms: Firms, ent_id: Arr
     is_bad = (edges.bad_day <= edges.end) & edges.is_bad_visible
     class_known = edges.bad_day + rng.integers(10, 60, n)
     is_known = is_bad & (class_known <= AS_OF_DAY)
-    return pd.DataFrame({
-        "edge_id": identifiers("G", n), "from_ent": ent_id[edges.guarantor], "to_ent": ent_id[edges.debtor],
-        "guarantee_type": np.array(["joint", "general", "mutual"], dtype=object)[edges.kind],
-        "amount": np.maximum(np.round(edges.equity_share * net_assets), 5.0),
-        "equity_share": np.round(edges.equity_share, 4), "start_date": timestamps(edges.start),
-        "known_at": timestamps(edges.start + rng.integers(10, 46, n)), "end_date": timestamps(edges.end),
-        "class5": np.where(is_known, _choice(rng, ["2", "3", "4"], [0.4, 0.4, 0.2], n), None),
-        "class5_known_at": timestamps(np.where(is_known, class_known, -1)),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "edge_id": identifiers("G", n),
+            "from_ent": ent_id[edges.guarantor],
+            "to_ent": ent_id[edges.debtor],
+            "guarantee_type": np.array(["joint", "general", "mutual"], dtype=object)[edges.kind],
+            "amount": np.maximum(np.round(edges.equity_share * net_assets), 5.0),
+            "equity_share": np.round(edges.equity_share, 4),
+            "start_date": timestamps(edges.start),
+            "known_at": timestamps(edges.start + rng.integers(10, 46, n)),
+            "end_date": timestamps(edges.end),
+            "class5": or_null(_choice(rng, ["2", "3", "4"], [0.4, 0.4, 0.2], n), is_known),
+            "class5_known_at": timestamps(np.where(is_known, class_known, NEVER)),
+        }
+    )
 
 
 def _industry(rng: np.random.Generator, sector: Array) -> Array:

@@ -7,15 +7,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "AS_OF_DAY", "FIRST_MONTH", "HISTORY_MONTHS", "N_MONTHS", "Array", "add_months", "day", "generator", "month_end",
-    "month_of", "month_start", "timestamps", "year_of",
-]  # fmt: skip
+    "AS_OF_DAY",
+    "NEVER",
+    "N_MONTHS",
+    "Array",
+    "add_months",
+    "day",
+    "generator",
+    "month_end",
+    "month_of",
+    "month_start",
+    "timestamps",
+    "year_of",
+]
 
 Array = NDArray[Any]
 
 FIRST_MONTH = np.datetime64("2017-01", "M")  # the first month with histories: 24 months before the first application
 N_MONTHS = 96  # up to and including 2024-12
-HISTORY_MONTHS = 24
 _EPOCH_MONTH = int(FIRST_MONTH.astype(np.int64))
 
 
@@ -31,6 +40,7 @@ def day(date: str) -> int:
 
 
 AS_OF_DAY = day("2024-12-31")
+NEVER = -(10**6)  # the day number of what did not happen; becomes a null time
 
 
 def generator(seed: int, part: str) -> np.random.Generator:
@@ -76,7 +86,7 @@ def add_months(days: Array, months: Array | int) -> Array:
 
 
 def timestamps(days: Array, seconds: Array | int = 0) -> Array:
-    """Return day numbers as naive nanosecond timestamps; a negative day number is "never" (NaT)."""
+    """Return day numbers as naive nanosecond timestamps; `NEVER` becomes NaT."""
     days = np.asarray(days)
     stamps = (days.astype(np.int64) * 86_400 + seconds).astype("datetime64[s]").astype("datetime64[ns]")
-    return np.where(days < 0, np.datetime64("NaT", "ns"), stamps)
+    return np.where(days == NEVER, np.datetime64("NaT", "ns"), stamps)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from sample_data.applications import Rounds
     from sample_data.latent import Firms
+    from sample_data.timeline import Array
     from warehouse.data_model import DataModel
     from warehouse.table_set import TableSet
 
@@ -124,15 +125,22 @@ def _frames(n: int, seed: int, progress: Progress) -> "tuple[dict[str, pd.DataFr
     return tables, _oracle(facts, firms, app_id)
 
 
-def _oracle(facts: "Rounds", firms: "Firms", app_id: "pd.Series[str]") -> "pd.DataFrame":
+def _oracle(facts: "Rounds", firms: "Firms", app_id: "Array") -> "pd.DataFrame":
     import numpy as np
     import pandas as pd
 
     outcomes = np.array(["good", "overdue_cured", "subrogated", "subrogated_after_12m"], dtype=object)
-    return pd.DataFrame({
-        "app_id": app_id, "p12": facts["p12"], "p12_subrogation": facts["p12_subrogation"], "quality": facts["quality"],
-        "owner": firms.owner[facts["firm"]], "growth": facts["growth"], "outcome": outcomes[facts["kind"]],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "app_id": app_id,
+            "p12": facts["p12"],
+            "p12_subrogation": facts["p12_subrogation"],
+            "quality": facts["quality"],
+            "owner": firms.owner[facts["firm"]],
+            "growth": facts["growth"],
+            "outcome": outcomes[facts["kind"]],
+        }
+    )
 
 
 def _data_model() -> "DataModel":
