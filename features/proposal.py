@@ -1,0 +1,375 @@
+"""Proposing definitions: Featuretools' deep feature synthesis thinks them up, on the schema alone."""
+
+import warnings
+from collections.abc import Iterator
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from core.errors import ConfigurationError
+from core.i18n import msg
+from features.definitions import AGGREGATIONS, FeatureDefinition, PathStep
+from features.naming import FeatureNamer
+from features.plan import sort_windows
+from features.spec import FeatureSpec
+
+if TYPE_CHECKING:
+    from warehouse.data_model import ColumnSpec, DataModel, Relationship, TableSpec
+    from warehouse.table_set import TableSet
+
+__all__ = ["propose"]
+
+_ROW_NUMBER: Final = "__row__"
+_LOGICAL_TYPES: Final = {
+    "id": "Categorical",
+    "category": "Categorical",
+    "number": "Double",
+    "integer": "Double",
+    "boolean": "Double",
+    "date": "Datetime",
+    "datetime": "Datetime",
+}
+_NEVER_WINDOWED: Final = ("last", "time_since_last")  # their windows would hold the same value or nothing
+_OF_BOOLEANS: Final = ("sum", "mean", "last", "identity")
+_WORTH: Final = ("count", "time_since_last", "last", "mean", "sum", "max", "std", "num_unique", "min", "mode")
+_SAMPLE_ROWS: Final = 3_000
+
+Thought = tuple[tuple[PathStep, ...], str | None, str]
+
+
+def propose(
+    table_set: "TableSet",
+    root_table: str,
+    spec: FeatureSpec,
+    *,
+    keys: np.ndarray | None = None,
+    cutoffs: np.ndarray | None = None,
+) -> list[FeatureDefinition]:
+    """Propose features of the rows of `root_table`.
+
+    Parameters
+    ----------
+    table_set : TableSet
+        The data. Deep feature synthesis sees its schema only; the rows serve to find paths that never hold anything.
+    root_table : str
+        Table of the feature rows.
+    spec : FeatureSpec
+        What the analyst chose.
+    keys, cutoffs : arrays of shape (n_rows,), optional
+        Rows to be computed later (of training): a path on which a sample of them sees no row at all is left out. By
+        default each root row at its own event time, where the root table has one.
+
+    Returns
+    -------
+    list of FeatureDefinition
+        At most ``spec.max_features``; the root's own columns first, then the paths in turn.
+
+    Raises
+    ------
+    ConfigurationError
+        The root table or a table of the settings is not in the data model, or nothing can be proposed.
+    """
+    model = table_set.data_model
+    _check_tables(model, root_table, spec)
+    entity = spec.entity_table or _entity_table(model, root_table)
+    thoughts = [
+        thought for thought in _think(model, root_table, entity, spec) if _is_sensible(model, root_table, thought)
+    ]
+    thoughts = _without_detours(thoughts)
+    empty = _empty_paths(table_set, root_table, {path for path, _, _ in thoughts}, keys, cutoffs)
+    namer = FeatureNamer(model, root_table)
+    definitions = [
+        _define(model, root_table, namer, thought, window)
+        for thought in thoughts
+        if thought[0] not in empty
+        for window in _windows(model, thought, spec)
+    ]
+    if not definitions:
+        raise ConfigurationError(
+            msg("no feature can be made of the table {table} with these settings", table=root_table),
+            fix=msg("Check the roles of its columns and its relationships in the data model."),
+        )
+    return _take_turns(definitions, spec)[: spec.max_features]
+
+
+def _think(model: "DataModel", root_table: str, entity: str, spec: FeatureSpec) -> Iterator[Thought]:
+    """Run deep feature synthesis on the root and on each table above it, and translate what it returns.
+
+    One run over everything would visit each table once only, on whatever way and at whatever depth comes first, and so
+    miss most of what lies below the entity.
+    """
+    for path in _ways_up(model, root_table, spec):
+        target = path[-1].table if path else root_table
+        depth = spec.max_depth - len(path)
+        tables = _below(model, target, spec) if not path or target == entity else [target]
+        for feature in _synthesise(model, target, tables, depth, spec):
+            thought = _translate(feature, path)
+            if thought is not None:
+                yield thought
+
+
+def _synthesise(model: "DataModel", target: str, tables: list[str], depth: int, spec: FeatureSpec) -> list[Any]:
+    with warnings.catch_warnings():
+        # Featuretools 1.31 and woodwork 0.31 use parts of pandas and setuptools that warn of their end, and warn of
+        # primitives that found no input and of empty frames.
+        warnings.simplefilter("ignore")
+        import featuretools
+
+        found: list[Any] = featuretools.dfs(
+            entityset=_entity_set(featuretools, model, tables, spec),
+            target_dataframe_name=target,
+            agg_primitives=_primitives(featuretools, spec, AGGREGATIONS),
+            trans_primitives=_primitives(featuretools, spec, ("month", "weekday", "days_since")),
+            max_depth=depth,
+            features_only=True,
+        )
+    return found
+
+
+def _ways_up(model: "DataModel", root_table: str, spec: FeatureSpec) -> list[tuple[PathStep, ...]]:
+    """Return the ways from the root to itself and to the tables above it, at most `max_depth` steps long."""
+    ways: list[tuple[PathStep, ...]] = [()]
+    for path in ways:
+        here = path[-1].table if path else root_table
+        if len(path) < spec.max_depth:
+            ways += [
+                (*path, PathStep("up", link.parent, link.child_column, link.parent_column))
+                for link in model.parents_of(here)
+                if link.parent not in (root_table, *(step.table for step in path)) and _is_allowed(link.parent, spec)
+            ]
+    return ways
+
+
+def _below(model: "DataModel", table: str, spec: FeatureSpec) -> list[str]:
+    """Return `table` and all tables below it."""
+    tables = [table]
+    for here in tables:
+        below = [link.child for link in model.children_of(here)]
+        tables += [child for child in dict.fromkeys(below) if child not in tables and _is_allowed(child, spec)]
+    return tables
+
+
+def _is_allowed(table: str, spec: FeatureSpec) -> bool:
+    return spec.ignore.get(table) != [] and (spec.tables is None or table in spec.tables)
+
+
+def _primitives(featuretools: Any, spec: FeatureSpec, names: tuple[str, ...]) -> list[Any]:
+    special = {
+        "time_since_last": featuretools.primitives.TimeSinceLast(unit="days"),
+        "days_since": featuretools.primitives.TimeSince(unit="days"),
+    }
+    return [special.get(name, name) for name in names if name in spec.primitives]
+
+
+def _entity_set(featuretools: Any, model: "DataModel", tables: list[str], spec: FeatureSpec) -> Any:
+    import pandas as pd
+
+    links = [link for link in model.relationships if link.parent in tables and link.child in tables]
+    links = [link for link in links if link.parent != link.child]
+    indexes = _indexes(links)
+    entity_set = featuretools.EntitySet("schema")
+    for name in tables:
+        table = model.table(name)
+        index = indexes.get(name, _ROW_NUMBER)
+        types = {
+            column: _LOGICAL_TYPES[column_spec.type]
+            for column, column_spec in _usable_columns(model, name, spec).items()
+        }
+        types |= {link.child_column: "Categorical" for link in links if link.child == name}
+        types[index] = "Categorical"
+        time = table.event_time or table.known_at
+        types |= {time: "Datetime"} if time is not None and time != index else {}
+        frame = pd.DataFrame({column: pd.Series([], dtype=_DTYPES[kind]) for column, kind in types.items()})
+        entity_set.add_dataframe(
+            dataframe_name=name,
+            dataframe=frame,
+            index=index,
+            time_index=time if time != index else None,
+            logical_types=types,
+        )
+    for link in links:
+        if indexes[link.parent] == link.parent_column:
+            entity_set.add_relationship(link.parent, link.parent_column, link.child, link.child_column)
+    return entity_set
+
+
+_DTYPES: Final = {"Categorical": object, "Double": float, "Datetime": "datetime64[ns]"}
+
+
+def _usable_columns(model: "DataModel", table: str, spec: FeatureSpec) -> "dict[str, ColumnSpec]":
+    """Return the columns of `table` that may become features."""
+    linking = {link.child_column for link in model.parents_of(table)} | {
+        link.parent_column for link in model.children_of(table)
+    }
+    ignored = set(spec.ignore.get(table, ())) | linking
+    return {
+        name: column
+        for name, column in model.table(table).columns.items()
+        if name not in ignored and column.role in ("feature", "event_time") and column.type not in ("id", "text")
+    }
+
+
+def _indexes(links: "list[Relationship]") -> dict[str, str]:
+    """Return for each parent table the column that most relationships lead to."""
+    votes: dict[str, dict[str, int]] = {}
+    for link in links:
+        table = votes.setdefault(link.parent, {})
+        table[link.parent_column] = table.get(link.parent_column, 0) + 1
+    return {table: max(columns, key=lambda column: columns[column]) for table, columns in votes.items()}
+
+
+def _translate(feature: Any, path: tuple[PathStep, ...]) -> Thought | None:
+    """Turn a Featuretools feature into path, column and primitive; None where it stacks what we do not stack."""
+    kind = type(feature).__name__
+    if kind == "IdentityFeature":
+        return path, feature.column_name, "identity"
+    base = feature.base_features[0]
+    if kind == "DirectFeature" or type(base).__name__ != "IdentityFeature":
+        return None
+    name = {"time_since": "days_since"}.get(feature.primitive.name, feature.primitive.name)
+    if kind == "AggregationFeature":
+        column = None if name in ("count", "time_since_last") else base.column_name
+        return path + _steps_down(feature), column, name
+    return path, base.column_name, name
+
+
+def _steps_down(feature: Any) -> tuple[PathStep, ...]:
+    return tuple(
+        PathStep("down", link.child_dataframe.ww.name, link._child_column_name, link._parent_column_name)  # noqa: SLF001
+        for _, link in feature.relationship_path
+    )
+
+
+def _is_sensible(model: "DataModel", root_table: str, thought: Thought) -> bool:
+    """Whether a translated feature reads a usable column with a primitive that fits."""
+    path, column, primitive = thought
+    table = path[-1].table if path else root_table
+    is_aggregation = bool(path) and path[-1].direction == "down"
+    if column is None:
+        return primitive == "count" or _has_time(model.table(table))
+    if column == _ROW_NUMBER or column not in model.table(table).columns:
+        return False
+    return _suits(model.table(table).column(column), primitive, is_own=not path, is_aggregation=is_aggregation)
+
+
+def _suits(column: "ColumnSpec", primitive: str, *, is_own: bool, is_aggregation: bool) -> bool:
+    if column.role not in ("feature", "event_time"):
+        return False
+    if column.type in ("date", "datetime"):
+        return primitive == "days_since" or (is_own and primitive in ("month", "weekday"))
+    if column.type == "boolean":
+        return primitive in _OF_BOOLEANS
+    if column.type == "category":
+        return primitive in ("num_unique", "mode", "last") if is_aggregation else primitive == "identity"
+    return True
+
+
+def _has_time(table: "TableSpec") -> bool:
+    return table.event_time is not None or table.known_at is not None
+
+
+def _without_detours(thoughts: list[Thought]) -> list[Thought]:
+    """Leave out ways to a table for which there is a shorter one, up and down each on its own; and doubles."""
+
+    def route(path: tuple[PathStep, ...]) -> tuple[str, str]:
+        ups = [step.table for step in path if step.direction == "up"]
+        downs = [step.table for step in path if step.direction == "down"]
+        return (ups[-1] if ups else "", downs[-1] if downs else "")
+
+    shortest: dict[tuple[str, str], int] = {}
+    for path, _, _ in thoughts:
+        shortest[route(path)] = min(len(path), shortest.get(route(path), len(path)))
+    return [thought for thought in dict.fromkeys(thoughts) if len(thought[0]) == shortest[route(thought[0])]]
+
+
+def _windows(model: "DataModel", thought: Thought, spec: FeatureSpec) -> list[str | None]:
+    path, _, primitive = thought
+    is_windowed = bool(path) and path[-1].direction == "down" and _has_time(model.table(path[-1].table))
+    if not is_windowed or primitive in _NEVER_WINDOWED:
+        return [None]
+    return list(sort_windows(None if window == "all" else window for window in spec.windows)) or [None]
+
+
+def _define(
+    model: "DataModel", root_table: str, namer: FeatureNamer, thought: Thought, window: str | None
+) -> FeatureDefinition:
+    path, column, primitive = thought
+    table = model.table(path[-1].table if path else root_table)
+    is_category = column is not None and table.column(column).type == "category"
+    return FeatureDefinition.create(
+        path,
+        column,
+        primitive,
+        kind="category" if is_category and primitive in ("identity", "mode", "last") else "number",
+        window=window,
+        names=namer.names(path, column, primitive, window),
+    )
+
+
+def _take_turns(definitions: list[FeatureDefinition], spec: FeatureSpec) -> list[FeatureDefinition]:
+    """Order the features: what is read from one row first, then one of each path in turn, the likeliest first."""
+    preferred = sort_windows(None if window == "all" else window for window in spec.windows)
+    middle = (len(preferred) - 1) // 2
+
+    def rank(item: FeatureDefinition) -> float:
+        far = abs(preferred.index(item.window) - middle) if item.window in preferred else 0
+        return _WORTH.index(item.primitive) + 1.5 * far
+
+    read = [item for item in definitions if not item.is_aggregation]
+    paths: dict[tuple[PathStep, ...], list[FeatureDefinition]] = {}
+    for item in definitions:
+        if item.is_aggregation:
+            paths.setdefault(item.path, []).append(item)
+    turns = zip_longest(*(sorted(items, key=rank) for items in paths.values()))
+    return read + [item for turn in turns for item in turn if item is not None]
+
+
+def _empty_paths(
+    table_set: "TableSet",
+    root_table: str,
+    paths: set[tuple[PathStep, ...]],
+    keys: np.ndarray | None,
+    cutoffs: np.ndarray | None,
+) -> set[tuple[PathStep, ...]]:
+    """Return the paths down on which no row of a sample of root rows has anything known before its cutoff."""
+    from features.engine import EngineData, compute
+    from features.planning import make_plan
+    from features.preparation import as_text
+
+    model = table_set.data_model
+    down = sorted((path for path in paths if path and path[-1].direction == "down"), key=str)
+    key_column = _key_column(model, root_table)
+    if keys is None or cutoffs is None:
+        cutoffs = table_set.event_time(root_table)
+        keys = as_text(table_set.frame(root_table)[key_column]) if key_column else None
+    if not down or keys is None or cutoffs is None or key_column is None:
+        return set()
+    usable = np.flatnonzero(~np.isnat(np.asarray(cutoffs).astype("datetime64[ns]")))
+    rows = usable[np.linspace(0, usable.size - 1, min(usable.size, _SAMPLE_ROWS)).astype(np.int64)]
+    plan = make_plan(
+        table_set, root_table, key_column, [FeatureDefinition.create(path, None, "count") for path in down]
+    )
+    data = EngineData.from_table_set(plan, table_set)
+    counts = compute(plan, data, np.asarray(keys, dtype=object)[rows], np.asarray(cutoffs)[rows])
+    return {path for path, column in zip(down, counts.T, strict=True) if not (column > 0).any()}
+
+
+def _key_column(model: "DataModel", table: str) -> str | None:
+    primary_key = model.table(table).primary_key
+    return primary_key[0] if len(primary_key) == 1 else None
+
+
+def _entity_table(model: "DataModel", root_table: str) -> str:
+    """Return the parent of the root with most tables below it, or the root itself where it has no parent."""
+    parents = {link.parent: len(model.children_of(link.parent)) for link in model.parents_of(root_table)}
+    return max(parents, key=lambda table: parents[table]) if parents else root_table
+
+
+def _check_tables(model: "DataModel", root_table: str, spec: FeatureSpec) -> None:
+    named = [root_table, *spec.ignore, *(spec.tables or ()), *([spec.entity_table] if spec.entity_table else [])]
+    for table in named:
+        model.table(table)
+    for table, columns in spec.ignore.items():
+        for column in columns:
+            model.table(table).column(column)
