@@ -185,7 +185,7 @@ def _choose_times(draft: _Draft) -> None:
 
 def _with_key(draft: _Draft) -> KeyTable:
     frame = pd.DataFrame(draft.values, copy=False)
-    not_links = {name for name in draft.types if draft.given_role(name) not in {None, "foreign_key", "key"}}
+    not_links = {name for name in draft.types if draft.given_role(name) not in {None, "foreign_key"}}
     table = KeyTable(draft.raw, frame, draft.types, [], frozenset(not_links))
     by_role = [name for name in draft.types if draft.given_role(name) == "key"]
     if draft.is_given("primary_key") or by_role:

@@ -41,7 +41,7 @@ _NOTES: Final[dict[str, tuple[Severity, Callable[[int], Message]]]] = {
     ),
     "month_dates": (
         Severity.INFO,
-        lambda n: msg("{n} dates give year and month only; the last day of the month was taken", n=n),
+        lambda n: msg("{n} dates give no day; the last day of the month or year was taken", n=n),
     ),
     "outside_dates": (
         Severity.WATCH,
@@ -175,7 +175,7 @@ class _Converter:
             is_float = pa.types.is_floating(array.type) or pa.types.is_decimal(array.type)
             column = RawColumn(pc.cast(self._whole_numbers(array) if is_float else array, pa.string()))
         texts, codes = column.distinct
-        found = parse_times(texts, short_forms=True)
+        found = parse_times(_without_point_zero(texts), short_forms=True)
         self._require(_per_row(found.ok, codes, for_null=True))
         self._note("outside_dates", _per_row(found.outside, codes))
         self._note("month_dates", _per_row(found.month_only, codes))

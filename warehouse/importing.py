@@ -124,7 +124,11 @@ def _source_findings(sources: tuple[SourceFile, ...]) -> list[Finding]:
         Finding(
             "encoding",
             Severity.INFO,
-            msg("read as {encoding}, fields cut at {delimiter}", encoding=source.encoding, delimiter=source.delimiter),
+            msg(
+                "read as {encoding}, fields cut at {delimiter}",
+                encoding=source.encoding,
+                delimiter=repr(source.delimiter),
+            ),
             where=source.name,
         )
         for source in sources

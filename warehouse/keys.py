@@ -182,13 +182,14 @@ def _can_be_part(table: KeyTable, name: str) -> bool:
 
 def _is_unique(parts: list[np.ndarray]) -> bool:
     sample = [part[:_SAMPLE_ROWS] for part in parts]
-    return all(len(np.unique(_combined(rows))) == len(rows[0]) for rows in (sample, parts))
+    return all(pd.Index(_combined(rows)).is_unique for rows in (sample, parts))
 
 
 def _combined(parts: list[np.ndarray]) -> np.ndarray:
+    """Return one code per row that is equal where all parts are equal."""
     combined = parts[0]
     for part in parts[1:]:
-        combined = np.unique(combined, return_inverse=True)[1] * (int(part.max()) + 1) + part
+        combined = pd.factorize(combined)[0].astype(np.int64) * (int(part.max()) + 1) + part
     return combined
 
 
@@ -219,7 +220,10 @@ def _parent_rank(parent: KeyTable, child: KeyTable, column: str, values: pd.Inde
         return none
     if child.single_key == column and not _is_side_table(parent, key, child, column):
         return none
-    contained = float(_texts(values).isin(_texts(pd.Index(parent.frame[key]))).mean())
+    keys = _texts(pd.Index(parent.frame[key]))
+    if strength == 0 and not _texts(values[:_MIN_WEAK_VALUES]).isin(keys).all():
+        return none
+    contained = float(_texts(values).isin(keys).mean())
     enough = contained >= _MIN_CONTAINED if strength else contained == 1.0
     return (max(strength, 1), contained, len(parent.frame)) if enough else none
 
@@ -227,6 +231,8 @@ def _parent_rank(parent: KeyTable, child: KeyTable, column: str, values: pd.Inde
 def _name_strength(parent: KeyTable, key: str, column: str) -> int:
     """Return 3 where column and key agree and the table bears the name, 2 where they agree, 0 where nothing does."""
     words, key_words = tokens(column), tokens(key)
+    if is_id_name(column) and words[:-1] == tokens(singular(parent.name)):  # district_id refers to table district
+        return 3
     own_words = key_words if len(key_words) > 1 else (*tokens(singular(parent.name)), *key_words)
     if words[-len(own_words) :] != own_words and words != key_words:
         return 0
@@ -238,7 +244,7 @@ def _name_strength(parent: KeyTable, key: str, column: str) -> int:
 def _is_weak_candidate(child: KeyTable, column: str, values: pd.Index) -> bool:
     if not is_id_name(column) or child.types[column] not in TEXT_TYPES or len(values) < _MIN_WEAK_VALUES:
         return False
-    return not pd.Series(values).astype(str).str.fullmatch(r"\d+").all()
+    return not all(str(value).isdigit() for value in values[:_MIN_WEAK_VALUES])
 
 
 def _is_side_table(parent: KeyTable, key: str, child: KeyTable, column: str) -> bool:

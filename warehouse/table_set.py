@@ -16,12 +16,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.errors import ConfigurationError, IntegrityError, NotFoundError
+from core.errors import ConfigurationError, ConflictError, IntegrityError, NotFoundError
 from core.fingerprints import fingerprint_file, fingerprint_json
 from core.i18n import msg
 from warehouse.data_model import TEXT_TYPES, TIME_TYPES, ColumnType, DataModel, TableSpec
 
-__all__ = ["Table", "TableSet", "new_folder"]
+__all__ = ["Table", "TableSet", "conform", "new_folder", "require_free", "to_arrow"]
 
 _MODEL_FILE: Final = "data_model.yaml"
 _MANIFEST_FILE: Final = "manifest.json"
@@ -133,8 +133,15 @@ class TableSet:
 
         The folder then holds one Parquet file per table, ``data_model.yaml`` and ``manifest.json`` with the SHA-256 of
         each file.
+
+        Raises
+        ------
+        ConflictError
+            The folder holds something else than a saved set.
         """
-        with new_folder(Path(folder)) as target:
+        folder = Path(folder)
+        require_free(folder, replaceable=_MANIFEST_FILE)
+        with new_folder(folder) as target:
             for name, table in self.tables.items():
                 pq.write_table(to_arrow(table), target / f"{name}.parquet", compression="zstd")
             (target / _MODEL_FILE).write_text(self.data_model.to_yaml(), encoding="utf-8")
@@ -211,6 +218,14 @@ class new_folder:  # noqa: N801 - used as a statement
             raise
         if had_one:
             shutil.rmtree(old)
+
+
+def require_free(folder: Path, *, replaceable: str = "") -> None:
+    """Raise `ConflictError` where `folder` holds files, unless one of them is named `replaceable`."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not (folder / replaceable).is_file():
+        raise ConflictError(
+            msg("the folder is not empty"), where=str(folder), fix=msg("Choose a new or an empty folder.")
+        )
 
 
 def to_arrow(table: Table) -> pa.Table:

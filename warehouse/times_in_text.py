@@ -22,10 +22,13 @@ _DAY_FORMS: Final = (
     r"^(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})",
 )
 _YEAR_LAST: Final = r"^(?P<a>\d{1,2})[/-](?P<b>\d{1,2})[/-](?P<y>\d{4})"
+_MONTH_NAME: Final = r"^(?P<d>\d{1,2})[- ](?P<m>[A-Za-z]{3})[a-z]*[- ](?P<y>\d{4}|\d{2})$"
+_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH_FORM: Final = r"^(?P<y>\d{4})[-/年](?P<m>\d{1,2})月?$"
 _SHORT_MONTH: Final = r"^(?P<y>(?:19|20)\d{2})(?P<m>\d{2})$"
+_YEAR_FORM: Final = r"^(?P<y>(?:19|20)\d{2})$"
 _SHORT_DAY: Final = r"^(?P<y>\d{2})(?P<m>\d{2})(?P<d>\d{2})"
-_CENTURY_TURN: Final = 30  # two-digit years up to 30 are of this century
+_CENTURY_TURN: Final = 30  # two-digit years up to 30 are of this century, later ones of the last
 _FIRST_YEAR, _LAST_YEAR = 1678, 2261  # what datetime64[ns] holds
 _CHINESE_DIGITS: Final = str.maketrans("〇零一二三四五六七八九", "00123456789")
 _MAX_CHINESE: Final = 20_000
@@ -44,7 +47,7 @@ class TimesInText:
     outside : ndarray of bool
         Whether it is a date such as 9999-12-31 or 0000-00-00 that stands for "none".
     month_only : ndarray of bool
-        Whether only year and month are given; the time is then the last day of the month.
+        Whether no day is given; the time is then the last day of the month or year.
     zoned : ndarray of bool
         Whether a time zone is given; the time is then brought to China's clock.
     has_clock : ndarray of bool
@@ -76,7 +79,7 @@ def parse_times(texts: Any, *, short_forms: bool = False) -> TimesInText:
     texts : pyarrow.Array of strings
         Distinct values of a column.
     short_forms : bool, default=False
-        Whether to read ``yyyymm`` and ``yymmdd`` too, which look like numbers.
+        Whether to read ``yyyy`` (its last day), ``yyyymm`` and ``yymmdd`` too, which look like numbers.
 
     Examples
     --------
@@ -90,9 +93,11 @@ def parse_times(texts: Any, *, short_forms: bool = False) -> TimesInText:
     for form in _DAY_FORMS:
         _fill_days(found, texts, form)
     _fill_year_last(found, texts)
+    _fill_month_names(found, texts)
     _fill_months(found, texts, _MONTH_FORM)
     if short_forms:
         _fill_short(found, texts)
+        _fill_years(found, texts)
     _fill_chinese(found, texts)
     return found
 
@@ -135,6 +140,21 @@ def _fill_year_last(found: TimesInText, texts: Any) -> None:
     _put(found, at, _integers(parts["y"]), month, day, parts)
 
 
+def _fill_month_names(found: TimesInText, texts: Any) -> None:
+    at = _rest(found, texts, _MONTH_NAME)
+    if at.size:
+        parts = _parts(texts, at, _MONTH_NAME)
+        names = pc.index_in(pc.utf8_lower(parts["m"]), pa.array(_MONTHS)).fill_null(-1)
+        month = names.to_numpy(zero_copy_only=False).astype(np.int64) + 1
+        _put(found, at, _full_year(_integers(parts["y"])), month, _integers(parts["d"]))
+
+
+def _full_year(year: np.ndarray) -> np.ndarray:
+    """Return two-digit years with their century."""
+    century = np.where(year <= _CENTURY_TURN, 2000, 1900)
+    return np.where(year < 100, century + year, year)
+
+
 def _fill_months(found: TimesInText, texts: Any, form: str) -> None:
     at = _rest(found, texts, form)
     if at.size == 0:
@@ -155,9 +175,15 @@ def _fill_short(found: TimesInText, texts: Any) -> None:
     found.ok[six] = False
     found.month_only[six] = False
     parts = _parts(texts, six, _SHORT_DAY + _CLOCK)
-    short_year = _integers(parts["y"])
-    year = np.where(short_year <= _CENTURY_TURN, 2000, 1900) + short_year
-    _put(found, six, year, _integers(parts["m"]), _integers(parts["d"]), parts)
+    _put(found, six, _full_year(_integers(parts["y"])), _integers(parts["m"]), _integers(parts["d"]), parts)
+
+
+def _fill_years(found: TimesInText, texts: Any) -> None:
+    at = _rest(found, texts, _YEAR_FORM)
+    if at.size:
+        year = _integers(_parts(texts, at, _YEAR_FORM)["y"])
+        _put(found, at, year, np.full(at.size, 12), np.full(at.size, 31))
+        found.month_only[at] = True
 
 
 def _fill_chinese(found: TimesInText, texts: Any) -> None:
