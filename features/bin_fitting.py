@@ -1,0 +1,72 @@
+"""Where bins are cut: at quantiles, by frequency, or where OptBinning finds most information."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.errors import InputError
+from core.i18n import msg
+
+if TYPE_CHECKING:
+    from features.definitions import FeatureKind
+
+__all__ = ["frequent_groups", "optimal_splits", "quantile_edges"]
+
+
+def quantile_edges(x: np.ndarray, max_bins: int) -> tuple[float, ...]:
+    """Return inner edges at quantiles; a value repeated over a whole quantile gets its own bin."""
+    finite = np.sort(x[np.isfinite(x)])
+    if not finite.size or finite[0] == finite[-1]:
+        return (float(finite[0]), float(np.nextafter(finite[0], np.inf))) if finite.size else ()
+    picked = finite[np.minimum((np.arange(1, max_bins) * finite.size) // max_bins, finite.size - 1)]
+    values, repeats = np.unique(picked, return_counts=True)
+    above = [np.nextafter(value, np.inf) for value, n in zip(values, repeats, strict=True) if n > 1]
+    below = [value for value in values if value > finite[0]]
+    edges = sorted({*map(float, below), *map(float, above)})
+    return tuple(edge for edge in edges if edge <= finite[-1])
+
+
+def frequent_groups(codes: np.ndarray, n_codes: int, min_share: float) -> list[list[int]]:
+    """Return one group per level with at least `min_share` of the rows, and one for all the others."""
+    counts = np.bincount(codes.astype(np.int64), minlength=n_codes)
+    frequent = [code for code in range(n_codes - 1) if counts[code] and counts[code] >= min_share * codes.size]
+    return [*([code] for code in frequent), [code for code in range(n_codes) if code not in frequent]]
+
+
+def optimal_splits(
+    x: np.ndarray, y: np.ndarray, kind: "FeatureKind", max_bins: int, min_share: float
+) -> list[Any] | None:
+    """Return the splits OptBinning finds, or None where there is nothing to split or it finds no solution."""
+    y = np.asarray(y)
+    if y.shape != x.shape:
+        raise InputError(msg("the outcome has {n_y} rows, the feature {n_x}", n_y=len(y), n_x=len(x)))
+    known = np.isfinite(x) & np.isin(y, (0, 1))
+    values, outcome = x[known], y[known].astype(np.int64)
+    if np.unique(outcome).size < 2 or np.unique(values).size < 2:
+        return None
+    optimal_binning = _import_optbinning()
+    solver = optimal_binning(
+        dtype="numerical" if kind == "number" else "categorical",
+        max_n_bins=max_bins,
+        min_prebin_size=max(min_share, 5 / len(values)),
+        monotonic_trend="auto_asc_desc" if kind == "number" else None,
+        max_n_prebins=20,
+        time_limit=10,
+    )
+    solver.fit(values if kind == "number" else values.astype(np.int64), outcome)
+    return list(solver.splits) if solver.status in ("OPTIMAL", "FEASIBLE") else None
+
+
+def _import_optbinning() -> Any:
+    """Import OptBinning where it is needed: it is slow, and its solver libraries speak up at import."""
+    import logging
+
+    # CVXPY reports on standard error that its HiGHS interface does not load beside ortools; OptBinning does not use it.
+    logger = logging.getLogger("__cvxpy__")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        from optbinning import OptimalBinning
+    finally:
+        logger.setLevel(level)
+    return OptimalBinning
