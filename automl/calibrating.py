@@ -128,8 +128,8 @@ def _grades(bounds: np.ndarray, probability: np.ndarray, y: np.ndarray, *, seen:
 def _monotone_cuts(n: np.ndarray, n_bad: np.ndarray, n_grades: int) -> list[int] | None:
     """Return the first bins of grades 2, 3, ... with the highest likelihood and strictly rising bad rates.
 
-    Dynamic programming over (grade, its first bin, the bin after its last): ``best[i, j]`` is the likelihood of the best
-    division of the bins before ``j`` whose last grade is ``i..j-1``.
+    Dynamic programming over (grade, its first bin, the bin after its last): ``best[i, j]`` is the likelihood of the
+    best division of the bins before ``j`` whose last grade is ``i..j-1``.
     """
     n_bins = len(n)
     rows = np.concatenate([[0], np.cumsum(n)])

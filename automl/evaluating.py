@@ -58,7 +58,9 @@ def score_psi(expected: np.ndarray, actual: np.ndarray, n_bad: int, *, n_draws: 
     from features.binning import psi
 
     inner = np.unique(np.quantile(expected, np.arange(1, _N_BUCKETS) / _N_BUCKETS))
-    counts = [np.bincount(np.searchsorted(inner, x, side="right"), minlength=len(inner) + 1) for x in (expected, actual)]
+    counts = [
+        np.bincount(np.searchsorted(inner, x, side="right"), minlength=len(inner) + 1) for x in (expected, actual)
+    ]
     rng = np.random.default_rng(seed)
     drawn = [rng.multinomial(count.sum(), count / count.sum(), size=n_draws) for count in counts]
     low, high = interval(np.array([psi(first, second) for first, second in zip(*drawn, strict=True)]))

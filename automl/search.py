@@ -1,4 +1,4 @@
-"""The race inside one family: known good parameters first, then Optuna; each trial cross-validated, weak ones pruned."""
+"""The race inside one family: known good parameters first, then Optuna; trials cross-validated, weak ones pruned."""
 
 import math
 import time
@@ -135,7 +135,7 @@ class FamilySearch:
         self.trials: list[TrialRecord] = []
         self.result: SearchResult | None = None
         self.first_error: Exception | None = None
-        self._pruning_values: list[tuple[float, ...]] = []
+        self._started = time.monotonic()
 
     def run(self) -> SearchResult | None:
         """Search until the trials, the time or the ideas run out; return the best, None where every trial failed."""
@@ -143,46 +143,53 @@ class FamilySearch:
             self._replay([TrialRecord.from_json(item) for item in self.spec.replay])
             return self.result
         study = self._study()
-        defaults = self.family.defaults(self.data)
-        number = 0
-        while number < (self.spec.n_trials or _MOST_TRIALS) and not (self.control.can_abandon and self.control.has_ended):
-            if number and self.control.has_ended:
+        for number in range(self._most_trials()):
+            if self.control.has_ended:
                 break
-            trial = study.ask(fixed_distributions=None) if number >= len(defaults) else None
-            params = defaults[number] if trial is None else self.family.suggest(trial, self.data)
-            if params is None:
+            trial = study.ask()
+            record = self._try(number, self.family.suggest(trial, self.data), trial=trial)
+            # A stopped or failed trial teaches the sampler nothing.
+            study.tell(trial, record.value if record.state == "complete" else None, state=_optuna_state(record.state))
+            if record.state == "stopped":
                 break
-            record = self._try(number, params)
-            self._tell(study, trial, record)
-            number += 1
         return self.result
 
     def _study(self) -> "optuna.Study":
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        return optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=self.spec.seed))
+        study = optuna.create_study(
+            direction="maximize",
+            sampler=optuna.samplers.TPESampler(seed=self.spec.seed),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=_N_BEFORE_PRUNING, n_warmup_steps=1),
+        )
+        for params in self.family.defaults(self.data):
+            study.enqueue_trial(params)
+        return study
 
-    def _tell(self, study: "optuna.Study", trial: "optuna.trial.Trial | None", record: TrialRecord) -> None:
-        """Let the sampler learn from a trial, also from one it did not propose."""
-        import optuna
-
-        states = {"complete": optuna.trial.TrialState.COMPLETE, "pruned": optuna.trial.TrialState.COMPLETE}
-        state = states.get(record.state, optuna.trial.TrialState.FAIL)
-        if trial is not None:
-            study.tell(trial, record.value if state == optuna.trial.TrialState.COMPLETE else None, state=state)
+    def _most_trials(self) -> int:
+        if not self.family.is_tuned:
+            return len(self.family.defaults(self.data))
+        return self.spec.n_trials or _MOST_TRIALS
 
     def _replay(self, records: Sequence[TrialRecord]) -> None:
         for record in records:
             if record.family == self.family.name and record.state == "complete":
-                self._try(record.number, dict(record.params), record.rounds)
+                self._try(record.number, dict(record.params), rounds=record.rounds)
 
-    def _try(self, number: int, params: dict[str, Any], rounds: tuple[int, ...] | None = None) -> TrialRecord:
+    def _try(
+        self,
+        number: int,
+        params: dict[str, Any],
+        *,
+        rounds: tuple[int, ...] | None = None,
+        trial: "optuna.trial.Trial | None" = None,
+    ) -> TrialRecord:
         started = time.monotonic()
         attempt = _Attempt(params)
         message = ""
         try:
-            state = self._cross_validate(number, attempt, rounds)
+            state = self._cross_validate(number, attempt, rounds, trial)
         except CancelledError:
             raise
         except StopFittingError:
@@ -199,7 +206,13 @@ class FamilySearch:
             self._keep_if_best(record, attempt)
         return record
 
-    def _cross_validate(self, number: int, attempt: _Attempt, rounds: tuple[int, ...] | None) -> State:
+    def _cross_validate(
+        self,
+        number: int,
+        attempt: _Attempt,
+        rounds: tuple[int, ...] | None,
+        trial: "optuna.trial.Trial | None",
+    ) -> State:
         n_folds = int(self.folds.max()) + 1
         for k in range(n_folds):
             self._announce(number, k, n_folds)
@@ -212,34 +225,37 @@ class FamilySearch:
                 raise ArithmeticError("the model answered with NaN or infinity")
             attempt.fits.append(fit)
             attempt.fold_values.append(auc(self.data.y[test], fit.margin))
-            if rounds is None and k + 1 < n_folds and self._should_prune(attempt.fold_values):
-                return "pruned"
+            if trial is not None:
+                trial.report(attempt.value or 0.0, k)
+                if k + 1 < n_folds and trial.should_prune():
+                    return "pruned"
         return "complete"
 
     def _announce(self, number: int, fold: int, n_folds: int) -> None:
-        left = max(self.control.deadline - time.monotonic(), 0.0)
-        self.control.fold_deadline = time.monotonic() + left / (n_folds - fold)
+        self.control.begin_fold(n_folds - fold)
         best = f"{self.result.best.value:.4f}".lstrip("0") if self.result and self.result.best.value else "–"
-        text = msg("{family}: trial {number}, best AUC so far {best}", family=self.family.name, number=number + 1, best=best)
+        text = msg(
+            "{family}: trial {number}, best AUC so far {best}", family=self.family.name, number=number + 1, best=best
+        )
         self.control.say(self._fraction(number + fold / n_folds), text)
 
     def _fraction(self, trials_done: float) -> float:
-        if self.spec.n_trials:
-            return trials_done / self.spec.n_trials
-        left, total = self.control.deadline - time.monotonic(), self.spec.budget_seconds or 0.0
-        return 1 - left / total if math.isfinite(left) and total else 0.0
-
-    def _should_prune(self, fold_values: list[float]) -> bool:
-        """Whether the mean of the folds so far is below the median of complete and pruned trials at the same fold."""
-        k = len(fold_values)
-        others = [np.mean(values[:k]) for values in self._pruning_values if len(values) >= k]
-        return k >= 2 and len(others) >= _N_BEFORE_PRUNING and float(np.mean(fold_values)) < float(np.median(others))
+        left = self.control.deadline - time.monotonic()
+        if self.family.is_tuned and math.isfinite(left):
+            return 1 - left / max(self.control.deadline - self._started, 1e-9)
+        return trials_done / self._most_trials()
 
     def _keep_if_best(self, record: TrialRecord, attempt: _Attempt) -> None:
-        self.control.can_abandon = True
-        self._pruning_values.append(record.fold_values)
+        self.control.has_trial = self.control.has_candidate = True
         if self.result is None or (record.value or 0.0) > (self.result.best.value or 0.0):
             margin = np.empty(len(self.data.y))
             for k, fit in enumerate(attempt.fits):
                 margin[self.folds == k] = fit.margin
             self.result = SearchResult(self.family, record, tuple(attempt.fits), margin)
+
+
+def _optuna_state(state: State) -> "optuna.trial.TrialState":
+    import optuna
+
+    states = {"complete": optuna.trial.TrialState.COMPLETE, "pruned": optuna.trial.TrialState.PRUNED}
+    return states.get(state, optuna.trial.TrialState.FAIL)

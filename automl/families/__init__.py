@@ -26,7 +26,9 @@ def make_family(name: str) -> "Family":
     """Return the maker of models of family `name`; raises `ConfigurationError` where there is none."""
     if name not in FAMILIES:
         known = ", ".join(sorted(FAMILIES))
-        raise ConfigurationError(msg("there is no model family {name}; there are {known}", name=repr(name), known=known))
+        raise ConfigurationError(
+            msg("there is no model family {name}; there are {known}", name=repr(name), known=known)
+        )
     family: Family = import_module(FAMILIES[name]).make_family()
     return family
 

@@ -83,6 +83,8 @@ class FoldFit:
         Its log-odds for the rows left out.
     rounds : int
         Steps the fit took (boosting rounds, iterations). Fitting again with this many gives the same model.
+    best_rounds : int
+        How many of them the model holds.
     is_cut_short : bool
         Whether time ended the fit.
     """
@@ -90,6 +92,7 @@ class FoldFit:
     model: Model
     margin: np.ndarray
     rounds: int
+    best_rounds: int
     is_cut_short: bool = False
 
 
@@ -104,13 +107,15 @@ class Family(Protocol):
     name: str
     simplicity: int
     """Rank: of two candidates that cannot be told apart, the one with the lower number is the simpler."""
+    is_tuned: bool
+    """Whether there is more to try than the defaults."""
 
     def defaults(self, data: TrainingData) -> list[dict[str, Any]]:
         """Return known good parameters, best first; they are tried before any search."""
         ...
 
-    def suggest(self, trial: "optuna.trial.Trial", data: TrainingData) -> dict[str, Any] | None:
-        """Return parameters from the search space, or None where the family has nothing to search."""
+    def suggest(self, trial: "optuna.trial.Trial", data: TrainingData) -> dict[str, Any]:
+        """Return parameters from the search space, of which the defaults are part."""
         ...
 
     def fit(
@@ -123,8 +128,13 @@ class Family(Protocol):
         seed: int,
         control: "FitControl",
         rounds: int | None = None,
+        stop_early: bool = True,
     ) -> FoldFit:
-        """Fit on the rows `train` and answer for the rows `test`; `rounds` repeats a fit that took so many."""
+        """Fit on the rows `train` and answer for the rows `test`.
+
+        `rounds` repeats a fit that took so many. With ``stop_early=False`` the outcomes of `test` are not looked at, so
+        that its margins are an honest test; `rounds` then says how long to fit.
+        """
         ...
 
     def bag(self, models: list[Model]) -> Model:

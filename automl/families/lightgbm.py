@@ -20,7 +20,7 @@ __all__ = ["LightGBMFamily", "LightGBMModel", "load", "make_family", "merge_text
 
 _FILE = "model.txt"
 _MANY_ROWS = 1_000
-_MOST_ROUNDS = 4_000
+_MOST_ROUNDS = 1_000
 _LEAST_ROUNDS = 10
 _PATIENCE = 2.5
 """Rounds without gain before a fit stops, times the learning rate: 50 rounds at 0.05."""
@@ -48,7 +48,7 @@ class LightGBMModel:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._booster = lightgbm.Booster(model_str=text, params={"verbosity": -1})
+        self._booster = lightgbm.Booster(model_str=text)
         self.n_features: int = self._booster.num_feature()
 
     @property
@@ -74,7 +74,7 @@ class LightGBMModel:
         X = np.ascontiguousarray(X, dtype=np.float64)
         if X.ndim != 2 or X.shape[1] != self.n_features:
             raise InputError(
-                msg("the model reads {expected} features, but got shape {shape}", expected=self.n_features, shape=X.shape)
+                msg("the model reads {n} features, but got shape {shape}", n=self.n_features, shape=X.shape)
             )
         return X
 
@@ -84,6 +84,7 @@ class LightGBMFamily:
 
     name = "lightgbm"
     simplicity = 2
+    is_tuned = True
 
     def __init__(self) -> None:
         self._prepared: tuple[TrainingData, lightgbm.Dataset] | None = None
@@ -105,11 +106,11 @@ class LightGBMFamily:
 
     def suggest(self, trial: "optuna.trial.Trial", data: TrainingData) -> dict[str, Any]:
         """Return parameters from the search space."""
-        largest = _leaf_rows(data, 400)
+        largest = max(_leaf_rows(data, 400), 4)
         return {
-            "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.1, log=True),
+            "learning_rate": trial.suggest_float("learning_rate", 0.03, 0.12, log=True),
             "num_leaves": trial.suggest_int("num_leaves", 3, 64, log=True),
-            "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", min(5, largest - 1), largest, log=True),
+            "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 3, largest, log=True),
             "feature_fraction": trial.suggest_float("feature_fraction", 0.1, 1.0),
             "bagging_fraction": trial.suggest_float("bagging_fraction", 0.4, 1.0),
             "lambda_l1": trial.suggest_float("lambda_l1", 1e-3, 20.0, log=True),
@@ -128,6 +129,7 @@ class LightGBMFamily:
         seed: int,
         control: "FitControl",
         rounds: int | None = None,
+        stop_early: bool = True,
     ) -> FoldFit:
         """Boost until the log-loss of the rows left out no longer falls; keep the best round."""
         dataset = self._dataset(data)
@@ -135,8 +137,9 @@ class LightGBMFamily:
         booster = lightgbm.Booster(settings, dataset.subset(train, params=_DATASET))
         booster.add_valid(dataset.subset(test, params=_DATASET), "left_out")
         best, done, is_cut_short = _boost(booster, params["learning_rate"], control, rounds)
+        best = best if stop_early else done
         model = LightGBMModel(_plain(booster.model_to_string(num_iteration=best)))
-        return FoldFit(model, model.margin(data.values[test]), done, is_cut_short)
+        return FoldFit(model, model.margin(data.values[test]), done, best, is_cut_short)
 
     def bag(self, models: list[Model]) -> LightGBMModel:
         """Return the mean of the models as one text model."""
@@ -194,13 +197,10 @@ def _trees(text: str) -> list[str]:
 
 
 def _scaled(tree: str, n_models: int) -> str:
-    lines = []
-    for line in tree.split("\n"):
-        name, _, values = line.partition("=")
-        if name in ("leaf_value", "internal_value") and values:
-            line = f"{name}={' '.join(repr(float(value) / n_models) for value in values.split())}"
-        lines.append(line)
-    return "\n".join(lines)
+    def mean(match: re.Match[str]) -> str:
+        return f"{match[1]}={' '.join(repr(float(value) / n_models) for value in match[2].split())}"
+
+    return re.sub(r"^(leaf_value|internal_value)=(.+)$", mean, tree, flags=re.MULTILINE)
 
 
 def _boost(

@@ -1,0 +1,162 @@
+"""Why a score is what it is: the variables that move it most, in sentences."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from core.i18n import Message, msg
+from features.definitions import FeatureDefinition
+from features.plan import FeaturePlan
+
+__all__ = ["Reason", "ReasonWriter", "reasons"]
+
+Direction = Literal["raises", "lowers"]
+_SIGNIFICANT_DIGITS = 4
+_LARGE = 1e15
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason.
+
+    Parameters
+    ----------
+    alias : str
+        The feature that speaks for its variable: the one that moves the score most.
+    name : str
+        Its readable name.
+    text : str
+        The sentence: feature, value, direction.
+    direction : {"raises", "lowers"}
+        Whether it raises or lowers the risk.
+    contribution : float
+        What the variable's features together add to the log-odds.
+    value : float or str or None
+        Value of the feature; the level of a category; None where missing.
+    """
+
+    alias: str
+    name: str
+    text: str
+    direction: Direction
+    contribution: float
+    value: float | str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the reason as JSON values."""
+        return asdict(self)
+
+
+class ReasonWriter:
+    """Writes the reasons of one plan's rows; keeps which features share a variable.
+
+    Features of one column reached on one path are one variable, whatever their window and primitive, so that four
+    windows of one variable do not fill four reasons.
+    """
+
+    def __init__(self, plan: FeaturePlan) -> None:
+        self.plan = plan
+        keys = [_variable(definition) for definition in plan.definitions]
+        numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        self._variable_of = np.array([numbers[key] for key in keys], dtype=np.int64)
+        self._n_variables = len(numbers)
+
+    def top(self, contributions_row: np.ndarray, n: int = 4) -> list[tuple[int, float]]:
+        """Return position of the leading feature and sum of contributions of the `n` variables that move most."""
+        values = np.asarray(contributions_row, dtype=np.float64)[: len(self.plan.definitions)]
+        sums = np.bincount(self._variable_of, weights=values, minlength=self._n_variables)
+        # Ties go to the earlier variable, so that the order never depends on the machine.
+        order = np.argsort(-np.abs(sums), kind="stable")[:n]
+        return [(self._leader(int(group), values, sums[group]), float(sums[group])) for group in order if sums[group]]
+
+    def variable(self, position: int) -> int:
+        """Return the number of the variable that the feature at `position` belongs to."""
+        return int(self._variable_of[position])
+
+    def write(
+        self, contributions_row: np.ndarray, values_row: np.ndarray, n: int = 4, language: str = "en"
+    ) -> list[Reason]:
+        """Return up to `n` reasons, the strongest first.
+
+        Parameters
+        ----------
+        contributions_row : ndarray of shape (n_features,) or (n_features + 1,)
+            From `Model.contributions`; a base at the end is passed over.
+        values_row : ndarray of shape (n_features,)
+            The values that were scored.
+        n : int
+            Most reasons.
+        language : str
+            ``"en"`` or ``"zh"``.
+        """
+        return [
+            self._reason(position, total, float(values_row[position]), language)
+            for position, total in self.top(contributions_row, n)
+        ]
+
+    def _leader(self, group: int, values: np.ndarray, total: float) -> int:
+        members = np.flatnonzero(self._variable_of == group)
+        return int(members[np.argmax(values[members] * np.sign(total))])
+
+    def _reason(self, position: int, total: float, value: float, language: str) -> Reason:
+        definition = self.plan.definitions[position]
+        direction: Direction = "raises" if total > 0 else "lowers"
+        shown = _shown_value(self.plan, definition, value)
+        text = _sentence(definition.name(language), shown, direction).text(language)
+        return Reason(
+            definition.alias, definition.name(language), text[:1].upper() + text[1:], direction, total,
+            _raw_value(self.plan, definition, value),
+        )  # fmt: skip
+
+
+def reasons(
+    contributions_row: np.ndarray, values_row: np.ndarray, plan: FeaturePlan, n: int = 4, language: str = "en"
+) -> list[Reason]:
+    """Return up to `n` reasons of one row; see `ReasonWriter.write`, which is quicker for many rows of one plan."""
+    return ReasonWriter(plan).write(contributions_row, values_row, n, language)
+
+
+def _variable(definition: FeatureDefinition) -> tuple[Any, ...]:
+    return (definition.path, definition.column)
+
+
+def _shown_value(plan: FeaturePlan, definition: FeatureDefinition, value: float) -> Message | str | None:
+    if np.isnan(value):
+        return None
+    if definition.kind == "category":
+        return plan.display_value(definition.alias, value) or msg("another value")
+    return number_text(value)
+
+
+def _raw_value(plan: FeaturePlan, definition: FeatureDefinition, value: float) -> float | str | None:
+    if not np.isfinite(value):
+        return None
+    return plan.display_value(definition.alias, value) if definition.kind == "category" else value
+
+
+def _sentence(feature: str, value: Message | str | None, direction: Direction) -> Message:
+    if value is None and direction == "raises":
+        return msg("{feature} is not known, which raises the risk", feature=feature)
+    if value is None:
+        return msg("{feature} is not known, which lowers the risk", feature=feature)
+    if direction == "raises":
+        return msg("{feature} is {value}, which raises the risk", feature=feature, value=value)
+    return msg("{feature} is {value}, which lowers the risk", feature=feature, value=value)
+
+
+def number_text(value: float) -> str:
+    """Return a number as a person writes it: whole numbers whole, others with four significant digits.
+
+    Examples
+    --------
+    >>> number_text(12345678.0), number_text(12.3), number_text(0.012345)
+    ('12,345,678', '12.3', '0.01234')
+    """
+    if abs(value) >= _LARGE or not np.isfinite(value):
+        return f"{value:.3g}"
+    if value == int(value):
+        return f"{int(value):,}"
+    digits = max(_SIGNIFICANT_DIGITS - 1 - int(np.floor(np.log10(abs(value)))), 0)
+    text = f"{value:,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if digits else text

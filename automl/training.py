@@ -1,0 +1,438 @@
+"""From a feature matrix and labels to a tuned, calibrated, evaluated and explained model."""
+
+import os
+import platform
+import tempfile
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from automl.calibrating import choose_calibration, fit_master_scale
+from automl.calibration import Calibration
+from automl.candidates import Candidate, rank_candidates
+from automl.control import FitControl
+from automl.evaluating import evaluate_sample, score_psi
+from automl.evaluation import Evaluation, Metric, SampleEvaluation
+from automl.explaining import explain
+from automl.explanation import Explanation
+from automl.families import make_family, save_model
+from automl.families.interface import Model, TrainingData
+from automl.label import LEAST_OF_A_CLASS, Labels
+from automl.scale import ScoreScale
+from automl.search import FamilySearch, SearchResult, TrialRecord
+from automl.spec import TrainSpec
+from automl.split import Split, grouped_folds
+from core.errors import InputError, WorkbenchError
+from core.findings import Finding, NotApplicable, Severity
+from core.fingerprints import fingerprint_file, fingerprint_json
+from core.i18n import Message, msg
+from core.i18n.formats import interval, metric
+from core.progress import Progress, SilentProgress
+
+if TYPE_CHECKING:
+    from features.matrix import FeatureMatrix
+    from features.plan import FeaturePlan
+
+__all__ = ["TrainingResult", "model_fingerprint", "train"]
+
+_SEARCH_SHARE = 0.85
+_BASELINE_SHARE = 0.3
+_MOST_EXPLAINED_ROWS = 1_000
+_LARGE_PSI = 0.25
+_LIBRARIES = ("lightgbm", "optuna", "numpy", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """All that a training run found.
+
+    Parameters
+    ----------
+    model : Model
+        The chosen model, answering in log-odds.
+    calibration : Calibration
+        From its log-odds to a probability.
+    scale : ScoreScale
+        Points and grades.
+    candidates : tuple of Candidate
+        The leaderboard, best first.
+    verdict : Message
+        Who won, by how much, with the interval; or that they cannot be told apart.
+    simplest_as_good : str
+        Family of the simplest candidate that cannot be told apart from the best.
+    trials : tuple of TrialRecord
+        All trials of all families.
+    evaluation : Evaluation
+        Figures of every sample.
+    explanation : Explanation
+        What the model leans on.
+    findings : tuple of Finding
+        What is to be known.
+    spec : TrainSpec
+        What was asked; with `trials` as ``replay`` it repeats the run.
+    fingerprint : str
+        SHA-256 over model, calibration, scale and plan.
+    split : Split
+        The rows it was made and judged on.
+    out_of_fold_margin : ndarray of float, shape (len(split.train),)
+        Log-odds of each training row by a model that did not see it.
+    environment : dict of str to str
+        Library versions and processor.
+    seconds : float
+        Wall time.
+    """
+
+    model: Model
+    calibration: Calibration
+    scale: ScoreScale
+    candidates: tuple[Candidate, ...]
+    verdict: Message
+    simplest_as_good: str
+    trials: tuple[TrialRecord, ...]
+    evaluation: Evaluation
+    explanation: Explanation
+    findings: tuple[Finding, ...]
+    spec: TrainSpec
+    fingerprint: str
+    split: Split
+    out_of_fold_margin: np.ndarray
+    environment: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def family(self) -> str:
+        """Family of the chosen model."""
+        return self.model.family
+
+    @property
+    def seed(self) -> int:
+        """Seed of everything random."""
+        return self.spec.seed
+
+    def probability(self, values: np.ndarray) -> np.ndarray:
+        """Return the calibrated probability of default of rows of shape (n_rows, n_features)."""
+        return self.calibration.apply(self.model.margin(values))
+
+    def replay_spec(self) -> TrainSpec:
+        """Return the specification that makes exactly these trials again, and so the same model."""
+        return self.spec.model_copy(update={"replay": [trial.to_json() for trial in self.trials]})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all but model, evaluation, explanation and row numbers as JSON values."""
+        parts = {"train": self.split.train, "calibration": self.split.calibration, "unseen": self.split.out_of_time}
+        rows_left_out = ("train", "calibration", "out_of_time", "is_new_entity")
+        return {
+            "family": self.family,
+            "verdict": self.verdict.to_json(),
+            "simplest_as_good": self.simplest_as_good,
+            "candidates": [candidate.to_json() for candidate in self.candidates],
+            "trials": [trial.to_json() for trial in self.trials],
+            "findings": [finding.to_json() for finding in self.findings],
+            "spec": self.spec.model_dump(mode="json"),
+            "fingerprint": self.fingerprint,
+            "split": {name: value for name, value in self.split.to_json().items() if name not in rows_left_out},
+            "n_rows": {name: len(rows) for name, rows in parts.items()},
+            "environment": self.environment,
+            "seconds": self.seconds,
+        }
+
+
+def train(
+    matrix: "FeatureMatrix", labels: Labels, split: Split, spec: TrainSpec, *, progress: Progress | None = None
+) -> TrainingResult:
+    """Search, choose, calibrate, evaluate and explain.
+
+    Parameters
+    ----------
+    matrix : FeatureMatrix
+        One row per label, in the same order.
+    labels : Labels
+        The outcomes.
+    split : Split
+        Which rows do what; the out-of-time rows are looked at once, at the end.
+    spec : TrainSpec
+        Budget, seed, families.
+    progress : Progress, optional
+        Told where the search stands; cancel stops within seconds, finish keeps the best so far.
+
+    Raises
+    ------
+    InputError
+        Matrix and labels do not match, or the training rows lack a class.
+    WorkbenchError
+        Every trial of every family failed; the first cause is named and chained.
+    CancelledError
+        A person cancelled.
+    """
+    _check_rows(matrix, labels, split)
+    return _Training(matrix, labels, split, spec, progress or SilentProgress()).run()
+
+
+def model_fingerprint(model: Model, calibration: Calibration, scale: ScoreScale, plan: "FeaturePlan") -> str:
+    """Return the SHA-256 over the files of the model, the calibration, the scale and the plan."""
+    with tempfile.TemporaryDirectory() as folder:
+        save_model(model, Path(folder))
+        files = {path.name: fingerprint_file(path) for path in sorted(Path(folder).iterdir())}
+    return fingerprint_json(
+        {"model": files, "calibration": calibration.to_json(), "scale": scale.to_json(), "plan": plan.fingerprint}
+    )
+
+
+class _Training:
+    """One run: the values that its steps share."""
+
+    def __init__(
+        self, matrix: "FeatureMatrix", labels: Labels, split: Split, spec: TrainSpec, progress: Progress
+    ) -> None:
+        self.matrix = matrix
+        self.labels = labels
+        self.split = split
+        self.spec = spec
+        self.progress = progress
+        self.started = time.monotonic()
+        self.data = TrainingData(
+            matrix.values[split.train],
+            labels.y[split.train],
+            labels.entities[split.train],
+            matrix.plan,
+            spec.num_threads,
+        )
+
+    def run(self) -> TrainingResult:
+        searches = self._search()
+        ranking = rank_candidates(searches, self.data.y, self.spec)
+        chosen = _result_of(searches, ranking.chosen)
+        model = chosen.family.bag([fit.model for fit in chosen.fits])
+        margin = self._honest_margin(chosen)
+        self.progress.report(0.9, msg("calibrating and evaluating"))
+        calibration, scale, grade_findings = self._calibrate(model, margin)
+        evaluation = self._evaluate(model, margin, calibration, scale)
+        self.progress.report(0.96, msg("explaining"))
+        explanation = explain(
+            model, [fit.model for fit in chosen.fits], self._rows_to_explain(), self.matrix.plan, self.spec.seed
+        )
+        findings = (
+            *self.labels.findings,
+            *self.split.findings,
+            Finding("verdict", Severity.INFO, ranking.verdict),
+            *self._search_findings(searches),
+            *grade_findings,
+            *_evaluation_findings(evaluation),
+        )
+        self.progress.report(1.0, msg("the model is ready"))
+        return TrainingResult(
+            model=model,
+            calibration=calibration,
+            scale=scale,
+            candidates=ranking.candidates,
+            verdict=ranking.verdict,
+            simplest_as_good=ranking.simplest_as_good,
+            trials=tuple(trial for search in searches for trial in search.trials),
+            evaluation=evaluation,
+            explanation=explanation,
+            findings=findings,
+            spec=self.spec,
+            fingerprint=model_fingerprint(model, calibration, scale, self.matrix.plan),
+            split=self.split,
+            out_of_fold_margin=margin,
+            environment=_environment(self.spec),
+            seconds=round(time.monotonic() - self.started, 1),
+        )
+
+    def _search(self) -> list[FamilySearch]:
+        """Search the families, untuned ones first: they are quick, and something is there when time is short."""
+        folds = grouped_folds(self.data.y, self.data.entities, self.spec.folds, self.spec.seed)
+        families = sorted(map(make_family, self.spec.families), key=lambda family: family.is_tuned)
+        control = FitControl(self.progress)
+        searches = []
+        for number, family in enumerate(families):
+            control.progress = self.progress.part(
+                _SEARCH_SHARE * number / len(families), _SEARCH_SHARE * (number + 1) / len(families)
+            )
+            control.deadline = self._deadline(is_last=number == len(families) - 1)
+            control.has_trial = False
+            search = FamilySearch(family, self.data, folds, self.spec, control)
+            if not (control.has_candidate and self.progress.finish_requested):
+                search.run()
+            searches.append(search)
+        if not any(search.result for search in searches):
+            raise _all_failed(searches)
+        return searches
+
+    def _deadline(self, *, is_last: bool) -> float:
+        if self.spec.n_trials or self.spec.budget_seconds is None:
+            return float("inf")
+        share = _SEARCH_SHARE if is_last else _BASELINE_SHARE
+        return self.started + self.spec.budget_seconds * share
+
+    def _honest_margin(self, chosen: SearchResult) -> np.ndarray:
+        """Return the log-odds of each training row by models that did not see it.
+
+        Where labels are few these come from repeated cross-validation without early stopping, so that nothing of the
+        row's own outcome is in them.
+        """
+        if self.split.kind != "cross_validation":
+            return chosen.margin
+        rounds = round(float(np.median([fit.best_rounds for fit in chosen.fits])))
+        total = np.zeros(len(self.data.y))
+        control = FitControl(self.progress)
+        for repeat in range(self.spec.repeats):
+            done = msg("repeated cross-validation: {done} of {total}", done=repeat + 1, total=self.spec.repeats)
+            control.say(_SEARCH_SHARE, done)
+            folds = grouped_folds(self.data.y, self.data.entities, self.spec.folds, self.spec.seed + 1 + repeat)
+            for k in range(self.spec.folds):
+                fit = chosen.family.fit(
+                    dict(chosen.best.params), self.data, np.flatnonzero(folds != k), np.flatnonzero(folds == k),
+                    seed=self.spec.seed + k, control=control, rounds=rounds, stop_early=False,
+                )  # fmt: skip
+                total[folds == k] += fit.margin
+            if self.progress.finish_requested:
+                return total / (repeat + 1)
+        return total / self.spec.repeats
+
+    def _calibrate(self, model: Model, margin: np.ndarray) -> tuple[Calibration, ScoreScale, tuple[Finding, ...]]:
+        """Fit calibration and grades on the calibration part, or on honest margins of the training rows."""
+        rows = self.split.calibration
+        y = self.labels.y[rows] if len(rows) else self.data.y
+        margin = model.margin(self.matrix.values[rows]) if len(rows) else margin
+        calibration = choose_calibration(margin, y, self.spec.seed)
+        master, findings = fit_master_scale(calibration.apply(margin), y)
+        return calibration, ScoreScale(master=master), findings
+
+    def _evaluate(self, model: Model, margin: np.ndarray, calibration: Calibration, scale: ScoreScale) -> Evaluation:
+        unseen = self.split.out_of_time
+        not_applicable = {"out_of_time": self.split.not_applicable} if self.split.not_applicable else {}
+        parts = {self._training_sample(): (self.data.y, calibration.apply(margin))}
+        for name, rows in self._unseen_parts().items():
+            if _has_both_classes(self.labels.y[rows]):
+                probability = calibration.apply(model.margin(self.matrix.values[rows]))
+                parts[name] = (self.labels.y[rows], probability)
+            elif len(unseen) and name != "calibration":
+                not_applicable[name] = NotApplicable(
+                    msg("fewer than {least} bads or goods among {n} rows", least=LEAST_OF_A_CLASS, n=len(rows))
+                )
+        samples = {name: self._sample(name, y, probability, scale) for name, (y, probability) in parts.items()}
+        headline = self.split.test_name if len(unseen) else self._training_sample()
+        psi = self._psi(parts[self._training_sample()][1], *parts[headline]) if len(unseen) else None
+        return Evaluation(samples, headline, psi, not_applicable)
+
+    def _training_sample(self) -> str:
+        return "repeated_cross_validation" if self.split.kind == "cross_validation" else "cross_validation"
+
+    def _unseen_parts(self) -> dict[str, np.ndarray]:
+        unseen, is_new = self.split.out_of_time, self.split.is_new_entity
+        parts = {"calibration": self.split.calibration, self.split.test_name: unseen}
+        if self.split.kind == "out_of_time":
+            parts |= {"out_of_time_new": unseen[is_new], "out_of_time_returning": unseen[~is_new]}
+        return parts
+
+    def _sample(self, name: str, y: np.ndarray, probability: np.ndarray, scale: ScoreScale) -> SampleEvaluation:
+        return evaluate_sample(name, y, probability, scale, n_draws=self.spec.bootstrap_draws, seed=self.spec.seed)
+
+    def _psi(self, expected: np.ndarray, y: np.ndarray, actual: np.ndarray) -> Metric:
+        return score_psi(expected, actual, int(y.sum()), n_draws=self.spec.bootstrap_draws, seed=self.spec.seed)
+
+    def _rows_to_explain(self) -> np.ndarray:
+        rng = np.random.default_rng(self.spec.seed)
+        rows = rng.permutation(len(self.data.y))[:_MOST_EXPLAINED_ROWS]
+        return self.data.values[np.sort(rows)]
+
+    def _search_findings(self, searches: list[FamilySearch]) -> list[Finding]:
+        findings = [finding for search in searches for finding in _trial_findings(search)]
+        if self.progress.finish_requested:
+            text = msg("The search was ended early on request; the best so far was kept.")
+            findings.append(Finding("finished_early", Severity.INFO, text))
+        if self.split.kind == "cross_validation":
+            text = msg(
+                "The parameters were chosen on the same rows: the cross-validated figures are slightly too good."
+            )
+            findings.append(Finding("chosen_on_same_rows", Severity.INFO, text))
+        return findings
+
+
+def _check_rows(matrix: "FeatureMatrix", labels: Labels, split: Split) -> None:
+    same = len(matrix.keys) == len(labels) and all(map(_is_same_key, matrix.keys, labels.keys))
+    if not same or not np.array_equal(matrix.cutoffs, labels.cutoffs):
+        raise InputError(
+            msg("matrix and labels must have the same keys and cutoffs in the same order"),
+            fix=msg("Build the matrix from the keys and cutoffs of the labels."),
+        )
+    y = labels.y[split.train]
+    n_bad, n_good = int((y == 1).sum()), int((y == 0).sum())
+    if n_bad + n_good != len(y) or min(n_bad, n_good) < LEAST_OF_A_CLASS:
+        raise InputError(
+            msg("the training rows have {n_bad} bads and {n_good} goods among {n}; at least {least} of each are needed",
+                n_bad=n_bad, n_good=n_good, n=len(y), least=LEAST_OF_A_CLASS),
+            code="label_too_few",
+        )  # fmt: skip
+
+
+def _is_same_key(first: Any, second: Any) -> bool:
+    return bool(first == second) or str(first) == str(second)
+
+
+def _has_both_classes(y: np.ndarray) -> bool:
+    return min((y == 1).sum(), (y == 0).sum()) >= LEAST_OF_A_CLASS
+
+
+def _result_of(searches: list[FamilySearch], family: str) -> SearchResult:
+    return next(search.result for search in searches if search.result and search.family.name == family)
+
+
+def _all_failed(searches: list[FamilySearch]) -> WorkbenchError:
+    causes = [search.first_error for search in searches if search.first_error is not None]
+    first = causes[0] if causes else None
+    error = WorkbenchError(
+        msg("every trial failed; the first cause: {cause}", cause=f"{type(first).__name__}: {first}"),
+        code="all_trials_failed",
+    )
+    error.__cause__ = first
+    return error
+
+
+def _trial_findings(search: FamilySearch) -> list[Finding]:
+    failed = [trial for trial in search.trials if trial.state == "failed"]
+    if not failed:
+        return []
+    text = msg(
+        "{n} of {total} trials of {family} failed; the first cause: {cause}",
+        n=len(failed),
+        total=len(search.trials),
+        family=search.family.name,
+        cause=failed[0].message,
+    )
+    severity = Severity.WATCH if search.result else Severity.BAD
+    return [Finding("trials_failed", severity, text, where=search.family.name)]
+
+
+def _evaluation_findings(evaluation: Evaluation) -> list[Finding]:
+    findings = []
+    trained, unseen = next(iter(evaluation.samples.values())), evaluation.best
+    before, after = trained.metrics["auc"], unseen.metrics["auc"]
+    if after.high < before.low:
+        text = msg(
+            "The AUC falls from {before} {before_interval} in training to {after} {after_interval} on unseen rows.",
+            before=metric(before.value),
+            before_interval=interval(before.low, before.high),
+            after=metric(after.value),
+            after_interval=interval(after.low, after.high),
+        )
+        findings.append(Finding("weaker_on_unseen", Severity.WATCH, text))
+    if evaluation.psi is not None and evaluation.psi.value >= _LARGE_PSI:
+        text = msg("The score has shifted from training to unseen rows: PSI {psi}.", psi=metric(evaluation.psi.value))
+        findings.append(Finding("score_shift", Severity.WATCH, text))
+    return findings
+
+
+def _environment(spec: TrainSpec) -> dict[str, str]:
+    return {
+        **{name: version(name) for name in _LIBRARIES},
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "n_cpus": str(os.cpu_count()),
+        "num_threads": str(spec.num_threads),
+    }
