@@ -84,7 +84,7 @@ def case_frame(
     person_id: Array,
 ) -> pd.DataFrame:
     """Return the court cases of firms, those after a subrogation too; the outcome is filled in when it is known."""
-    as_plaintiff = rng.poisson(0.0012, histories.suits.shape)
+    as_plaintiff = rng.poisson(0.0005, histories.suits.shape)
     parts = [
         _expand(rng, histories.suits, firms, "civil", "2"),
         _expand(rng, as_plaintiff, firms, "civil", "1"),
