@@ -96,7 +96,7 @@ class _Converter:
             words = np.empty(len(texts) + 1, dtype=object)
             words[:-1] = texts.to_pylist()
             words[-1] = None
-            return words[codes]
+            return words.take(codes)
         if pa.types.is_floating(array.type) or pa.types.is_decimal(array.type):
             array = self._whole_numbers(array)
         return np.array(pc.cast(array, pa.string()).to_numpy(zero_copy_only=False), dtype=object)
@@ -129,7 +129,7 @@ class _Converter:
             values, ok = found.numbers, found.ok
             self._note("formatted_numbers", _per_row(found.written, codes))
         self._require(_per_row(ok, codes, for_null=True))
-        return np.append(values, np.nan)[codes]
+        return np.append(values, np.nan).take(codes)
 
     def _numbers_of_typed(self) -> np.ndarray:
         array = self.column.array
@@ -154,7 +154,7 @@ class _Converter:
             if not self.column.is_string:
                 return np.array(pc.cast(self.column.array, pa.int64()).to_numpy(zero_copy_only=False))
             texts, codes = self.column.distinct
-            return np.array([int(text) for text in texts.to_pylist()], dtype=np.int64)[codes]
+            return np.array([int(text) for text in texts.to_pylist()], dtype=np.int64).take(codes)
         except (pa.ArrowInvalid, ValueError, OverflowError) as error:
             raise self._error(msg("a value is too large for an integer"), fix=msg("Declare the type id.")) from error
 
@@ -184,7 +184,7 @@ class _Converter:
             self._note("ambiguous_dates", codes >= 0)
         if 0 < found.zoned.sum() < found.ok.sum():
             self._note("mixed_zones", _per_row(~found.zoned, codes))
-        return np.append(found.times, _NAT)[codes]
+        return np.append(found.times, _NAT).take(codes)
 
     def _times_of_typed(self) -> np.ndarray:
         array = self.column.array
@@ -212,10 +212,9 @@ class _Converter:
         self._require(np.isnan(serials) | (serials > 0))
         filled = np.where(np.isnan(serials), 0.0, serials)
         seconds = np.round(filled * 86_400).astype(np.int64).astype("timedelta64[s]")
-        epoch = self.column.serial_epoch
         self._note("serial_dates", ~np.isnan(serials))
-        times: np.ndarray = np.where(np.isnan(serials), _NAT, np.datetime64(epoch, "s") + seconds)
-        return times.astype("datetime64[ns]")
+        times = np.asarray(self.column.serial_epoch, dtype="datetime64[s]") + seconds
+        return np.where(np.isnan(serials), _NAT, times).astype("datetime64[ns]")
 
     def _whole_numbers(self, array: Any) -> Any:
         """Return floats without a fraction as integers; keys with nulls often come as floats."""
@@ -261,7 +260,7 @@ def _shown(value: Any) -> str:
 
 
 def _per_row(mask: np.ndarray, codes: np.ndarray, *, for_null: bool = False) -> np.ndarray:
-    return np.append(mask, for_null)[codes]
+    return np.append(mask, for_null).take(codes)
 
 
 def _without_point_zero(texts: Any) -> Any:

@@ -259,9 +259,9 @@ def _check_table(name: str, table: TableSpec) -> None:
         _require(table, column, name, msg("the primary key"))
     if len(set(table.primary_key)) < len(table.primary_key):
         raise ConfigurationError(msg("the primary key names a column twice"), where=name)
-    for column in (table.event_time, table.known_at, *(group.known_at for group in table.late_columns)):
-        if column is not None:
-            _require_time(table, column, name)
+    for time in (table.event_time, table.known_at, *(group.known_at for group in table.late_columns)):
+        if time is not None:
+            _require_time(table, time, name)
     for group in table.late_columns:
         for column in group.columns:
             _require(table, column, name, msg("a group of late columns"))

@@ -138,7 +138,7 @@ def check_relationships(tables: Mapping[str, KeyTable], links: Iterable[Relation
     InputError
         The parent's column has nulls or repeats a value.
     """
-    findings = []
+    findings: list[Finding] = []
     for link in links:
         parent, child = tables[link.parent], tables[link.child]
         if parent.primary_key != [link.parent_column]:
@@ -263,8 +263,7 @@ def _reaches(links: list[Relationship], table: str, ancestor: str) -> bool:
 def _texts(values: pd.Index) -> pd.Index:
     if values.dtype == object:
         return values
-    numbers = values[~values.isna()]
-    return pd.Index(numbers.astype(np.int64).astype(str).to_numpy(dtype=object))
+    return pd.Index(values.dropna().astype(np.int64).astype(str).to_numpy(dtype=object))
 
 
 def _link_findings(link: Relationship, keys: "pd.Series[Any]", values: "pd.Series[Any]") -> Iterable[Finding]:

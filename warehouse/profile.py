@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from core.i18n import Language
 from warehouse.data_model import TEXT_TYPES, TIME_TYPES, ColumnSpec, Relationship
 from warehouse.table_set import TableSet
 
@@ -58,7 +59,7 @@ class ColumnProfile:
     name: str
     type: str
     role: str
-    label: dict[str, str]
+    label: dict[Language, str]
     unit: str | None
     n_missing: int
     missing_rate: float
@@ -77,7 +78,7 @@ class TableProfile:
     """One table in figures; `months` counts the rows of each month of the event time as ``("2024-03", 17)``."""
 
     name: str
-    label: dict[str, str]
+    label: dict[Language, str]
     file: str | None
     n_rows: int
     primary_key: tuple[str, ...]
@@ -135,7 +136,7 @@ def profile_table(table_set: TableSet, name: str) -> TableProfile:
     times = pd.Series(np.array([], "datetime64[ns]") if event_time is None else event_time).dropna()
     return TableProfile(
         name=name,
-        label=dict(spec.label),
+        label={**spec.label},
         file=spec.file,
         n_rows=len(frame),
         primary_key=tuple(spec.primary_key),
@@ -163,7 +164,7 @@ def _column(name: str, spec: ColumnSpec, values: "pd.Series[Any]") -> ColumnProf
         name=name,
         type=spec.type,
         role=spec.role,
-        label=dict(spec.label),
+        label={**spec.label},
         unit=spec.unit,
         n_missing=n_missing,
         missing_rate=n_missing / max(len(values), 1),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,9 @@ from core.errors import ConfigurationError, ConflictError, IntegrityError, NotFo
 from core.fingerprints import fingerprint_file, fingerprint_json
 from core.i18n import msg
 from warehouse.data_model import TEXT_TYPES, TIME_TYPES, ColumnType, DataModel, TableSpec
+
+if TYPE_CHECKING:
+    from pandas._libs.tslibs.nattype import NaTType
 
 __all__ = ["Table", "TableSet", "conform", "new_folder", "require_free", "to_arrow"]
 
@@ -108,7 +111,7 @@ class TableSet:
         return self._times(name, spec.event_time) + np.timedelta64(lag_ns, "ns")
 
     @cached_property
-    def as_of(self) -> pd.Timestamp:
+    def as_of(self) -> "pd.Timestamp | NaTType":
         """The day the model names, else the latest known-at time in the data (late columns too; dates after 2199 left
         out); NaT where no table has a time.
         """  # noqa: D205
@@ -297,7 +300,10 @@ def _as_text(values: "pd.Series[Any]") -> np.ndarray:
     if pd.api.types.infer_dtype(raw, skipna=True) not in {"string", "empty"}:
         texts = [None if missing else str(value) for value, missing in zip(raw, null, strict=True)]
         return np.array(texts, dtype=object)
-    return np.where(null, None, raw) if null.any() else raw
+    if null.any():
+        raw = raw.copy()
+        raw[null] = None
+    return raw
 
 
 def _require_same(expected: set[str], found: set[str], where: str) -> None:

@@ -9,7 +9,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,9 @@ from core.i18n import msg
 from warehouse.data_model import TableSpec
 from warehouse.headers import check_header
 from warehouse.raw_table import RawColumn, RawTable, SourceFile
+
+if TYPE_CHECKING:
+    from _csv import Reader as CsvReader
 
 __all__ = ["MAX_LINE_BYTES", "MAX_TEXT_BYTES", "decode", "read_text"]
 
@@ -181,7 +184,7 @@ def _check_lines(data: bytes, where: str) -> None:
         )
 
 
-def _records(data: bytes, delimiter: str) -> "csv._reader":
+def _records(data: bytes, delimiter: str) -> "CsvReader":
     return csv.reader(io.StringIO(data.decode(), newline=""), delimiter=delimiter, strict=True)
 
 

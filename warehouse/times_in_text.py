@@ -67,8 +67,9 @@ class TimesInText:
     @classmethod
     def empty(cls, n: int) -> "TimesInText":
         """Return the answer for `n` texts none of which is a time."""
-        masks = [np.zeros(n, dtype=bool) for _ in range(5)]
-        return cls(np.full(n, np.datetime64("NaT"), dtype="datetime64[ns]"), *masks)
+        ok, outside, month_only, zoned, has_clock = (np.zeros(n, dtype=bool) for _ in range(5))
+        times = np.full(n, np.datetime64("NaT"), dtype="datetime64[ns]")
+        return cls(times, ok, outside, month_only, zoned, has_clock)
 
 
 def parse_times(texts: Any, *, short_forms: bool = False) -> TimesInText:
@@ -108,7 +109,7 @@ def _rest(found: TimesInText, texts: Any, pattern: str) -> np.ndarray:
     if rest.size == 0:
         return rest
     matches = pc.match_substring_regex(texts.take(pa.array(rest)), pattern)
-    return rest[matches.to_numpy(zero_copy_only=False)]
+    return rest.compress(matches.to_numpy(zero_copy_only=False))
 
 
 def _parts(texts: Any, at: np.ndarray, pattern: str) -> dict[str, Any]:
@@ -259,7 +260,8 @@ def _clock(parts: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
 
 
 def _month_start(year: np.ndarray, month: np.ndarray) -> np.ndarray:
-    return ((year - 1970) * 12 + (month - 1)).astype("datetime64[M]").astype("datetime64[D]")
+    months = np.asarray((year - 1970) * 12 + (month - 1))
+    return months.astype("datetime64[M]").astype("datetime64[D]")
 
 
 def _month_length(year: np.ndarray, month: np.ndarray) -> np.ndarray:
