@@ -4,14 +4,15 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import typer
 
 from core.errors import InputError, NotFoundError
-from core.i18n import LANGUAGES, Language, Message, msg
+from core.i18n import LANGUAGES, Language, Message, MessageLike, msg, render
+from core.progress import Progress
 from core.settings import Settings
 from workbench.commands.display import console_progress
 from workbench.flows import projects
@@ -22,7 +23,9 @@ __all__ = [
     "JsonOption",
     "LanguageOption",
     "ProjectOption",
+    "Session",
     "answer",
+    "checked_language",
     "chosen_project",
     "say",
     "session",
@@ -73,23 +76,35 @@ class Session:
         """Print the answer: `value` as JSON, or what `show` prints for a person."""
         answer(value, show, as_json=self.as_json)
 
+    def text(self, message: MessageLike) -> str:
+        """Return a text in the session's language."""
+        return str(render(message, self.ctx.language))
+
 
 @contextmanager
-def session(*, as_json: bool = False, as_name: str | None = None, language: str | None = None) -> Iterator[Session]:
-    """Open the context of a command, with progress on standard error."""
+def session(
+    *,
+    as_json: bool = False,
+    as_name: str | None = None,
+    language: str | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Session]:
+    """Open the context of a command, with progress on standard error unless another is given."""
     settings = Settings.load()
     chosen = checked_language(language) or settings.language
-    with console_progress(chosen) as progress:
-        ctx = open_context(settings, progress=progress, language=chosen, actor=local_actor(chosen))
+    drawn = console_progress(chosen) if progress is None else nullcontext(progress)
+    with drawn as shown:
+        ctx = open_context(settings, progress=shown, language=chosen, actor=local_actor(chosen))
         try:
-            if as_name is not None:
-                ctx = ctx.acting_as(ctx.identity.actor(as_name))
-                ctx = replace(
-                    ctx, language=checked_language(language) or checked_language(ctx.actor.language) or chosen
-                )
-            yield Session(ctx, as_json)
+            yield Session(ctx if as_name is None else _acting_as(ctx, as_name, language), as_json)
         finally:
             ctx.database.dispose()
+
+
+def _acting_as(ctx: Context, name: str, language: str | None) -> Context:
+    actor = ctx.identity.actor(name)
+    spoken = checked_language(language) or checked_language(actor.language) or ctx.language
+    return replace(ctx, actor=actor, language=spoken)
 
 
 def checked_language(language: str | None) -> Language | None:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
-from core.audit import AuditRecord, AuditTrail
+from core.audit import AuditRecord, AuditTrail, read_anchors
 from core.findings import Finding
 from core.identity import ApiKey, User
 from workbench.flows.context import Context
@@ -54,7 +55,18 @@ def audit_records(ctx: Context, *, subject: str | None = None, limit: int = 200)
     return AuditTrail(ctx.database).records(subject=subject, limit=limit)
 
 
-def verify_audit(ctx: Context) -> list[Finding]:
-    """Walk the whole hash chain; empty where it is whole, else the first bad record is named; needs ``audit.read``."""
+def verify_audit(ctx: Context, *, anchors: Path | None = None) -> list[Finding]:
+    """Walk the whole hash chain; needs ``audit.read``.
+
+    Parameters
+    ----------
+    anchors : Path, optional
+        A file of anchors kept outside the database: catches a trail that was cut.
+
+    Returns
+    -------
+    list of Finding
+        Empty where the trail is whole, else the first bad record is named.
+    """
     ctx.require("audit.read")
-    return AuditTrail(ctx.database).verify()
+    return AuditTrail(ctx.database).verify(read_anchors(anchors) if anchors else ())

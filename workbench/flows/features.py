@@ -16,12 +16,11 @@ from workbench.flows.results import FindingField, MessageField, read_json, write
 from workbench.flows.steps import Step, read_step, record_step, require_step
 
 if TYPE_CHECKING:
+    from automl.label import Labels
+    from automl.split import Split
     from features.matrix import FeatureMatrix
     from features.plan import FeaturePlan
     from workbench.flows.feature_building import Built
-
-    from automl.label import Labels
-    from automl.split import Split
 
 __all__ = [
     "BinView",

@@ -1,5 +1,6 @@
 """Scores outside the service: one enterprise's payload as of a date, one answer, or many to a file."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from automl.labelling import build
-from automl.reasons import reasons
+from automl.reasons import ReasonWriter
 from core.errors import InputError, NotFoundError
 from core.i18n import msg
 from features.matrix import build_matrix
@@ -25,7 +26,17 @@ if TYPE_CHECKING:
     from model_registry.bundle import Bundle
     from warehouse.table_set import TableSet
 
-__all__ = ["BatchResult", "Payload", "batch", "cutoff_of", "example_keys", "payload", "score"]
+__all__ = [
+    "BatchResult",
+    "Payload",
+    "batch",
+    "cutoff_of",
+    "example_keys",
+    "payload",
+    "score",
+    "score_file",
+    "score_stored",
+]
 
 _MAX_ROWS_WITH_REASONS = 5_000
 
@@ -74,7 +85,9 @@ def example_keys(ctx: Context, project: str, n: int = 20) -> list[str]:
     return [str(key) for key in labels.keys[latest]]
 
 
-def payload(ctx: Context, project: str, key: str, *, as_of: datetime | None = None) -> Payload:
+def payload(
+    ctx: Context, project: str, key: str, *, as_of: datetime | None = None, version: int | None = None
+) -> Payload:
     """Assemble the rows of every table that the served plan reads for one key, as of a moment; needs ``model.score``.
 
     Parameters
@@ -83,6 +96,8 @@ def payload(ctx: Context, project: str, key: str, *, as_of: datetime | None = No
         Key of the root row.
     as_of : datetime, optional
         Naive, in the data's own clock; the row's own cutoff where left out.
+    version : int, optional
+        Whose plan says which rows; the champion's, else the latest version's, where left out.
 
     Raises
     ------
@@ -92,7 +107,7 @@ def payload(ctx: Context, project: str, key: str, *, as_of: datetime | None = No
     from workbench.flows.payloads import gather_rows
 
     ctx.require("model.score")
-    _, bundle = _served(ctx, project, None)
+    _, bundle = _served(ctx, project, version)
     table_set = importing.tables(ctx, project)
     cutoff = pd.Timestamp(as_of) if as_of is not None else cutoff_of(table_set, bundle.label, key)
     rows = gather_rows(table_set, bundle.plan, key, cutoff)
@@ -115,6 +130,39 @@ def score(
     ctx.require("model.score")
     number, bundle = _served(ctx, project, version)
     return Scorer(bundle, version=number).score_rows(tables, key=key, cutoff=as_of, language=ctx.language)
+
+
+def score_stored(
+    ctx: Context, project: str, key: str, *, as_of: datetime | None = None, version: int | None = None
+) -> ScoreAnswer:
+    """Score one stored row with what was known at its own cutoff, or at `as_of`; needs ``model.score``."""
+    gathered = payload(ctx, project, key, as_of=as_of, version=version)
+    return score(ctx, project, gathered.tables, key=gathered.key, as_of=gathered.cutoff, version=version)
+
+
+def score_file(
+    ctx: Context, project: str, path: Path, *, as_of: datetime | None = None, version: int | None = None
+) -> ScoreAnswer:
+    """Score a JSON file that holds a body of ``POST /v1/score``; needs ``model.score``.
+
+    Raises
+    ------
+    InputError
+        If the file is not such a body.
+    """
+    try:
+        body = json.loads(path.read_bytes())
+        tables, key, moment = body["tables"], body.get("key"), body.get("as_of")
+        as_of = as_of or (datetime.fromisoformat(moment) if moment else None)
+    except FileNotFoundError as error:
+        raise NotFoundError(msg("there is no such file"), where=str(path)) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            msg("this is not the body of a score request: {reason}", reason=type(error).__name__),
+            where=path.name,
+            fix=msg("Expected {example}.", example='{"tables": {"table": [{"column": "value"}]}}'),
+        ) from error
+    return score(ctx, project, tables, key=key, as_of=as_of, version=version)
 
 
 def batch(
@@ -248,10 +296,10 @@ def _require_all(found: np.ndarray, wanted: Sequence[str], label: "LabelSpec") -
 def _reason_columns(scorer: Scorer, values: np.ndarray, n: int, language: str) -> dict[str, list[str]]:
     if n <= 0 or not len(values):
         return {}
-    contributions = scorer.contributions(values)
+    writer = ReasonWriter(scorer.plan)
     texts = [
-        [reason.text for reason in reasons(row, value, scorer.plan, n=n, language=language)]
-        for row, value in zip(contributions, values, strict=True)
+        [reason.text for reason in writer.write(row, value, n, language)]
+        for row, value in zip(scorer.contributions(values), values, strict=True)
     ]
     return {f"reason_{i + 1}": [row[i] if i < len(row) else "" for row in texts] for i in range(n)}
 

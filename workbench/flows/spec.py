@@ -1,9 +1,9 @@
 """One project's specification: data model, labels, feature and training settings, kept as YAML."""
 
+from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from features.spec import FeatureSpec
 from pydantic import BaseModel, ConfigDict, Field
 
 from automl.label import LabelSpec
@@ -11,8 +11,9 @@ from automl.spec import TrainSpec
 from core.errors import NotFoundError
 from core.fingerprints import fingerprint_json
 from core.i18n import msg
+from features.spec import FeatureSpec
 from warehouse.data_model import DataModel
-from warehouse.yaml_text import parse_yaml
+from warehouse.yaml_text import parse_yaml, read_yaml
 
 __all__ = ["ProjectSpec"]
 
@@ -49,6 +50,15 @@ class ProjectSpec(BaseModel):
     def from_yaml(cls, text: str, *, where: str = "project.yaml") -> Self:
         """Read a specification; a `ConfigurationError` names line and field."""
         return parse_yaml(text, cls, where=where)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a specification from a file; a `ConfigurationError` names file, line and field."""
+        return read_yaml(Path(path), cls)
+
+    def renamed(self, name: str) -> Self:
+        """Return the same specification under another name."""
+        return type(self).model_validate(self.model_dump(exclude_unset=True) | {"name": name})
 
     def to_yaml(self) -> str:
         """Return the specification as YAML that `from_yaml` reads back: the fields that were given."""

@@ -1,0 +1,449 @@
+"""Building a model: import, features, train, evaluate, explain, score."""
+
+import re
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from automl.label import Cutoff, LabelSpec
+from core.errors import InputError
+from core.i18n import msg
+from core.i18n.formats import count, interval, metric, percent
+from warehouse.data_model import DataModel
+from workbench.commands.display import print_lines, print_table
+from workbench.commands.session import (
+    AsOption,
+    JsonOption,
+    LanguageOption,
+    ProjectOption,
+    Session,
+    chosen_project,
+    say,
+    session,
+)
+from workbench.flows import features, importing, projects, scoring, training
+from workbench.flows.context import Context
+from workbench.flows.results import to_json
+from workbench.flows.spec import ProjectSpec
+from workbench.flows.training import Budget, Figure
+
+__all__ = ["add_to"]
+
+DataArgument = Annotated[Path, typer.Argument(help=say(msg("Folder of CSV, Parquet or Excel files, or one file.")))]
+SpecOption = Annotated[
+    Path | None,
+    typer.Option("--spec", help=say(msg("The project's YAML: data model, labels, feature and training settings."))),
+]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target", metavar="TABLE.COLUMN", help=say(msg("What to predict, where the project has no label yet."))
+    ),
+]
+CutoffOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cutoff",
+        metavar="DATE|COLUMN",
+        help=say(msg("As of when: one date for all rows, or a time column of the target's table.")),
+    ),
+]
+BudgetOption = Annotated[
+    str | None, typer.Option("--budget", help=say(msg("Time such as 120s or 5m, or trials such as 40trials.")))
+]
+LabelOption = Annotated[str | None, typer.Option("--label", help=say(msg("Which of the project's labels; the first.")))]
+VersionOption = Annotated[int | None, typer.Option("--version", help=say(msg("Model version; the latest.")))]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command("import", help=say(msg("Import a folder or a file of tables into a project.")))(import_)
+    app.command("features", help=say(msg("Propose, compute, select and prove features.")))(build_features)
+    app.command("train", help=say(_TRAIN_HELP))(train)
+    app.command("evaluate", help=say(msg("Show a version's figures on every sample, with intervals.")))(evaluate)
+    app.command("explain", help=say(msg("Show what a version leans on, or why one row got its score.")))(explain)
+    app.command("score", help=say(msg("Score one payload, one stored row, or many rows to a file.")))(score)
+
+
+_TRAIN_HELP = msg(
+    "Train on the project's features. With --data: import, features and training in one go, on any folder. "
+    "With --splits N (or --holdout-hash K/N): train and test over published splits instead of making a version; a row "
+    "belongs to part int(SHA-256(entity key as UTF-8 text), 16) mod N, its part is never seen in selecting, tuning or "
+    "calibrating, and the test AUC of each part and their mean are reported."
+)
+
+
+def import_(
+    data: DataArgument,
+    project: ProjectOption = None,
+    spec: SpecOption = None,
+    as_name: AsOption = None,
+    language: LanguageOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Import a folder or a file of tables into a project."""
+    with session(as_json=as_json, as_name=as_name, language=language) as run:
+        name = _prepare_project(run.ctx, project, data, spec)
+        result = importing.run(run.ctx, name, data)
+        run.answer(_import_json(result), lambda: _show_import(run, result))
+
+
+def build_features(
+    project: ProjectOption = None,
+    label: LabelOption = None,
+    as_name: AsOption = None,
+    language: LanguageOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Propose, compute, select and prove features."""
+    with session(as_json=as_json, as_name=as_name, language=language) as run:
+        result = features.run(run.ctx, chosen_project(run.ctx, project), label=label)
+        run.answer(_features_json(result), lambda: print_lines(_feature_lines(run, result)))
+
+
+def train(
+    project: ProjectOption = None,
+    data: Annotated[Path | None, typer.Option("--data", help=say(msg("Folder or file to import first.")))] = None,
+    spec: SpecOption = None,
+    target: TargetOption = None,
+    cutoff: CutoffOption = None,
+    label: LabelOption = None,
+    budget: BudgetOption = None,
+    seed: Annotated[int | None, typer.Option("--seed", help=say(msg("Seed of everything random.")))] = None,
+    splits: Annotated[
+        int | None,
+        typer.Option("--splits", min=2, help=say(msg("Test over N published splits by hash of the entity."))),
+    ] = None,
+    holdout_hash: Annotated[
+        str | None,
+        typer.Option(
+            "--holdout-hash", metavar="K/N", help=say(msg("Test on part K (from 0) of N of those splits only."))
+        ),
+    ] = None,
+    as_name: AsOption = None,
+    language: LanguageOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train; with --data import and build features first."""
+    chosen_budget = Budget.parse(budget) if budget else None
+    parts = _parts(splits, holdout_hash)
+    with session(as_json=as_json, as_name=as_name, language=language) as run:
+        shown: dict[str, Any] = {}
+        ctx = run.ctx
+        if data is not None:
+            name = _prepare_project(ctx, project, data, spec)
+            shown["import"] = _import_json(importing.run(ctx.part(0.0, 0.15), name, data))
+            _set_label(ctx, name, target, cutoff)
+        else:
+            name = chosen_project(ctx, project)
+        if data is not None or features.stored(ctx, name) is None:
+            built = features.run(ctx.part(0.15, 0.4), name, label=label)
+            shown["features"] = _features_json(built)
+        training_ctx = ctx.part(0.4, 1.0)
+        if parts is not None:
+            tested = training.hash_splits(training_ctx, name, n_parts=parts[0], parts=parts[1], budget=chosen_budget)
+            run.answer({"project": name, **shown, "splits": to_json(tested)}, lambda: _show_splits(run, tested))
+            return
+        result = training.run(training_ctx, name, budget=chosen_budget, seed=seed)
+        run.answer({"project": name, **shown, "training": _training_json(result)}, lambda: _show_training(run, result))
+
+
+def evaluate(
+    project: ProjectOption = None,
+    version: VersionOption = None,
+    as_name: AsOption = None,
+    language: LanguageOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a version's figures on every sample."""
+    with session(as_json=as_json, as_name=as_name, language=language) as run:
+        bundle = training.bundle(run.ctx, chosen_project(run.ctx, project), version)
+        run.answer(bundle.evaluation.to_json(), lambda: _show_evaluation(run, bundle.evaluation))
+
+
+def explain(
+    project: ProjectOption = None,
+    version: VersionOption = None,
+    key: Annotated[str | None, typer.Option("--key", help=say(msg("A stored row, to explain its score.")))] = None,
+    top: Annotated[int, typer.Option("--top", min=1, help=say(msg("How many features to show.")))] = 20,
+    as_name: AsOption = None,
+    language: LanguageOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a version leans on, or why one row got its score."""
+    with session(as_json=as_json, as_name=as_name, language=language) as run:
+        name = chosen_project(run.ctx, project)
+        if key is not None:
+            _answer_score(run, scoring.score_stored(run.ctx, name, key, version=version))
+            return
+        bundle = training.bundle(run.ctx, name, version)
+        importances = bundle.explanation.importances[:top]
+        rows = [
+            (bundle.plan.definition(item.alias).name(run.ctx.language), percent(item.share), metric(item.mean_abs))
+            for item in importances
+        ]
+        headers = [run.text(text) for text in (msg("feature"), msg("share"), msg("mean |contribution|, log-odds"))]
+        run.answer(
+            {
+                "importances": [
+                    {"alias": item.alias, "share": item.share, "mean_abs": item.mean_abs} for item in importances
+                ]
+            },
+            lambda: print_table(run.text(msg("What the model leans on")), headers, rows),
+        )
+
+
+def score(
+    project: ProjectOption = None,
+    key: Annotated[str | None, typer.Option("--key", help=say(msg("Score this stored row.")))] = None,
+    payload: Annotated[
+        Path | None, typer.Option("--payload", help=say(msg("Score a JSON file as POST /v1/score takes it.")))
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help=say(msg("Score many rows to this .csv or .parquet file.")))
+    ] = None,
+    rows: Annotated[str, typer.Option("--rows", help=say(msg("Which: unlabelled, latest or all.")))] = "unlabelled",
+    as_of: Annotated[str | None, typer.Option("--as-of", help=say(msg("Moment; each row's own cutoff.")))] = None,
+    version: VersionOption = None,
+    as_name: AsOption = None,
+    language: LanguageOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score one payload, one stored row, or many rows to a file."""
+    if sum(option is not None for option in (key, payload, output)) != 1:
+        raise InputError(msg("give one of --key, --payload and --output"))
+    moment = _moment(as_of)
+    with session(as_json=as_json, as_name=as_name, language=language) as run:
+        name = chosen_project(run.ctx, project)
+        if output is not None:
+            result = scoring.batch(run.ctx, name, output, rows=rows, version=version, as_of=moment)  # type: ignore[arg-type]
+            lines = [run.text(msg("{n} rows scored by version {version}: {path}",
+                                  n=count(result.n_rows), version=result.version, path=str(output)))]  # fmt: skip
+            run.answer(to_json(result), lambda: print_lines(lines))
+        elif payload is not None:
+            _answer_score(run, scoring.score_file(run.ctx, name, payload, as_of=moment, version=version))
+        else:
+            _answer_score(run, scoring.score_stored(run.ctx, name, key or "", as_of=moment, version=version))
+
+
+def _prepare_project(ctx: Context, name: str | None, data: Path, spec_path: Path | None) -> str:
+    """Make the project that an import goes to, or bring its specification up to date."""
+    if spec_path is not None:
+        given = ProjectSpec.read(spec_path)
+        chosen = given if name is None else given.renamed(name)
+        return projects.create(ctx, chosen, exist_ok=True).name
+    chosen_name = name or _slug(data)
+    known = {project.name for project in projects.list_projects(ctx)}
+    if chosen_name not in known:
+        beside = data / "data_model.yaml"
+        model = DataModel.from_yaml(beside) if data.is_dir() and beside.is_file() else DataModel()
+        projects.create(ctx, ProjectSpec(name=chosen_name, data=model))
+    return chosen_name
+
+
+def _slug(data: Path) -> str:
+    stem = re.sub(r"[^a-z0-9_-]+", "-", data.resolve().name.split(".")[0].lower()).strip("-_")
+    return stem[:60] or "project"
+
+
+def _set_label(ctx: Context, project: str, target: str | None, cutoff: str | None) -> None:
+    """Give the project the label named on the command line."""
+    if target is None:
+        if cutoff is not None:
+            raise InputError(msg("--cutoff goes with --target"), where="--cutoff")
+        return
+    table, _, column = target.partition(".")
+    if not column:
+        raise InputError(msg("a target is written table.column, not {target}", target=repr(target)), where="--target")
+    table_spec = importing.tables(ctx, project).spec(table)
+    if len(table_spec.primary_key) != 1:
+        raise InputError(
+            msg("table {table} needs one key column for its rows to be scored", table=table),
+            where="--target",
+            fix=msg("Name its primary_key in the data model."),
+        )
+    label = LabelSpec(
+        name=column, root_table=table, key_column=table_spec.primary_key[0], cutoff=_cutoff(cutoff), column=column
+    )
+    spec = projects.spec(ctx, project)
+    others = [other for other in spec.labels if other.name != label.name]
+    projects.write_spec(ctx, project, spec.model_copy(update={"labels": [label, *others]}))
+
+
+def _cutoff(text: str | None) -> Cutoff | None:
+    if text is None:
+        return None
+    try:
+        return Cutoff(date=date.fromisoformat(text))
+    except ValueError:
+        return Cutoff(column=text)
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(msg("{text} is no date", text=repr(text)), where="--as-of") from error
+
+
+def _parts(splits: int | None, holdout_hash: str | None) -> tuple[int, tuple[int, ...]] | None:
+    if splits is not None and holdout_hash is not None:
+        raise InputError(msg("give one of --splits and --holdout-hash"))
+    if splits is not None:
+        return splits, tuple(range(splits))
+    if holdout_hash is None:
+        return None
+    match = re.fullmatch(r"([0-9]+)/([0-9]+)", holdout_hash)
+    if match is None:
+        raise InputError(
+            msg("a part is written K/N such as 0/5, not {text}", text=repr(holdout_hash)), where="--holdout-hash"
+        )
+    return int(match[2]), (int(match[1]),)
+
+
+def _import_json(result: importing.ImportResult) -> dict[str, Any]:
+    return {
+        "project": result.project,
+        "fingerprint": result.fingerprint,
+        "as_of": result.as_of.isoformat() if result.as_of else None,
+        "tables": {table.name: table.n_rows for table in result.tables},
+        "findings": [finding.to_json() for finding in result.findings],
+        "seconds": round(result.seconds, 2),
+    }
+
+
+def _show_import(run: Session, result: importing.ImportResult) -> None:
+    headers = [run.text(text) for text in (msg("table"), msg("rows"), msg("columns"), msg("key"), msg("time"))]
+    rows = [
+        (
+            table.name,
+            count(table.n_rows),
+            str(len(table.columns)),
+            ", ".join(table.primary_key),
+            table.event_time or "–",
+        )
+        for table in result.tables
+    ]
+    print_table(run.text(msg("Imported into {project}", project=result.project)), headers, rows)
+    print_lines([finding.text(run.ctx.language) for finding in result.findings])
+
+
+def _features_json(result: features.FeatureResult) -> dict[str, Any]:
+    return {
+        "project": result.project,
+        "label": result.label.name,
+        "rows": result.label.n_rows,
+        "goods": result.label.n_good,
+        "bads": result.label.n_bad,
+        "unlabelled": result.label.n_unlabelled,
+        "computed": result.n_computed,
+        "kept": result.n_kept,
+        "leakage_proof_passed": result.certificate.passed,
+        "split": result.label.split_kind,
+        "fingerprint": result.fingerprint,
+        "findings": [finding.to_json() for finding in result.findings],
+        "seconds": round(result.seconds, 2),
+    }
+
+
+def _feature_lines(run: Session, result: features.FeatureResult) -> list[str]:
+    label = result.label
+    proof = msg("leakage proof passed") if result.certificate.passed else msg("leakage proof failed")
+    lines = [
+        msg("{kept} features kept of {computed} computed; {proof}", kept=result.n_kept, computed=result.n_computed, proof=proof),
+        msg("{bad} bads and {good} goods, {rate} bad", bad=count(label.n_bad), good=count(label.n_good),
+            rate=percent(label.bad_rate)),
+    ]  # fmt: skip
+    return [run.text(line) for line in lines] + [finding.text(run.ctx.language) for finding in result.findings]
+
+
+def _training_json(result: training.TrainResult) -> dict[str, Any]:
+    return {
+        "version": result.version,
+        "family": result.family,
+        "label": result.label,
+        "split": result.split_kind,
+        "auc": to_json(result.auc),
+        "ks": to_json(result.ks),
+        "n_features": result.n_features,
+        "n_trials": len(result.trials),
+        "bundle_hash": result.bundle_hash,
+        "fingerprint": result.fingerprint,
+        "findings": [finding.to_json() for finding in result.findings],
+        "seconds": round(result.seconds, 2),
+    }
+
+
+def figure_text(figure: Figure) -> str:
+    """Return a figure with its interval."""
+    return f"{metric(figure.value)} {interval(figure.low, figure.high)}"
+
+
+def _show_training(run: Session, result: training.TrainResult) -> None:
+    from workbench.flows.loop_state import sample_title
+
+    lines = [
+        msg("version {n}: {family}, {k} features", n=result.version or "–", family=result.family, k=result.n_features),
+        msg("AUC {auc}, KS {ks} ({sample}, {n} rows, {bad} bads)", auc=figure_text(result.auc), ks=figure_text(result.ks),
+            sample=sample_title(result.auc.sample), n=count(result.auc.n), bad=count(result.auc.n_bad)),
+    ]  # fmt: skip
+    print_lines([run.text(line) for line in lines])
+    print_lines([finding.text(run.ctx.language) for finding in result.findings])
+
+
+def _show_splits(run: Session, tested: training.HashSplitResult) -> None:
+    headers = [run.text(text) for text in (msg("part"), msg("rows"), msg("bads"), msg("test AUC"), msg("test KS"))]
+    rows = [
+        (f"{split.part}/{tested.n_parts}", count(split.n), count(split.n_bad),
+         f"{split.auc:.4f} [{split.auc_low:.4f}, {split.auc_high:.4f}]", f"{split.ks:.4f}")
+        for split in tested.splits
+    ]  # fmt: skip
+    rows.append((run.text(msg("mean")), "", "", f"{tested.mean_auc:.4f}", f"{tested.mean_ks:.4f}"))
+    print_table(run.text(msg("Test figures by part")), headers, rows)
+
+
+def _show_evaluation(run: Session, evaluation: Any) -> None:
+    samples = list(evaluation.samples.values())
+    names = list(samples[0].metrics)
+    headers = [run.text(msg("sample")), run.text(msg("rows")), run.text(msg("bads"))]
+    headers += [run.text(samples[0].metrics[name].title) for name in names]
+    rows = [
+        [
+            run.text(sample.title),
+            count(sample.n),
+            count(sample.n_bad),
+            *(
+                f"{metric(item.value)} {interval(item.low, item.high)}"
+                for item in (sample.metrics[name] for name in names)
+            ),
+        ]
+        for sample in samples
+    ]
+    print_table(run.text(msg("Figures by sample, with 95% intervals")), headers, rows)
+    print_lines([reason.text(run.ctx.language) for reason in evaluation.not_applicable.values()])
+
+
+def _answer_score(run: Session, answered: Any) -> None:
+    value = {
+        "key": answered.key,
+        "as_of": answered.cutoff.isoformat(),
+        "probability": answered.probability,
+        "score": answered.score,
+        "grade": answered.grade,
+        "reasons": [reason.to_json() for reason in answered.reasons],
+        "warnings": [{"code": item.code, "text": run.text(item.text)} for item in answered.warnings],
+        "version": answered.version,
+        "bundle_hash": answered.bundle_hash,
+    }
+    lines = [
+        run.text(msg("{key}: probability {p}, score {score}, grade {grade} (version {version})", key=answered.key,
+                     p=percent(answered.probability, 2), score=f"{answered.score:.0f}", grade=answered.grade,
+                     version=answered.version)),
+        *(f"- {reason.text}" for reason in answered.reasons),
+        *(f"! {run.text(item.text)}" for item in answered.warnings),
+    ]  # fmt: skip
+    run.answer(value, lambda: print_lines(lines))

@@ -1,0 +1,80 @@
+"""What stays running: the workbench with its worker and scorer, or each alone; and the demo."""
+
+import signal
+from typing import Annotated
+
+import typer
+
+from core.i18n import msg
+from core.settings import Settings
+from workbench.commands.session import JsonOption, LanguageOption, checked_language, say, session
+
+__all__ = ["add_to"]
+
+HostOption = Annotated[str | None, typer.Option("--host", help=say(msg("Where to listen; the settings' host.")))]
+PortOption = Annotated[int | None, typer.Option("--port", help=say(msg("Port; the settings' port.")))]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command("demo", help=say(msg("Run the whole loop on the sample world and show what came of it.")))(demo)
+    app.command("up", help=say(msg("Start the pages, a worker and the scorer on this machine; Ctrl-C stops all.")))(up)
+    app.command("serve", help=say(msg("Run the scoring service until it is stopped.")))(serve)
+    app.command("worker", help=say(msg("Run jobs until stopped.")))(worker)
+
+
+def demo(
+    enterprises: Annotated[int, typer.Option("--enterprises", min=500, help=say(msg("Size of the world.")))] = 20_000,
+    trials: Annotated[
+        int | None, typer.Option("--trials", min=1, help=say(msg("Trials of the search; the sample project's.")))
+    ] = None,
+    language: LanguageOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the whole loop on the sample world."""
+    from workbench.commands.demo_display import show_demo, staged_progress
+    from workbench.flows import demo as demo_flow
+
+    settings = Settings.load()
+    chosen = checked_language(language) or settings.language
+    with (
+        staged_progress(demo_flow.stages(), chosen) as (on_stage, progress),
+        session(as_json=as_json, language=chosen, progress=progress) as run,
+    ):
+        result = demo_flow.run(run.ctx, n_enterprises=enterprises, n_trials=trials, on_stage=on_stage)
+    run.answer(demo_flow.to_json(result), lambda: show_demo(result, chosen))
+
+
+def up(
+    local_login: Annotated[
+        bool,
+        typer.Option(
+            "--local-login/--no-local-login",
+            help=say(msg("Let the sample users be opened by a click, without a password. Only on loopback.")),
+        ),
+    ] = True,
+) -> None:
+    """Start the pages, a worker and the scorer; stop all together."""
+    from workbench.commands.processes import run_together
+
+    raise typer.Exit(run_together(Settings.load(), local_login=local_login))
+
+
+def serve(host: HostOption = None, port: PortOption = None) -> None:
+    """Run the scoring service."""
+    from serving.server import run
+
+    run(Settings.load(), host=host, port=port)
+
+
+def worker(
+    once: Annotated[bool, typer.Option("--once", help=say(msg("Stop when no job waits.")))] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run jobs until stopped."""
+    from workbench.jobs.worker import Worker
+
+    runner = Worker(Settings.load())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, runner.stop)
+    runner.run(until_idle=once)
