@@ -125,7 +125,7 @@ def _one_period(place: Here, state: MonitoringState) -> None:
     except WorkbenchError as error:
         show_error(error)
         return
-    drift_view(report, state.feature_names)
+    drift_view(report)
     if st.button(t("Make the Evidently report"), disabled=not place.can("monitor.run")):
         ask_for(place, "evidently", {"period": period})
         st.rerun()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from core.i18n import formats
 from workbench.ui.pieces import chip, draw, figures, table
-from workbench.ui.texts import t
+from workbench.ui.texts import html, t
 
 if TYPE_CHECKING:
     from model_registry.scorer import ScoreAnswer
@@ -35,5 +35,5 @@ def answer_view(answer: "ScoreAnswer") -> None:
         numbers=(1,),
     )
     if answer.warnings:
-        table((t("Warnings"),), [(escape(str(getattr(warning, "text", warning))),) for warning in answer.warnings])
+        table((t("Warnings"),), [(html(warning.text),) for warning in answer.warnings])
     draw(f'<div class="caption mono">bundle {escape(answer.bundle_hash[:16])}</div>')
