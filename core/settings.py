@@ -1,5 +1,6 @@
 """Where the product keeps its things and where it listens, read from ``WORKBENCH_*`` environment variables."""
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -93,14 +94,22 @@ class Settings(BaseSettings):
         if self.secret_key is not None:
             return self.secret_key.get_secret_value()
         path = self.home / "secret_key"
-        self.home.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_text(encoding="ascii")
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(32))
+        if not path.exists():
+            self.home.mkdir(parents=True, exist_ok=True)
+            _write_once(path, secrets.token_urlsafe(32))
         return path.read_text(encoding="ascii")
+
+
+def _write_once(path: Path, content: str) -> None:
+    """Make the file with its content at once, for its owner only; leave one that another process made first."""
+    draft = path.with_name(f".{path.name}-{secrets.token_hex(6)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        file.write(content)
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()
 
 
 def _finding(field: str, reason: str) -> Finding:

@@ -5,7 +5,6 @@
 free loopback port, and stopped by its own pid.
 """
 
-import getpass
 import os
 import pwd
 import secrets
@@ -60,7 +59,7 @@ class PostgreSQLServer:
 def postgresql_server() -> Iterator[PostgreSQLServer]:
     """Start a PostgreSQL server for this test process."""
     binaries = _postgresql_binaries()
-    owner = "postgres" if os.geteuid() == 0 else getpass.getuser()  # initdb refuses root
+    owner = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name  # initdb refuses root
     folder = Path(tempfile.mkdtemp(prefix="workbench-postgresql-"))
     try:
         shutil.chown(folder, owner)

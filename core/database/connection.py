@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from core.database.migration import is_newest, upgrade
 from core.errors import ConfigurationError, UnavailableError
@@ -93,6 +93,13 @@ class Database:
         """Bring the tables to the newest version.
 
         Does nothing where they are. Several threads and processes may call it at once.
+
+        Raises
+        ------
+        ConfigurationError
+            Where a newer version of the product made the tables.
+        UnavailableError
+            Where the database cannot be reached.
         """
         with self.connect() as connection:
             if is_newest(connection):
@@ -110,7 +117,7 @@ class Database:
         try:
             connection = self.engine.connect().execution_options(**options)
             connection.begin()
-        except OperationalError as error:
+        except (DBAPIError, OSError) as error:
             if connection is not None:
                 connection.close()
             raise _unavailable(self.engine, error) from error
@@ -125,9 +132,10 @@ class Database:
         self.dispose()
 
 
-def _unavailable(engine: Engine, error: OperationalError) -> UnavailableError:
+def _unavailable(engine: Engine, error: DBAPIError | OSError) -> UnavailableError:
     address = engine.url.render_as_string(hide_password=True)
-    reason = (str(error.orig).splitlines() or [""])[0]
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    reason = (str(cause).splitlines() or [""])[0]
     return UnavailableError(
         msg("the database {address} cannot be used now: {reason}", address=address, reason=reason),
         fix=msg("check that it runs, that this user may use it, and that no other program holds it"),

@@ -8,9 +8,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
-__all__ = ["MIGRATIONS", "is_newest", "upgrade"]
+from core.errors import ConfigurationError
+from core.i18n import msg
+
+__all__ = ["MIGRATIONS", "downgrade", "is_newest", "upgrade"]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -27,8 +31,14 @@ def is_newest(connection: Connection) -> bool:
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
     """Bring the tables up to `revision` inside the writing transaction of `connection`: all of it or nothing."""
-    with _ONE_AT_A_TIME:
-        command.upgrade(_config(connection), revision)
+    try:
+        with _ONE_AT_A_TIME:
+            command.upgrade(_config(connection), revision)
+    except CommandError as error:
+        raise ConfigurationError(
+            msg("the tables of the database are not of this version of the product: {reason}", reason=str(error)),
+            fix=msg("start the version that made them, or restore the backup from before it"),
+        ) from error
 
 
 def downgrade(connection: Connection, revision: str) -> None:

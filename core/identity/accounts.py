@@ -122,6 +122,7 @@ class Identity:
         AuthenticationError
             The same in words and in time for an unknown name, a wrong password and a locked or closed account.
         """
+        name = name.strip()
         is_admitted = self._count_attempt(name)
         with self.database.connect() as connection:
             row = _row(connection, name)

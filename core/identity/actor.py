@@ -63,7 +63,7 @@ class Actor:
         """All that they may do."""
         if self.scopes is not None:
             return self.scopes
-        return frozenset().union(*(ROLES[role] for role in self.roles))
+        return frozenset().union(*(ROLES.get(role, frozenset()) for role in self.roles))
 
     def can(self, permission: str) -> bool:
         """Return whether they may do `permission`, one of `PERMISSIONS`."""

@@ -3,6 +3,7 @@
 import importlib
 import math
 import pkgutil
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -127,6 +128,14 @@ def test_an_unreachable_server_is_a_clear_error_without_the_password():
         pass
     assert "127.0.0.1" in str(caught.value)
     assert "hidden-word" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_a_clear_error(tmp_path):
+    (tmp_path / "text.db").write_text("this is no database\n" * 100)
+    with pytest.raises(UnavailableError, match="not a database"), Database(f"sqlite:///{tmp_path}/text.db").connect():
+        pass
+    with pytest.raises(UnavailableError), Database(f"sqlite:///{tmp_path}/text.db/inside/x.db").begin():
+        pass
 
 
 @pytest.mark.parametrize("url", ["no address", "oracle+none://x", "sqlite+nodriver:///x"])
@@ -263,6 +272,21 @@ def test_a_migration_that_fails_leaves_nothing_half_done(database_url):
         with pytest.raises(DBAPIError):
             database.migrate()
         assert _tables(database) == before
+
+
+def test_tables_of_a_newer_version_are_refused_and_left_alone(database):
+    with database.begin() as connection:
+        connection.execute(text("update alembic_version set version_num = '9999'"))
+    with pytest.raises(ConfigurationError, match="9999"):
+        database.migrate()
+    with database.connect() as connection:
+        assert connection.execute(text("select version_num from alembic_version")).scalar_one() == "9999"
+
+
+def test_threads_may_migrate_at_once(database_url):
+    with Database(database_url) as database, ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: database.migrate(), range(4)))
+        assert "audit_record" in _tables(database)
 
 
 def test_versions_stand_in_one_line():

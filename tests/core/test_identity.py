@@ -57,6 +57,7 @@ def _actions(identity):
 
 def test_a_user_gets_in_with_the_password_and_as_what_they_are(identity, lin):
     assert identity.authenticate("lin", PASSWORD) == Actor("lin", frozenset({"analyst"}), "zh") == lin
+    assert identity.authenticate(" lin ", PASSWORD) == lin  # as pasted
 
 
 def test_the_password_is_kept_as_argon2id_only_with_at_least_rfc_9106_parameters(identity, lin, monkeypatch):

@@ -74,6 +74,18 @@ def test_the_secret_is_made_once_and_only_its_owner_reads_it(tmp_path):
     assert Settings(home=Path("elsewhere")).secret() != secret
 
 
+def test_processes_that_start_at_once_agree_on_the_secret(tmp_path, run_python):
+    code = """
+        import sys
+        from pathlib import Path
+        from core.settings import Settings
+        print(Settings(home=Path(sys.argv[1])).secret(), end="")
+    """
+    secrets = set(run_python(code, tmp_path / "shared", n=4))
+    assert secrets == {Settings(home=tmp_path / "shared").secret()}
+    assert [path.name for path in (tmp_path / "shared").iterdir()] == ["secret_key"]
+
+
 def test_a_given_secret_is_used_and_not_written(tmp_path):
     assert Settings(secret_key="given").secret() == "given"
     assert not (tmp_path / ".workbench").exists()
