@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from core.errors import IntegrityError
 from core.i18n import msg
 from model_registry.manifest import Manifest, open_manifest, write_sealed
+from model_registry.payload import PayloadSchema
 
 if TYPE_CHECKING:
     from automl.training import TrainingResult
     from features.binning import ReferenceProfile
     from features.leakage import LeakageCertificate
     from features.selection import Selection
+    from warehouse.data_model import DataModel
 
     from automl.calibration import Calibration
     from automl.evaluation import Evaluation
@@ -81,7 +83,12 @@ class Bundle:
         """The features in their order, with frozen levels."""
         from features.plan import FeaturePlan
 
-        return FeaturePlan.from_json(self.json("plan.json"))
+        return FeaturePlan.load(self._file("plan.json"))
+
+    @cached_property
+    def payload(self) -> PayloadSchema:
+        """What rows the model takes."""
+        return PayloadSchema.from_json(self.json("payload.json"))
 
     @cached_property
     def reference(self) -> "ReferenceProfile":
@@ -143,12 +150,15 @@ class Bundle:
         IntegrityError
             If the bundle has no such file, or it is not JSON.
         """
-        if name not in self.manifest.files:
-            raise IntegrityError(msg("The bundle has no {name}", name=name), where=self.folder.name)
         try:
-            return json.loads((self.folder / name).read_bytes())
+            return json.loads(self._file(name).read_bytes())
         except ValueError as error:
             raise IntegrityError(msg("The bundle's {name} is not JSON", name=name), where=self.folder.name) from error
+
+    def _file(self, name: str) -> Path:
+        if name not in self.manifest.files:
+            raise IntegrityError(msg("The bundle has no {name}", name=name), where=self.folder.name)
+        return self.folder / name
 
 
 def write_bundle(
@@ -162,6 +172,7 @@ def write_bundle(
     selection: "Selection | None",
     data_fingerprint: str,
     info: Mapping[str, Any],
+    data_model: "DataModel | None" = None,
 ) -> Bundle:
     """Write a sealed bundle: into a temporary folder, then moved into place whole.
 
@@ -177,6 +188,9 @@ def write_bundle(
         Fingerprint of the tables it was trained on.
     info : mapping
         What else shall be kept, JSON values: versions of libraries, settings, notes.
+    data_model : DataModel, optional
+        All columns that callers know: those that the plan does not read are then accepted and ignored in a payload,
+        and booleans are told from numbers.
 
     Returns
     -------
@@ -188,8 +202,9 @@ def write_bundle(
     ConflictError
         If `folder` exists.
     """
+    cutoff_column = label.cutoff.column if label.cutoff else None
     parts = {
-        "plan.json": plan,
+        "payload.json": PayloadSchema.of_plan(plan, cutoff_column=cutoff_column, data_model=data_model),
         "reference.json": reference,
         "label.json": label,
         "certificate.json": certificate,
@@ -205,10 +220,13 @@ def write_bundle(
         },
     }
 
+    from automl.families import save_model
+
     def fill(target: Path) -> None:
         for name, part in parts.items():
             (target / name).write_text(_json_text(part), encoding="utf-8")
-        training.model.save(target / MODEL_FOLDER)
+        plan.save(target / "plan.json")
+        save_model(training.model, target / MODEL_FOLDER)
 
     write_sealed(folder, fill)
     return Bundle.open(folder)

@@ -28,13 +28,15 @@ class RegistryMirror:
         Where the bundles are.
     wait_seconds : float
         How long `start` waits for the work it started.
+    is_on : bool, default=True
+        Whether to mirror at all.
     """
 
-    def __init__(self, database: Database, artifact_root: Path, wait_seconds: float) -> None:
+    def __init__(self, database: Database, artifact_root: Path, wait_seconds: float, *, is_on: bool = True) -> None:
         self._database = database
         self._artifact_root = artifact_root
         self._wait_seconds = wait_seconds
-        url = mlflow_url(database.url)
+        url = mlflow_url(database.url) if is_on else None
         self._mlflow = MlflowMirror(url, artifact_root) if url else None
         self._lock = threading.Lock()
 

@@ -58,16 +58,20 @@ class Registry:
         Where the rows are; migrated.
     artifact_root : Path
         Folder under which the bundles are kept, each in a folder named by its hash.
+    mlflow : bool, default=True
+        Whether to keep a mirror in MLflow.
     mirror_wait_seconds : float, default=60
         How long a step waits for MLflow after its own transaction is done. The mirror goes on without it after that;
         what fails there is logged, and the next step or `mirror` makes up for it. Nothing of ours is lost.
     """
 
-    def __init__(self, database: Database, artifact_root: Path, *, mirror_wait_seconds: float = 60.0) -> None:
+    def __init__(
+        self, database: Database, artifact_root: Path, *, mlflow: bool = True, mirror_wait_seconds: float = 60.0
+    ) -> None:
         self._database = database
         self._artifact_root = artifact_root
         self._audit = AuditTrail(database)
-        self._mirror = RegistryMirror(database, artifact_root, mirror_wait_seconds)
+        self._mirror = RegistryMirror(database, artifact_root, mirror_wait_seconds, is_on=mlflow)
 
     # Versions
 
@@ -124,6 +128,10 @@ class Registry:
     def bundle_folder(self, version: ModelVersion) -> Path:
         """Return where the bundle of `version` is kept."""
         return bundle_path(self._artifact_root, version.bundle_hash)
+
+    def folder_of(self, bundle_hash: str) -> Path:
+        """Return where the bundle of this hash is kept."""
+        return bundle_path(self._artifact_root, bundle_hash)
 
     def bundle(self, project: str, number: int) -> Bundle:
         """Open the bundle of a version, every file proved against the hash in the registry."""

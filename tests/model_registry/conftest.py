@@ -35,11 +35,9 @@ def make_bundle(tmp_path: Path) -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def registry(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+def registry(database: Database, tmp_path: Path) -> Registry:
     """A registry without its mirror: MLflow has tests of its own, and takes seconds."""
-    registry = Registry(database, tmp_path / "artifacts")
-    monkeypatch.setattr(registry._mirror, "_mlflow", None)
-    return registry
+    return Registry(database, tmp_path / "artifacts", mlflow=False)
 
 
 @pytest.fixture

@@ -1,0 +1,276 @@
+"""What rows a model takes: its tables and columns with their types, and a strict check of what was sent."""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from core.errors import InputError
+from core.findings import Finding, Severity
+from core.i18n import MessageLike, msg
+
+if TYPE_CHECKING:
+    from features.plan import FeaturePlan
+    from warehouse.data_model import DataModel
+
+__all__ = ["ColumnForm", "PayloadSchema", "Warned", "read_time"]
+
+ColumnForm = Literal["key", "text", "number", "boolean", "time"]
+Rows = Sequence[Mapping[str, Any]]
+
+MAX_TEXT = 10_000
+MAX_KEY = 256
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
+_TIME = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.\d{1,9})?)?)?")
+_MAX_POINTS = 20
+
+# How the types of a plan and of a data model are sent.
+_FORM_OF_PLAN: dict[str, ColumnForm] = {"number": "number", "category": "text", "time": "time", "key": "key"}
+_FORM_OF_MODEL: dict[str, ColumnForm] = {
+    "id": "key",
+    "category": "text",
+    "text": "text",
+    "number": "number",
+    "integer": "number",
+    "boolean": "boolean",
+    "date": "time",
+    "datetime": "time",
+}
+
+
+@dataclass(frozen=True)
+class PayloadSchema:
+    """Tables and columns that a payload may have.
+
+    Parameters
+    ----------
+    root_table, key_column : str
+        What is scored.
+    columns : mapping of str to mapping of str to ColumnForm
+        Every known column by table: those that the model reads, and those of the data model that it ignores, so that a
+        caller's rows stay valid when the next model reads other columns.
+    needed : mapping of str to frozenset of str
+        The columns that the model reads.
+    cutoff_column : str or None
+        Time column of the root table that says as of when a row was asked about in training.
+    """
+
+    root_table: str
+    key_column: str
+    columns: Mapping[str, Mapping[str, ColumnForm]]
+    needed: Mapping[str, frozenset[str]]
+    cutoff_column: str | None = None
+
+    @classmethod
+    def of_plan(
+        cls, plan: "FeaturePlan", *, cutoff_column: str | None = None, data_model: "DataModel | None" = None
+    ) -> "PayloadSchema":
+        """Return what rows `plan` takes, with all columns of `data_model` allowed where that is given."""
+        columns: dict[str, dict[str, ColumnForm]] = {
+            name: {column: _FORM_OF_PLAN[kind] for column, kind in table.columns.items()}
+            for name, table in plan.tables.items()
+        }
+        needed = {name: frozenset(table) for name, table in columns.items()}
+        if cutoff_column:
+            columns[plan.root_table].setdefault(cutoff_column, "time")
+        for name, spec in data_model.tables.items() if data_model else ():
+            known = columns.setdefault(name, {})
+            for column, its in spec.columns.items():
+                # A boolean is a number to the plan; what the plan calls a key stays one.
+                if known.get(column, "number") == "number":
+                    known[column] = _FORM_OF_MODEL[its.type]
+        return cls(plan.root_table, plan.key_column, columns, needed, cutoff_column)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the schema as JSON values; `from_json` reads it back."""
+        return {
+            "root_table": self.root_table,
+            "key_column": self.key_column,
+            "cutoff_column": self.cutoff_column,
+            "columns": {table: dict(columns) for table, columns in self.columns.items()},
+            "needed": {table: sorted(columns) for table, columns in self.needed.items()},
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "PayloadSchema":
+        """Read what `to_json` wrote."""
+        needed = {table: frozenset(columns) for table, columns in data["needed"].items()}
+        return cls(data["root_table"], data["key_column"], data["columns"], needed, data["cutoff_column"])
+
+    def check(self, tables: Mapping[str, Rows]) -> None:
+        """Refuse rows that are not what the model takes.
+
+        Parameters
+        ----------
+        tables : mapping of str to list of mapping
+            Rows as JSON values: text, numbers, true and false, null; times as ``2024-05-31`` or ``2024-05-31T12:00:00``
+            in the data's own clock, without a zone.
+
+        Raises
+        ------
+        InputError
+            With one finding per table and column that is unknown or has a value of a wrong type: code, place (table,
+            row counted from 1, column), and never the value.
+        """
+        points = [point for table, rows in tables.items() for point in self._check_table(table, rows)]
+        if not points:
+            return
+        first = points[0]
+        raise InputError(
+            first.message,
+            where=first.where,
+            fix=first.fix,
+            code=first.code,
+            findings=points[:_MAX_POINTS],
+        )
+
+    def key_of(self, tables: Mapping[str, Rows], key: str | int | None = None) -> str:
+        """Return the key to score: `key`, or that of the root table's only row.
+
+        Raises
+        ------
+        InputError
+            If there is no root row, or several and none is named.
+        """
+        rows = tables.get(self.root_table, ())
+        if key is None:
+            if len(rows) != 1:
+                raise InputError(
+                    msg("{n} rows of {table} came; name the one to score", n=len(rows), table=self.root_table),
+                    where="key",
+                    code="key_needed",
+                )
+            key = rows[0].get(self.key_column)
+        text = "" if key is None else str(key)
+        if not text or len(text) > MAX_KEY or not text.isprintable():
+            raise InputError(
+                msg("A key has 1 to {n} printable characters", n=MAX_KEY),
+                where=f"{self.root_table}.{self.key_column}",
+                code="bad_key",
+            )
+        return text
+
+    def complete(self, tables: Mapping[str, Rows]) -> "tuple[dict[str, Rows], list[Warned]]":
+        """Return the tables that the model reads, the missing ones empty, and what was taken as null or empty."""
+        warnings = []
+        found: dict[str, Rows] = {}
+        for table, needed in self.needed.items():
+            found[table] = rows = tables.get(table, ())
+            if table not in tables:
+                text: MessageLike = msg("{table} was not sent: taken as having no rows", table=table)
+                warnings.append(Warned("missing_table", text))
+            for column in sorted(needed) if rows else ():
+                n_missing = sum(column not in row for row in rows)
+                if n_missing:
+                    text = msg(
+                        "{table} has no {column} in {n} rows: taken as null", table=table, column=column, n=n_missing
+                    )
+                    warnings.append(Warned("missing_column", text))
+        return found, warnings
+
+    def _check_table(self, table: str, rows: Rows) -> Iterable[Finding]:
+        known = self.columns.get(table)
+        if known is None:
+            fix = msg("Known tables: {tables}", tables=", ".join(self.columns))
+            yield Finding("unknown_table", Severity.BAD, msg("The model knows no such table"), _short(table), fix)
+            return
+        sent = set().union(*rows)
+        for column in sorted(sent - known.keys())[:_MAX_POINTS]:
+            place = f"{table}.{_short(column)}"
+            yield Finding("unknown_column", Severity.BAD, msg("The model knows no such column"), place)
+        for column, form in known.items():
+            if column in sent:
+                yield from _check_column(table, column, form, rows)
+
+
+class Warned(NamedTuple):
+    """Something about an answer that its reader should know: a stable code and a text."""
+
+    code: str
+    text: MessageLike
+
+
+def _check_column(table: str, column: str, form: ColumnForm, rows: Rows) -> Iterable[Finding]:
+    values = [row.get(column) for row in rows]
+    types, is_sound, expected = _FORMS[form]
+    # The types of a whole column at once: a loop over cells is only for columns that hold what must be read.
+    if {type(value) for value in values} <= types and all(value is None or is_sound(value) for value in values):
+        return
+    row = next(
+        i for i, value in enumerate(values) if type(value) not in types or not (value is None or is_sound(value))
+    )
+    where = f"{table}, row {row + 1}, column {column}"
+    message = msg("Expected {expected}", expected=expected)
+    yield Finding("wrong_type", Severity.BAD, message, where)
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond the range of a float
+        return False
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is not str or len(value) <= MAX_TEXT
+
+
+def _is_key(value: Any) -> bool:
+    return type(value) is not str or (len(value) <= MAX_KEY and (value.isprintable() or not value))
+
+
+def _is_time(value: str) -> bool:
+    match = _TIME.fullmatch(value)
+    if match is None or not _FIRST_YEAR <= int(match[1]) <= _LAST_YEAR:
+        return False
+    try:
+        date(int(match[1]), int(match[2]), int(match[3]))
+    except ValueError:
+        return False
+    hour, minute, second = (int(match[i] or 0) for i in (4, 5, 6))
+    return hour < 24 and minute < 60 and second < 60
+
+
+def _is_zero_or_one(value: Any) -> bool:
+    return value in (0, 1)
+
+
+_NONE = type(None)
+_FORMS: dict[ColumnForm, tuple[frozenset[type], Callable[[Any], bool], MessageLike]] = {
+    "key": (frozenset({str, int, _NONE}), _is_key, msg("a key: text or a whole number")),
+    "text": (frozenset({str, int, _NONE}), _is_text, msg("text")),
+    "number": (frozenset({int, float, _NONE}), _is_finite, msg("a finite number")),
+    "boolean": (frozenset({bool, int, float, _NONE}), _is_zero_or_one, msg("true or false")),
+    "time": (
+        frozenset({str, _NONE}),
+        _is_time,
+        msg("a time such as 2024-05-31 or 2024-05-31T12:00:00, without a zone"),
+    ),
+}
+
+
+def _short(name: str) -> str:
+    """Return a caller's name cut and made printable, so that an answer echoes no more than that."""
+    return "".join(character if character.isprintable() else "?" for character in name[:60])
+
+
+def read_time(text: str) -> np.datetime64:
+    """Return a moment in the data's own clock.
+
+    Raises
+    ------
+    InputError
+        If it is not written as ``2024-05-31`` or ``2024-05-31T12:00:00``, is no day of the calendar, or has a zone.
+
+    Examples
+    --------
+    >>> read_time("2024-05-31T12:00")
+    np.datetime64('2024-05-31T12:00:00.000000000')
+    """
+    if not _is_time(text):
+        raise InputError(msg("Expected {expected}", expected=_FORMS["time"][2]), where="as_of", code="wrong_type")
+    return np.datetime64(text.replace(" ", "T"), "ns")

@@ -1,0 +1,119 @@
+"""From a score to the record that is kept, and from the record to the answer: what is logged is what was said."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from core.errors import ConflictError
+from core.i18n import msg, render
+from model_registry.scorer import ScoreAnswer
+from monitoring.score_log import ScoreRecord
+from serving.deployed import DeployedModel
+
+__all__ = ["GivenAnswers", "answer_of", "record_of"]
+
+
+def record_of(
+    model: DeployedModel, answer: ScoreAnswer, *, request_id: str, payload_hash: str, language: str, asked_at: datetime
+) -> ScoreRecord:
+    """Return what is kept of `answer`, its texts in `language`."""
+    warnings = [{"code": warned.code, "text": str(render(warned.text, language))} for warned in answer.warnings]
+    if model.slot.is_expired(asked_at):
+        text = msg("the approval of this version has expired")
+        warnings.append({"code": "approval_expired", "text": text.text(language)})
+    return ScoreRecord(
+        request_id=request_id,
+        project=model.slot.project,
+        slot=model.slot.slot,
+        version=model.slot.number,
+        bundle_hash=answer.bundle_hash,
+        asked_at=asked_at.astimezone(UTC),
+        key=answer.key,
+        cutoff=answer.cutoff,
+        probability=answer.probability,
+        score=answer.score,
+        grade=answer.grade,
+        reasons=[
+            {
+                "code": reason.alias,
+                "name": reason.name,
+                "text": reason.text,
+                "direction": reason.direction,
+                "contribution": reason.contribution,
+            }
+            for reason in answer.reasons
+        ],
+        warnings=warnings,
+        features=answer.features,
+        source="api",
+        language=language,
+        payload_hash=payload_hash,
+    )
+
+
+def answer_of(record: ScoreRecord) -> dict[str, Any]:
+    """Return what the caller gets, from the record alone."""
+    return {
+        "request_id": record.request_id,
+        "project": record.project,
+        "version": record.version,
+        "bundle_hash": record.bundle_hash,
+        "key": record.key,
+        "as_of": record.cutoff.isoformat(),
+        "probability": record.probability,
+        "score": record.score,
+        "grade": record.grade,
+        "reasons": record.reasons,
+        "warnings": record.warnings,
+    }
+
+
+class GivenAnswers:
+    """The last answers by request id, so that a request that is repeated gets the same answer and one record.
+
+    Used from the event loop only.
+
+    Parameters
+    ----------
+    records : iterable of ScoreRecord
+        What the local log holds from before, oldest first.
+    max_answers : int
+        How many are kept.
+    """
+
+    def __init__(self, records: Iterable[ScoreRecord], *, max_answers: int) -> None:
+        self._max_answers = max_answers
+        self._answers: OrderedDict[tuple[str, str], tuple[str, bytes]] = OrderedDict()
+        for record in records:
+            self.put(record)
+
+    def get(self, project: str, request_id: str, payload_hash: str) -> bytes | None:
+        """Return the answer given to this request before, or None.
+
+        Raises
+        ------
+        ConflictError
+            If another request was answered under this id.
+        """
+        known = self._answers.get((project, request_id))
+        if known is None:
+            return None
+        if known[0] != payload_hash:
+            raise ConflictError(
+                msg("Another request was answered under this request_id"),
+                where="request_id",
+                fix=msg("Use a new request_id for each request; repeat one only with the same content."),
+                code="request_id_reused",
+            )
+        return known[1]
+
+    def put(self, record: ScoreRecord) -> bytes:
+        """Keep and return the answer of `record`, as the bytes that are sent."""
+        content = orjson.dumps(answer_of(record))
+        self._answers[record.project, record.request_id] = (record.payload_hash, content)
+        while len(self._answers) > self._max_answers:
+            self._answers.popitem(last=False)
+        return content

@@ -1,0 +1,170 @@
+"""The routes of the scoring service."""
+
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from core.errors import WorkbenchError
+from core.settings import Settings
+from serving.body import read_body
+from serving.docs_page import STYLE, docs_page
+from serving.headers import SecurityHeaders
+from serving.problems import add_problem_handlers, language_of
+from serving.request_form import ScoreRequest, read_request
+from serving.service import ScoringService
+from serving.strict_json import parse
+
+__all__ = ["MAX_BODY_BYTES", "create_app"]
+
+_LOG = logging.getLogger(__name__)
+MAX_BODY_BYTES = 10_000_000
+_MAX_BODY_SECONDS = 10.0
+_LARGE_BODY_BYTES = 200_000
+_STALE_SECONDS = 15.0
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the application; it starts its service when the server starts it.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where database, bundles and the local folder are.
+    """
+    service = ScoringService(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(service.start)
+        yield
+        await run_in_threadpool(service.stop)
+
+    app = FastAPI(title="Scoring service", version="1", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.include_router(_scoring(service))
+    app.include_router(_operations(service))
+    app.include_router(_documentation(app, settings))
+    app.add_middleware(SecurityHeaders)
+    add_problem_handlers(app, settings.language)
+    return app
+
+
+def _scoring(service: ScoringService) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["scoring"])
+
+    @router.post("/score", summary="Score one enterprise, application or contract", openapi_extra=_SCORE_OPENAPI)
+    async def score(request: Request) -> Response:
+        started = time.perf_counter()
+        project, status = "", 500
+        try:
+            response, project = await _score(service, request)
+            status = 200
+        except WorkbenchError as error:
+            status = error.http_status
+            raise
+        finally:
+            service.metrics.requests.labels(project, str(status)).inc()
+            service.metrics.seconds.labels(project).observe(time.perf_counter() - started)
+        return response
+
+    @router.get("/models", summary="What is deployed, and which rows it takes")
+    async def models(request: Request) -> Response:
+        service.callers.authenticate(request.headers.get("authorization")).require("model.score")
+        return _json([_model(model) for model in service.models.all()])
+
+    return router
+
+
+async def _score(service: ScoringService, request: Request) -> tuple[Response, str]:
+    language = request.state.language = language_of(request, service.settings.language)
+    service.callers.authenticate(request.headers.get("authorization")).require("model.score")
+    body = await read_body(request, max_bytes=MAX_BODY_BYTES, max_seconds=_MAX_BODY_SECONDS)
+    # A long body is read in a thread, so that the short ones do not wait for it.
+    content = await run_in_threadpool(parse, body) if len(body) > _LARGE_BODY_BYTES else parse(body)
+    asked = read_request(content)
+    request.state.language = asked.language or language
+    request.state.request_id = asked.request_id
+    answer = await service.answer(asked, content, language=language)
+    return Response(answer, media_type="application/json"), asked.project
+
+
+def _operations(service: ScoringService) -> APIRouter:
+    router = APIRouter(tags=["operation"])
+
+    @router.get("/healthz", summary="Whether the process answers")
+    async def healthz() -> Response:
+        return _json({"status": "ok"})
+
+    @router.get("/readyz", summary="Whether scores can be given")
+    async def readyz() -> Response:
+        age = service.models.seconds_since_contact()
+        is_ready = bool(service.models.all())
+        content = {
+            "status": "ready" if is_ready else "no model",
+            "registry": "ok" if age is not None and age < _STALE_SECONDS else "stale",
+            "models": {model.slot.project: model.slot.number for model in service.models.all()},
+            "problems": service.models.problems,
+        }
+        return _json(content, 200 if is_ready else 503)
+
+    @router.get("/metrics", summary="Figures for Prometheus")
+    async def metrics() -> Response:
+        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return router
+
+
+def _documentation(app: FastAPI, settings: Settings) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/docs")
+    async def docs(request: Request) -> Response:
+        page = docs_page(app.openapi(), language_of(request, settings.language))
+        return Response(page, media_type="text/html; charset=utf-8")
+
+    @router.get("/docs/style.css")
+    async def style() -> Response:
+        return Response(STYLE, media_type="text/css; charset=utf-8")
+
+    return router
+
+
+def _model(model: Any) -> dict[str, Any]:
+    slot, scorer = model.slot, model.scorer
+    return {
+        "project": slot.project,
+        "slot": slot.slot,
+        "version": slot.number,
+        "bundle_hash": slot.bundle_hash,
+        "deployed_at": slot.since,
+        "approval_expires_at": slot.expires_at,
+        "n_features": len(scorer.plan.aliases),
+        "rows": scorer.payload.to_json(),
+    }
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(content), status, media_type="application/json")
+
+
+_PROBLEM = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+_SCORE_OPENAPI: dict[str, Any] = {
+    "security": [{"bearer": []}],
+    "requestBody": {"required": True, "content": {"application/json": {"schema": ScoreRequest.model_json_schema()}}},
+    "responses": {
+        "200": {"description": "The answer, kept in the score log."},
+        "401": {"description": "No usable key.", **_PROBLEM},
+        "403": {"description": "The key may not score.", **_PROBLEM},
+        "404": {"description": "No model is deployed for the project, or the key is not among the rows.", **_PROBLEM},
+        "409": {"description": "Another request was answered under this request_id.", **_PROBLEM},
+        "413": {"description": "The body is too large.", **_PROBLEM},
+        "415": {"description": "The body is not plain JSON.", **_PROBLEM},
+        "422": {"description": "The request or a row is not as it must be.", **_PROBLEM},
+        "503": {"description": "The model or the log is not available now.", **_PROBLEM},
+    },
+}

@@ -1,0 +1,65 @@
+"""Who calls: bearer keys checked in memory, so that no request waits for the database."""
+
+import logging
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from core.errors import AuthenticationError, UnavailableError
+from core.i18n import msg
+from core.identity import Actor, Identity, KeyRing
+from serving.local_files import read_json, write_whole
+
+__all__ = ["Callers"]
+
+_LOG = logging.getLogger(__name__)
+
+
+class Callers:
+    """The usable API keys, followed in the database and remembered (hashes only) for a start without it.
+
+    `refresh` is called by one thread again and again; a key withdrawn is refused from the next call on.
+
+    Parameters
+    ----------
+    identity : Identity
+        Where keys are.
+    memory : Path
+        File that keeps the ring; readable by its owner only.
+    """
+
+    def __init__(self, identity: Identity, memory: Path) -> None:
+        self._identity = identity
+        self._memory = memory
+        self._ring: KeyRing | None = None
+
+    def authenticate(self, authorization: str | None) -> Actor:
+        """Return whose key an ``Authorization`` header holds.
+
+        Raises
+        ------
+        AuthenticationError
+            The same for no key, an unknown, a wrong, a withdrawn and an expired one.
+        """
+        scheme, _, secret = (authorization or "").partition(" ")
+        ring = self._ring if self._ring is not None else KeyRing({})
+        if scheme.lower() != "bearer" or not secret:
+            raise AuthenticationError(
+                msg("An API key is needed"), fix=msg("Send the key as: Authorization: Bearer <key>")
+            )
+        return ring.authenticate(secret.strip())
+
+    def refresh(self) -> bool:
+        """Ask the database once; return whether it answered."""
+        try:
+            ring = self._identity.key_ring()
+        except (UnavailableError, sa.exc.SQLAlchemyError) as error:
+            _LOG.warning("the keys cannot be read: %s", type(error).__name__)
+            if self._ring is None and (content := read_json(self._memory)) is not None:
+                self._ring = KeyRing.from_json(content)
+            return False
+        if self._ring is None or ring.keys != self._ring.keys:
+            self._memory.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self._memory, ring.to_json())
+        self._ring = ring
+        return True

@@ -1,0 +1,30 @@
+"""Figures for Prometheus, in a registry of their own, so that two services in one process do not mix."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+__all__ = ["ServiceMetrics"]
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class ServiceMetrics:
+    """What the service counts. A project is a label only where a model answered for it: callers cannot add labels."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "scorer_requests", "Requests for a score", ["project", "status"], registry=self._registry
+        )
+        self.seconds = Histogram(
+            "scorer_seconds", "Seconds to answer a score", ["project"], buckets=_BUCKETS, registry=self._registry
+        )
+        self.version = Gauge("scorer_model_version", "Version that answers now", ["project"], registry=self._registry)
+        self.registry_age = Gauge(
+            "scorer_registry_age_seconds", "Seconds since the registry last answered", registry=self._registry
+        )
+        self.shipped = Counter("scorer_log_shipped", "Answers brought to the database", registry=self._registry)
+        self.problems = Gauge("scorer_bad_deployments", "Deployments that could not be loaded", registry=self._registry)
+
+    def text(self) -> bytes:
+        """Return all figures in Prometheus' text form."""
+        return generate_latest(self._registry)

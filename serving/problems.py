@@ -1,0 +1,105 @@
+"""How the service says no: a code, a sentence in the caller's language, the place; never what was sent."""
+
+import logging
+from typing import Any, cast
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from core.errors import AuthenticationError, UnavailableError, WorkbenchError
+from core.i18n import MessageLike, msg, render
+
+__all__ = ["PayloadTooLargeError", "RequestTimeoutError", "add_problem_handlers", "language_of", "problem_response"]
+
+_LOG = logging.getLogger(__name__)
+_MAX_POINTS = 20
+
+
+class PayloadTooLargeError(WorkbenchError):
+    """More bytes came than the service reads."""
+
+    default_code = "payload_too_large"
+    http_status = 413
+
+
+class RequestTimeoutError(WorkbenchError):
+    """The caller did not finish sending in time."""
+
+    default_code = "request_timeout"
+    http_status = 408
+
+
+class UnsupportedBodyError(WorkbenchError):
+    """The body is not plain JSON: compressed, or of another type."""
+
+    default_code = "unsupported_body"
+    http_status = 415
+
+
+def problem_response(error: WorkbenchError, language: str, request_id: str | None = None) -> Response:
+    """Return `error` as the service's answer."""
+    content: dict[str, Any] = {"error": error.to_json(language), "request_id": request_id}
+    if error.findings:
+        content["error"]["points"] = [
+            {"code": finding.code, "where": finding.where, "message": str(render(finding.message, language))}
+            for finding in error.findings[:_MAX_POINTS]
+        ]
+    headers = {}
+    if isinstance(error, AuthenticationError):
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, UnavailableError):
+        headers["Retry-After"] = "1"
+    if isinstance(error, PayloadTooLargeError | RequestTimeoutError):
+        # The rest of the body is not read: the connection cannot be used again.
+        headers["Connection"] = "close"
+    return Response(orjson.dumps(content), error.http_status, headers, "application/json")
+
+
+def language_of(request: Request, default: str) -> str:
+    """Return the language that the request's ``Accept-Language`` asks for first, of ours; `default` where none is."""
+    for part in request.headers.get("accept-language", "").lower().split(","):
+        name = part.split(";")[0].strip().split("-")[0]
+        if name in {"en", "zh"}:
+            return name
+    return default
+
+
+def add_problem_handlers(app: FastAPI, default_language: str) -> None:
+    """Let `app` answer every error in the one form above, with no trace of the inside."""
+
+    async def on_known(request: Request, error: Exception) -> Response:
+        known = cast("WorkbenchError", error)
+        language = getattr(request.state, "language", None) or language_of(request, default_language)
+        return problem_response(known, language, getattr(request.state, "request_id", None))
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        refused = cast("HTTPException", error)
+        code, message = _HTTP_PROBLEMS.get(refused.status_code, ("http_error", msg("The request cannot be answered")))
+        problem = _problem(code, message, refused.status_code)
+        response = problem_response(problem, language_of(request, default_language))
+        response.headers.update(refused.headers or {})
+        return response
+
+    async def on_unknown(request: Request, error: Exception) -> Response:
+        _LOG.error("an unexpected error in %s", request.url.path, exc_info=error)
+        problem = _problem("internal", msg("Something went wrong inside; the operators can see what"), 500)
+        return problem_response(
+            problem, language_of(request, default_language), getattr(request.state, "request_id", None)
+        )
+
+    app.add_exception_handler(WorkbenchError, on_known)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(Exception, on_unknown)
+
+
+_HTTP_PROBLEMS: dict[int, tuple[str, MessageLike]] = {
+    404: ("not_found", msg("There is nothing at this address")),
+    405: ("method_not_allowed", msg("This address does not take this method")),
+}
+
+
+def _problem(code: str, message: MessageLike, status: int) -> WorkbenchError:
+    problem = WorkbenchError(message, code=code)
+    problem.http_status = status  # type: ignore[misc] - one answer, not a class of errors
+    return problem

@@ -1,0 +1,73 @@
+"""The envelope of a request: what may be in it, and of which type."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.errors import InputError
+from core.findings import Finding, Severity
+from core.i18n import MessageLike, msg
+
+__all__ = ["Language", "ScoreRequest", "read_request"]
+
+Language = Literal["en", "zh"]
+_Row = dict[str, Any]
+
+_MESSAGES: dict[str, MessageLike] = {
+    "missing": msg("This field is needed"),
+    "extra_forbidden": msg("There is no such field"),
+}
+
+
+class ScoreRequest(BaseModel):
+    """A request for one score. Rows are checked later, against the deployed model."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    project: Annotated[str, Field(min_length=1, max_length=120, description="Project whose champion answers.")]
+    tables: Annotated[
+        dict[Annotated[str, Field(max_length=200)], list[_Row]],
+        Field(description="Raw rows by table: text, numbers, true and false, null; times as 2024-05-31T12:00:00."),
+    ]
+    key: Annotated[
+        str | int | None, Field(description="Which row of the root table; may be left out where there is one only.")
+    ] = None
+    as_of: Annotated[
+        str | None,
+        Field(max_length=32, description="Time up to which (exclusive) rows count, in the data's own clock."),
+    ] = None
+    request_id: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9._:\-]{1,128}$",
+            description="Names the request; repeated with the same content it gets the same answer and one record.",
+        ),
+    ] = None
+    language: Annotated[Language | None, Field(description="Language of reasons and warnings.")] = None
+    reasons: Annotated[int, Field(ge=0, le=4, description="Reasons at most; 0 is faster.")] = 4
+
+
+def read_request(content: Any) -> ScoreRequest:
+    """Return the request in parsed JSON.
+
+    Raises
+    ------
+    InputError
+        With one finding per field that is missing, unknown or wrong; what was sent is in none of them.
+    """
+    try:
+        return ScoreRequest.model_validate(content)
+    except ValidationError as error:
+        points = [
+            _point(detail["type"], detail["loc"]) for detail in error.errors(include_input=False, include_url=False)
+        ]
+    first = points[0]
+    raise InputError(first.message, where=first.where, code=first.code, findings=points)
+
+
+def _point(kind: str, place: tuple[int | str, ...]) -> Finding:
+    # A name that the caller made up is not repeated.
+    known = [str(part) for part in place[:1] if part in ScoreRequest.model_fields]
+    where = ".".join(known + [str(part) for part in place[1:] if isinstance(part, int)])
+    code = {"missing": "missing_field", "extra_forbidden": "unknown_field"}.get(kind, "wrong_type")
+    return Finding(code, Severity.BAD, _MESSAGES.get(kind, msg("This field has a wrong type or value")), where)

@@ -1,0 +1,50 @@
+"""Running the service."""
+
+import logging
+
+import uvicorn
+
+from core.settings import Settings
+from serving.app import create_app
+
+__all__ = ["make_server", "run"]
+
+_MAX_AT_ONCE = 512
+_KEEP_ALIVE_SECONDS = 30
+_STOP_SECONDS = 30
+_MAX_HEADER_BYTES = 65_536
+
+
+def make_server(settings: Settings, host: str | None = None, port: int | None = None) -> uvicorn.Server:
+    """Return a server that is not started yet.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where things are; `scorer_host` and `scorer_port` where `host` and `port` are left out.
+    host, port : str, int, optional
+        Where to listen. Port 0 takes a free one.
+    """
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.scorer_host if host is None else host,
+        port=settings.scorer_port if port is None else port,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        limit_concurrency=_MAX_AT_ONCE,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+    )
+    return uvicorn.Server(config)
+
+
+def run(settings: Settings, host: str | None = None, port: int | None = None) -> None:
+    """Serve in this process until it is told to stop (SIGINT or SIGTERM): requests under way are answered first.
+
+    One process, one worker: the answers that are remembered for repeated requests are its own.
+    """
+    if not logging.getLogger().handlers:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    make_server(settings, host, port).run()

@@ -1,0 +1,117 @@
+"""The real service on a free port, with really trained models, and what a caller needs."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from core.database import Database
+from core.identity import SYSTEM, Actor, Identity
+from core.settings import Settings
+from model_registry.registry import Registry
+from serving.server import make_server
+from tests.model_registry.tiny_world import make_tiny_bundle
+
+PROJECT = "guarantee"
+AUTHOR = Actor("lin", frozenset({"analyst"}))
+REVIEWER = Actor("wang", frozenset({"reviewer"}))
+OPERATOR = Actor("zhao", frozenset({"operator"}))
+
+
+@dataclass
+class Site:
+    """One installation: database, registry with two approved versions, and a key that may score."""
+
+    settings: Settings
+    database: Database
+    registry: Registry
+    key: str
+
+    def deploy(self, number: int) -> None:
+        self.registry.deploy(PROJECT, number, by=OPERATOR, reason="test")
+
+    @contextmanager
+    def client(self, key: str | None = "") -> Iterator[httpx.Client]:
+        """Run the service while the body runs; the client sends the key unless another (or None) is given."""
+        with running(self.settings) as address:
+            secret = self.key if key == "" else key
+            headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+            with httpx.Client(base_url=address, headers=headers, timeout=30) as client:
+                yield client
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[str]:
+    server = make_server(settings, port=0)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while not server.started:
+        assert thread.is_alive() and time.monotonic() < deadline, "the service did not start"
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(30)
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("bundles")
+    make_tiny_bundle(folder / "one", "lightgbm")
+    make_tiny_bundle(folder / "two", "logistic")
+    return folder / "one", folder / "two"
+
+
+def make_site(home: Path, bundles: tuple[Path, Path]) -> Site:
+    settings = Settings(home=home)
+    database = Database(settings.database_url_resolved)
+    database.migrate()
+    registry = Registry(database, settings.artifacts, mlflow=False)
+    for bundle in bundles:
+        number = registry.register(PROJECT, bundle, author=AUTHOR, run={}).number
+        registry.submit(PROJECT, number, by=AUTHOR, note="")
+        registry.approve(PROJECT, number, by=REVIEWER)
+    _, secret = Identity(database).create_key("core-system", ["model.score"], by=SYSTEM)
+    return Site(settings, database, registry, secret)
+
+
+@pytest.fixture
+def site(tmp_path: Path, bundles: tuple[Path, Path]) -> Iterator[Site]:
+    """An installation of its own, nothing deployed."""
+    site = make_site(tmp_path / "home", bundles)
+    yield site
+    site.database.dispose()
+
+
+@pytest.fixture(scope="module")
+def service(
+    tmp_path_factory: pytest.TempPathFactory, bundles: tuple[Path, Path]
+) -> Iterator[tuple[Site, httpx.Client]]:
+    """One running service of version 1 for the tests that only ask."""
+    site = make_site(tmp_path_factory.mktemp("site") / "home", bundles)
+    site.deploy(1)
+    with site.client() as client:
+        yield site, client
+    site.database.dispose()
+
+
+@pytest.fixture
+def client(service: tuple[Site, httpx.Client]) -> httpx.Client:
+    return service[1]
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+    return result
