@@ -63,10 +63,13 @@ def _import_optbinning() -> Any:
 
     # CVXPY reports on standard error that its HiGHS interface does not load beside ortools; OptBinning does not use it.
     logger = logging.getLogger("__cvxpy__")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    logger.addFilter(_is_never_shown)
     try:
         from optbinning import OptimalBinning
     finally:
-        logger.setLevel(level)
+        logger.removeFilter(_is_never_shown)
     return OptimalBinning
+
+
+def _is_never_shown(record: object) -> bool:  # noqa: ARG001 - the signature is logging's
+    return False

@@ -69,7 +69,7 @@ def compute(
     values = np.full((len(keys), len(plan.definitions)), np.nan)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # 0/0 and inf - inf are meant to be NaN
         for group in plan.groups:
-            base, anchors = _climb(plan, data, query, group.up)
+            base, anchors = climb(plan, data, query, group.up)
             if group.down:
                 aggregate(plan, data, query, group, base, anchors, values)
             else:
@@ -77,7 +77,7 @@ def compute(
     return values
 
 
-def _climb(plan: FeaturePlan, data: EngineData, query: Query, steps: tuple[PathStep, ...]) -> tuple[str, np.ndarray]:
+def climb(plan: FeaturePlan, data: EngineData, query: Query, steps: tuple[PathStep, ...]) -> tuple[str, np.ndarray]:
     """Return the table at the end of the `steps` up, and each root row's row in it (-1: none known)."""
     table, rows = plan.root_table, query.roots
     for step in steps:
