@@ -1,0 +1,31 @@
+import numpy as np
+
+from features.binning import FeatureBins, fit_bins
+from monitoring.bin_labels import bin_labels
+
+
+def labels(bins: FeatureBins, language: str = "en") -> list[str]:
+    return [label if isinstance(label, str) else label.text(language) for label in bin_labels(bins)]
+
+
+def test_a_value_with_a_bin_of_its_own_is_named_alone() -> None:
+    many_zeros, many_fives = ([value] * 60 + list(range(1, 41)) for value in (0.0, 5.0))
+    assert labels(fit_bins(np.array(many_zeros), max_bins=5)) == ["≤ 0", "> 0, < 1", "≥ 1, < 21", "≥ 21", "missing"]
+    assert labels(fit_bins(np.array(many_fives), max_bins=5)) == ["< 5", "5", "> 5, < 21", "≥ 21", "missing"]
+
+
+def test_every_bin_has_one_label_and_they_differ() -> None:
+    bins = fit_bins(np.random.default_rng(0).gamma(2, 1e6, 2000), max_bins=10)
+    assert len(labels(bins)) == bins.n_bins == len(set(labels(bins)))
+
+
+def test_rare_and_unknown_levels_are_said_in_the_readers_language() -> None:
+    bins = fit_bins(np.array([0.0] * 50 + [1.0] * 50 + [3.0]), kind="category", levels=("a", "b", "c"), max_bins=5)
+    assert labels(bins) == ["a", "b", "c and others", "missing"]
+    assert labels(bins, "zh")[2:] == ["c 及其他", "缺失"]
+
+
+def test_long_lists_of_levels_are_cut() -> None:
+    names = tuple(f"level {i}" for i in range(100))
+    bins = fit_bins(np.arange(100.0), kind="category", levels=names, min_share=0.05)
+    assert max(map(len, labels(bins))) < 80
