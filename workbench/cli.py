@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-import click
 import typer
 
 from core.errors import WorkbenchError
@@ -40,20 +39,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: list[str]) -> int:
     try:
-        code = app(arguments, prog_name="workbench", standalone_mode=False)
+        app(arguments, prog_name="workbench")
     except WorkbenchError as error:
         return _fail(error, arguments)
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         sys.stderr.write(msg("stopped").text(_language(arguments)) + "\n")
         return 1
     except BrokenPipeError:
         # Whoever read the answer has gone; nothing is left to say, and to nobody.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    return code if isinstance(code, int) else 0
+    return 0
 
 
 def _fail(error: WorkbenchError, arguments: list[str]) -> int:

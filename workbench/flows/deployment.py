@@ -15,7 +15,7 @@ from workbench.flows.training import VersionRow
 if TYPE_CHECKING:
     from model_registry.versions import Deployment
 
-__all__ = ["DeploymentEvent", "DeploymentState", "SlotState", "deploy", "rollback", "state"]
+__all__ = ["DeploymentEvent", "DeploymentState", "SlotState", "deploy", "n_scored", "rollback", "state"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def state(ctx: Context, project: str) -> DeploymentState:
     slots = tuple(_slot(entry, rows) for entry in ctx.registry.deployments(project))
     champion = next((slot for slot in slots if slot.slot == CHAMPION), None)
     earlier = earlier_numbers([entry for entry in history if entry.slot == CHAMPION])
-    n_scored, last_scored_at = _scored(ctx, project)
+    answered, last_scored_at = n_scored(ctx, project)
     return DeploymentState(
         project=project,
         champion=champion,
@@ -81,7 +81,7 @@ def state(ctx: Context, project: str) -> DeploymentState:
         rollback_to=next((number for number in earlier if rows[number].state == "approved"), None),
         history=tuple(reversed(_events(history))),
         scorer_url=f"http://{ctx.settings.scorer_host}:{ctx.settings.scorer_port}",
-        n_scored=n_scored,
+        n_scored=answered,
         last_scored_at=last_scored_at,
     )
 
@@ -129,7 +129,7 @@ def _events(history: Sequence["Deployment"]) -> list[DeploymentEvent]:
     return events
 
 
-def _scored(ctx: Context, project: str) -> tuple[int, datetime | None]:
+def n_scored(ctx: Context, project: str) -> tuple[int, datetime | None]:
     """Return how many answers the score log holds for the project, and when the last was given."""
     query = select(func.count(), func.max(score_record.c.asked_at)).where(score_record.c.project == project)
     with ctx.database.connect() as connection:

@@ -10,7 +10,7 @@ import numpy as np
 from automl.label import Labels, LabelSpec, build_labels
 from automl.split import Split, make_split
 from core.findings import Finding
-from core.i18n import msg
+from core.i18n import msg, render
 from core.progress import Progress
 from features.matrix import FeatureMatrix, build_matrix
 from features.plan import FeaturePlan
@@ -28,13 +28,13 @@ from workbench.flows.features import (
 
 if TYPE_CHECKING:
     from automl.spec import TrainSpec
+    from features.binning import FeatureBins
     from features.leakage import LeakageCertificate
     from features.selection import Selection
     from warehouse.table_set import TableSet
 
 __all__ = ["Built", "build", "describe", "full_matrix", "profile", "propose_plan"]
 
-_MAX_BINS = 10
 _CERTIFICATE_SEED = 20_240_101
 
 
@@ -63,24 +63,29 @@ def build(
     labels = build_labels(table_set, label)
     split = make_split(labels, training)
     progress.report(0.08, msg("proposing features"))
-    plan = propose_plan(table_set, label, spec)
+    plan = propose_plan(table_set, labels.take(split.train), spec)
     full = full_matrix(table_set, plan, labels, progress=progress.part(0.2, 0.55))
     progress.report(0.55, msg("choosing among {n} features", n=len(plan.definitions)))
-    selection = select_features(full, labels.y, split.train, spec, progress=progress.part(0.55, 0.75))
+    selection = select_features(full, labels, split.train, spec, progress=progress.part(0.55, 0.75))
     matrix = full.select(selection.kept)
     progress.report(0.75, msg("proving that nothing leaks from the future"))
     certificate = prove_no_leakage(table_set, matrix.plan, labels.keys, labels.cutoffs, _CERTIFICATE_SEED)
     return Built(table_set.fingerprint, labels, split, len(plan.definitions), plan, matrix, selection, certificate)
 
 
-def propose_plan(table_set: "TableSet", label: LabelSpec, spec: FeatureSpec) -> FeaturePlan:
-    """Return the plan of all proposed features; the label's own columns are in none of them."""
+def propose_plan(table_set: "TableSet", training: Labels, spec: FeatureSpec) -> FeaturePlan:
+    """Return the plan of all proposed features; the label's own columns are in none of them.
+
+    Only what the `training` rows see decides which paths hold something and which levels a category has.
+    """
     from features.planning import make_plan
     from features.proposal import propose
 
+    label = training.spec
+    rows = {"keys": training.keys, "cutoffs": training.cutoffs}
     allowed = spec.model_copy(update={"ignore": _merged(spec.ignore, label.forbidden_columns())})
-    definitions = propose(table_set, label.root_table, allowed)
-    return make_plan(table_set, label.root_table, label.key_column, definitions)
+    definitions = propose(table_set, label.root_table, allowed, **rows)
+    return make_plan(table_set, label.root_table, label.key_column, definitions, **rows, max_levels=spec.max_levels)
 
 
 def full_matrix(table_set: "TableSet", plan: FeaturePlan, labels: Labels, *, progress: Progress) -> FeatureMatrix:
@@ -115,7 +120,7 @@ def describe(built: Built, *, project: str, seconds: float) -> FeatureResult:
             DroppedFeature(item.alias, dict(built.full_plan.definition(item.alias).names), item.reason, item.figure)
             for item in built.selection.dropped
         ),
-        certificate=_certificate_view(built.certificate),
+        certificate=_certificate_view(built.certificate, len(kept.aliases)),
         findings=_findings(built),
     )
 
@@ -172,29 +177,43 @@ def _months(labels: Labels) -> tuple[LabelMonth, ...]:
     )
 
 
-def _certificate_view(certificate: "LeakageCertificate") -> CertificateView:
+def _certificate_view(certificate: "LeakageCertificate", n_features: int) -> CertificateView:
+    touched = (
+        certificate.n_records_changed,
+        certificate.n_records_deleted,
+        certificate.n_records_added,
+        certificate.n_late_values_changed,
+    )
     return CertificateView(
-        passed=certificate.passed,
-        n_cutoffs=certificate.n_cutoffs,
-        n_rows=certificate.n_rows,
-        n_features=certificate.n_features,
-        n_changed=certificate.n_changed,
-        control_caught=certificate.control_caught,
-        made_at=datetime.now(UTC),
+        passed=certificate.is_clean,
+        n_cutoffs=len(certificate.cutoffs),
+        n_rows=certificate.n_rows_compared,
+        n_features=n_features,
+        n_values=certificate.n_values_compared,
+        n_records_touched=sum(touched),
+        n_changed=certificate.n_values_differing,
+        control_caught=certificate.control_passed,
     )
 
 
-def profile(row: FeatureRow, matrix: FeatureMatrix, labels: Labels, split: Split) -> FeatureProfile:
-    """Return one feature's bins against the label (training rows) and its missing rate by month (all rows)."""
-    from features.binning import bin_counts, fit_bins, information_value
+def profile(
+    row: FeatureRow, bins: "FeatureBins", matrix: FeatureMatrix, labels: Labels, split: Split, language: str
+) -> FeatureProfile:
+    """Return one feature's frozen bins against the label (training rows) and its missing rate by month (all rows)."""
+    from features.binning import bin_counts, information_value
+    from monitoring.bin_labels import bin_labels
 
     values = matrix.column(row.alias)
     x, y = values[split.train], labels.y[split.train]
-    bins = fit_bins(x, y, kind=row.kind, max_bins=_MAX_BINS, alias=row.alias)
-    n_bad, n_all = bin_counts(bins, x[y == 1]), bin_counts(bins, x)
+    n_all, n_bad = bin_counts(bins, x), bin_counts(bins, x[y == 1])
+    names = [str(render(label, language)) for label in bin_labels(bins)]
     return FeatureProfile(
         feature=row,
-        bins=tuple(_bin(label, int(n), int(bad)) for label, n, bad in zip(bins.labels, n_all, n_bad, strict=True)),
+        bins=tuple(
+            _bin(name, int(n), int(bad))
+            for name, n, bad in zip(names, n_all, n_bad, strict=True)
+            if n or name != names[-1]
+        ),
         information_value=float(information_value(n_all - n_bad, n_bad)),
         missing_by_month=_missing_by_month(values, labels),
     )

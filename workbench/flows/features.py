@@ -18,8 +18,10 @@ from workbench.flows.steps import Step, read_step, record_step, require_step
 if TYPE_CHECKING:
     from automl.label import Labels
     from automl.split import Split
+    from features.leakage import LeakageCertificate
     from features.matrix import FeatureMatrix
     from features.plan import FeaturePlan
+    from features.selection import Selection
     from workbench.flows.feature_building import Built
 
 __all__ = [
@@ -31,11 +33,13 @@ __all__ = [
     "FeatureRow",
     "LabelMonth",
     "LabelView",
+    "certificate",
     "labels",
     "matrix",
     "plan",
     "profile",
     "run",
+    "selection",
     "split",
     "stored",
 ]
@@ -81,18 +85,30 @@ class DroppedFeature:
 
 @dataclass(frozen=True)
 class CertificateView:
-    """The leakage proof: future records were changed at `n_cutoffs` cutoffs, and `n_changed` values moved (0 to pass).
+    """The leakage proof: the future was changed, and nothing known before may move.
 
-    `control_caught` says that a plan made to leak was caught by the same test.
+    Parameters
+    ----------
+    passed : bool
+        No value moved, and the control did not fail to notice.
+    n_cutoffs, n_rows, n_features, n_values : int
+        Moments after which everything was changed; rows, features and values that were computed again.
+    n_records_touched : int
+        Records changed, deleted, added or filled in otherwise.
+    n_changed : int
+        Values that moved; 0 is the proof.
+    control_caught : bool, optional
+        Whether the same check caught cutoffs that include, made to leak; None where no row has a record to put one on.
     """
 
     passed: bool
     n_cutoffs: int
     n_rows: int
     n_features: int
+    n_values: int
+    n_records_touched: int
     n_changed: int
-    control_caught: bool
-    made_at: datetime
+    control_caught: bool | None
 
 
 @dataclass(frozen=True)
@@ -252,7 +268,23 @@ def profile(ctx: Context, project: str, alias: str) -> FeatureProfile:
     row = next((row for row in result.kept if row.alias == alias), None) if result else None
     if row is None:
         raise NotFoundError(msg("there is no feature {alias} in the plan", alias=alias))
-    return feature_building.profile(row, matrix(ctx, project), labels(ctx, project), split(ctx, project))
+    bins = selection(ctx, project).bins[alias]
+    kept = matrix(ctx, project), labels(ctx, project), split(ctx, project)
+    return feature_building.profile(row, bins, *kept, ctx.language)
+
+
+def selection(ctx: Context, project: str) -> "Selection":
+    """Return what was kept and dropped, with the frozen bins."""
+    from features.selection import Selection
+
+    return Selection.from_json(json.loads((step_folder(ctx, project) / SELECTION_FILE).read_bytes()))
+
+
+def certificate(ctx: Context, project: str) -> "LeakageCertificate":
+    """Return the whole leakage certificate."""
+    from features.leakage import LeakageCertificate
+
+    return LeakageCertificate.from_json((step_folder(ctx, project) / CERTIFICATE_FILE).read_text(encoding="utf-8"))
 
 
 def step_folder(ctx: Context, project: str) -> Path:
@@ -268,7 +300,7 @@ def _keep(ctx: Context, project: str, built: "Built", result: FeatureResult) -> 
         built.labels.save(folder / LABELS_FOLDER)
         built.full_plan.save(folder / FULL_PLAN_FILE)
         (folder / SPLIT_FILE).write_text(json.dumps(built.split.to_json()), encoding="utf-8")
-        (folder / CERTIFICATE_FILE).write_text(json.dumps(built.certificate.to_json()), encoding="utf-8")
+        (folder / CERTIFICATE_FILE).write_text(built.certificate.to_json(), encoding="utf-8")
         (folder / SELECTION_FILE).write_text(json.dumps(built.selection.to_json()), encoding="utf-8")
         write_json(folder / _RESULT_FILE, result)
     summary = {

@@ -1,10 +1,10 @@
 """From the stored matrix to a sealed bundle, and to figures over published splits."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from core.errors import InputError
 from core.findings import NotApplicable
 from core.i18n import msg
 from core.progress import Progress
-from features.binning import make_reference_profile
+from features.binning import ReferenceProfile, make_reference_profile
 from features.matrix import FeatureMatrix
 from features.plan import FeaturePlan
 from features.selection import select_features
@@ -27,9 +27,6 @@ from workbench.flows.context import Context
 from workbench.flows.feature_building import full_matrix
 from workbench.flows.results import to_json
 from workbench.flows.training import CandidateRow, Figure, SplitFigure, TrainResult, TrialPoint
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["Made", "describe", "figure", "hash_splits", "part_of", "run_record", "seal", "train_stored"]
 
@@ -57,9 +54,8 @@ def train_stored(ctx: Context, project: str, spec: TrainSpec) -> Made:
     return Made(matrix, labels, split, described, result)
 
 
-def seal(ctx: Context, project: str, made: Made, folder: "Path") -> Bundle:
+def seal(ctx: Context, project: str, made: Made, folder: Path) -> Bundle:
     """Write the bundle of what was made into `folder`."""
-    step_folder = features.step_folder(ctx, project)
     table_set = importing.tables(ctx, project)
     return write_bundle(
         folder,
@@ -67,34 +63,42 @@ def seal(ctx: Context, project: str, made: Made, folder: "Path") -> Bundle:
         training=made.training,
         reference=_reference(made),
         label=made.labels.spec,
-        certificate=json.loads((step_folder / features.CERTIFICATE_FILE).read_bytes()),
-        selection=json.loads((step_folder / features.SELECTION_FILE).read_bytes()),
+        certificate=features.certificate(ctx, project),
+        selection=features.selection(ctx, project),
         data_fingerprint=made.features.data_fingerprint,
         info={
             "project": project,
             "feature_rows": [to_json(row) for row in made.features.kept],
+            "certificate": to_json(made.features.certificate),
             "environment": made.training.environment,
             "training": made.training.spec.model_dump(mode="json"),
             "sample_counts": _sample_counts(made),
+            "development_window": [str(moment) for moment in _window(made)],
         },
         data_model=table_set.data_model,
     )
 
 
-def _reference(made: Made) -> Any:
+def _reference(made: Made) -> ReferenceProfile:
     """Return the profile of all who came in the development window, labelled or not: who comes later is held to them.
 
     Where a row was trained on, its score is by a model that did not see it.
     """
     split, labels, training = made.split, made.labels, made.training
-    developed = np.concatenate([split.train, split.calibration])
-    low, high = labels.cutoffs[developed].min(), labels.cutoffs[developed].max()
-    in_window = np.isin(np.arange(len(labels)), split.out_of_time, invert=True)
-    rows = np.flatnonzero(in_window & (labels.cutoffs >= low) & (labels.cutoffs <= high))
+    low, high = _window(made)
+    in_window = (labels.cutoffs >= low) & (labels.cutoffs <= high)
+    in_window[split.out_of_time] = False
     margin = training.model.margin(made.matrix.values)
     margin[split.train] = training.out_of_fold_margin
     points = training.scale.points(training.calibration.apply(margin))
+    rows = np.flatnonzero(in_window)
     return make_reference_profile(made.matrix.values[rows], made.matrix.plan, points[rows])
+
+
+def _window(made: Made) -> tuple[np.datetime64, np.datetime64]:
+    """Return the first and last cutoff of the rows that the model was made from."""
+    cutoffs = made.labels.cutoffs[np.concatenate([made.split.train, made.split.calibration])]
+    return cutoffs.min(), cutoffs.max()
 
 
 def describe(made: Made, *, project: str, bundle_hash: str) -> TrainResult:
@@ -204,7 +208,7 @@ def hash_splits(
     for position, part in enumerate(parts):
         progress = ctx.part(0.05 + 0.95 * position / len(parts), 0.05 + 0.95 * (position + 1) / len(parts)).progress
         split = _part_split(labels, part_of_row == part)
-        selection = select_features(full, labels.y, split.train, feature_spec, progress=progress.part(0.0, 0.1))
+        selection = select_features(full, labels, split.train, feature_spec, progress=progress.part(0.0, 0.1))
         result = train(full.select(selection.kept), labels, split, spec, progress=_named(progress, part, n_parts))
         best = result.evaluation.best
         auc, ks = best.metrics["auc"], best.metrics["ks"]

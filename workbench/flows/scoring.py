@@ -199,7 +199,7 @@ def batch(
     chosen_format = _file_format(output, file_format)
     ctx.say(0.0, msg("reading the tables"))
     table_set = importing.tables(ctx, project)
-    keys, cutoffs = _chosen_rows(table_set, bundle.label, rows, as_of)
+    keys, cutoffs = chosen_rows(table_set, bundle.label, rows, as_of)
     matrix = build_matrix(table_set, bundle.plan, keys, cutoffs, progress=ctx.part(0.1, 0.6).progress)
     ctx.say(0.6, msg("scoring {n} rows", n=len(keys)))
     scorer = Scorer(bundle, version=number)
@@ -244,7 +244,7 @@ def cutoff_of(table_set: "TableSet", label: "LabelSpec", key: str) -> pd.Timesta
     NotFoundError
         If the root table has no such row.
     """
-    keys, cutoffs = _chosen_rows(table_set, label, [key], None)
+    keys, cutoffs = chosen_rows(table_set, label, [key], None)
     return pd.Timestamp(cutoffs[np.flatnonzero(keys == key)[0]])
 
 
@@ -258,7 +258,7 @@ def _served(ctx: Context, project: str, version: int | None) -> "tuple[int, Bund
     return version, ctx.registry.bundle(project, version)
 
 
-def _chosen_rows(
+def chosen_rows(
     table_set: "TableSet", label: "LabelSpec", rows: str | Sequence[str], as_of: datetime | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return keys and cutoffs of the rows to score."""
