@@ -1,70 +1,131 @@
-"""When work inside a search must stop: cancelled, finished early, or out of time."""
+"""Runs fits side by side and stops them: cancelled, finished early, out of time, or no longer wanted."""
 
+import math
 import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from threading import Event
+from typing import TypeVar
 
-from core.i18n import Message
+from core.i18n import Message, msg
 from core.progress import Progress
 
-__all__ = ["FitControl", "StopFittingError"]
+__all__ = ["FitControl", "StopFittingError", "Supervisor"]
 
-_REPORT_EVERY_SECONDS = 0.5
+T = TypeVar("T")
+_POLL_SECONDS = 0.2
 
 
 class StopFittingError(Exception):
-    """The fit under way is to be given up; what is there already is enough."""
+    """The fit under way is given up; what is there already is enough."""
 
 
 @dataclass
 class FitControl:
-    """Handed to every fit.
+    """What a fit, in its thread, asks now and then.
+
+    Parameters
+    ----------
+    stop : Event
+        Set when the fit is to be given up.
+    cut_short : Event
+        Set when the fit is to return what it has.
+    deadline : float
+        `time.monotonic` at which it is to return what it has.
+    """
+
+    stop: Event = field(default_factory=Event)
+    cut_short: Event = field(default_factory=Event)
+    deadline: float = math.inf
+
+    def check(self) -> None:
+        """Raise `StopFittingError` when the fit is to be given up."""
+        if self.stop.is_set():
+            raise StopFittingError
+
+    def is_over(self) -> bool:
+        """Whether the fit must return what it has."""
+        return self.cut_short.is_set() or time.monotonic() > self.deadline
+
+
+@dataclass
+class Supervisor:
+    """Runs the fits of a trial in threads, while the calling thread reports and listens.
+
+    Only the calling thread talks to `progress`. A fit is given up when a person cancels, when time is up and this
+    family has a finished trial, or when a person asks to finish and any family has one; without one it is cut short.
 
     Parameters
     ----------
     progress : Progress
-        Told now and then; its `report` raises `CancelledError` when a person cancelled.
+        Told where the search stands; its `report` raises `CancelledError` when a person cancelled.
+    n_workers : int
+        Fits that run side by side.
     deadline : float
-        `time.monotonic` at which the search of this family ends; infinity for none.
-    has_candidate : bool
-        Whether any family has a finished trial: a fit may be given up when a person asks to finish.
-    has_trial : bool
-        Whether this family has one: a fit may be given up when time is up. Without one it is cut short instead.
+        `time.monotonic` at which the search ends.
+    has_candidate, has_trial : bool
+        Whether any family, and whether this one, has a finished trial.
     """
 
     progress: Progress
-    deadline: float = float("inf")
+    n_workers: int = 1
+    deadline: float = math.inf
     has_candidate: bool = False
     has_trial: bool = False
     fraction: float = 0.0
-    message: Message | None = None
-    _reported_at: float = field(default=0.0, repr=False)
-    _fold_deadline: float = field(default=float("inf"), repr=False)
+    message: Message = field(default_factory=lambda: msg("starting"))
 
     def say(self, fraction: float, message: Message) -> None:
-        """Set what `check` reports from now on, and report it."""
+        """Report, and report the same from now on while fits run."""
         self.fraction, self.message = fraction, message
-        self._reported_at = time.monotonic()
         self.progress.report(fraction, message)
-
-    def begin_fold(self, n_left: int) -> None:
-        """Give the fold that begins its share of the time, where the trial cannot be given up."""
-        now = time.monotonic()
-        self._fold_deadline = float("inf") if self.has_trial else now + max(self.deadline - now, 0.0) / n_left
-
-    def check(self) -> None:
-        """Raise `CancelledError` when cancelled, `StopFittingError` when the fit may be given up and should be."""
-        if self.message is not None and time.monotonic() - self._reported_at > _REPORT_EVERY_SECONDS:
-            self.say(self.fraction, self.message)
-        is_late = self.has_trial and time.monotonic() > self.deadline
-        if is_late or (self.has_candidate and self.progress.finish_requested):
-            raise StopFittingError
-
-    def is_over(self) -> bool:
-        """Whether a fit that cannot be given up must return what it has."""
-        return time.monotonic() > self._fold_deadline or self.progress.finish_requested
 
     @property
     def has_ended(self) -> bool:
-        """Whether no further trial should begin."""
+        """Whether no further trial should begin, and those under way be given up."""
         is_late = self.has_trial and time.monotonic() > self.deadline
         return is_late or (self.has_candidate and self.progress.finish_requested)
+
+    def run(
+        self, jobs: Sequence[Callable[[FitControl], T]], goes_on: Callable[[list[T]], bool] | None = None
+    ) -> list[T]:
+        """Run `jobs` and return their results in order; after each, ``goes_on(results so far)`` may end the rest.
+
+        Raises
+        ------
+        StopFittingError
+            The jobs were given up.
+        CancelledError
+            A person cancelled.
+        """
+        stop, cut_short = Event(), Event()
+        results: list[T] = []
+        with ThreadPoolExecutor(self.n_workers, thread_name_prefix="fit") as pool:
+            futures = [pool.submit(self._start, job, stop, cut_short, len(jobs) - i) for i, job in enumerate(jobs)]
+            try:
+                for future in futures:
+                    results.append(self._await(future, stop, cut_short))
+                    if goes_on is not None and not goes_on(results):
+                        break
+            finally:
+                stop.set()
+        return results
+
+    def _start(self, job: Callable[[FitControl], T], stop: Event, cut_short: Event, n_left: int) -> T:
+        """Run one job in its thread; where it cannot be given up it gets its share of the time."""
+        control = FitControl(stop, cut_short)
+        control.check()
+        if not self.has_trial and math.isfinite(self.deadline):
+            now = time.monotonic()
+            control.deadline = now + max(self.deadline - now, 0.0) / math.ceil(n_left / self.n_workers)
+        return job(control)
+
+    def _await(self, future: "Future[T]", stop: Event, cut_short: Event) -> T:
+        while not wait([future], timeout=_POLL_SECONDS).done:
+            self.progress.report(self.fraction, self.message)
+            if self.has_ended:
+                stop.set()
+            elif self.progress.finish_requested:
+                cut_short.set()
+        return future.result()

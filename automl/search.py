@@ -4,15 +4,17 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from automl.control import FitControl, StopFittingError
+from automl.control import FitControl, StopFittingError, Supervisor
 from automl.families.interface import Family, FoldFit, TrainingData
 from automl.metrics import auc
 from core.errors import CancelledError
 from core.i18n import msg
+from core.i18n.formats import MISSING, metric
 
 if TYPE_CHECKING:
     import optuna
@@ -106,6 +108,10 @@ class _Attempt:
     def value(self) -> float | None:
         return float(np.mean(self.fold_values)) if self.fold_values else None
 
+    def add(self, fit: FoldFit, value: float) -> None:
+        self.fits.append(fit)
+        self.fold_values.append(value)
+
 
 class FamilySearch:
     """Searches one family; `run` may be called once.
@@ -120,31 +126,34 @@ class FamilySearch:
         Fold of each row.
     spec : TrainSpec
         Seed and number of trials.
-    control : FitControl
-        Deadline, progress, cancel.
+    supervisor : Supervisor
+        Deadline, progress, cancel; runs the folds side by side.
     """
 
     def __init__(
-        self, family: Family, data: TrainingData, folds: np.ndarray, spec: "TrainSpec", control: FitControl
+        self, family: Family, data: TrainingData, folds: np.ndarray, spec: "TrainSpec", supervisor: Supervisor
     ) -> None:
         self.family = family
         self.data = data
         self.folds = folds
         self.spec = spec
-        self.control = control
+        self.supervisor = supervisor
         self.trials: list[TrialRecord] = []
         self.result: SearchResult | None = None
         self.first_error: Exception | None = None
-        self._started = time.monotonic()
+        self._started = 0.0
 
     def run(self) -> SearchResult | None:
         """Search until the trials, the time or the ideas run out; return the best, None where every trial failed."""
+        self._started = time.monotonic()
+        if not self._prepare():
+            return None
         if self.spec.replay is not None:
             self._replay([TrialRecord.from_json(item) for item in self.spec.replay])
             return self.result
         study = self._study()
         for number in range(self._most_trials()):
-            if self.control.has_ended:
+            if self.supervisor.has_ended:
                 break
             trial = study.ask()
             record = self._try(number, self.family.suggest(trial, self.data), trial=trial)
@@ -153,6 +162,15 @@ class FamilySearch:
             if record.state == "stopped":
                 break
         return self.result
+
+    def _prepare(self) -> bool:
+        try:
+            self.family.prepare(self.data)
+        except Exception as error:  # noqa: BLE001  # data one family cannot take must not end the others
+            self.first_error = error
+            self.trials.append(TrialRecord(0, self.family.name, {}, "failed", message=_cause(error)))
+            return False
+        return True
 
     def _study(self) -> "optuna.Study":
         import optuna
@@ -195,7 +213,7 @@ class FamilySearch:
         except StopFittingError:
             state = "stopped"
         except Exception as error:  # noqa: BLE001  # whatever a fit raises fails this trial, not the study
-            state, message = "failed", f"{type(error).__name__}: {error}"
+            state, message = "failed", _cause(error)
             self.first_error = self.first_error or error
         record = TrialRecord(
             number, self.family.name, params, state, attempt.value, tuple(attempt.fold_values),
@@ -213,45 +231,51 @@ class FamilySearch:
         rounds: tuple[int, ...] | None,
         trial: "optuna.trial.Trial | None",
     ) -> State:
+        self._announce(number)
         n_folds = int(self.folds.max()) + 1
-        for k in range(n_folds):
-            self._announce(number, k, n_folds)
-            train, test = np.flatnonzero(self.folds != k), np.flatnonzero(self.folds == k)
-            fit = self.family.fit(
-                attempt.params, self.data, train, test,
-                seed=self.spec.seed + k, control=self.control, rounds=rounds[k] if rounds else None,
-            )  # fmt: skip
-            if not np.isfinite(fit.margin).all():
-                raise ArithmeticError("the model answered with NaN or infinity")
-            attempt.fits.append(fit)
-            attempt.fold_values.append(auc(self.data.y[test], fit.margin))
+        jobs = [partial(self._fit_fold, attempt.params, k, rounds[k] if rounds else None) for k in range(n_folds)]
+
+        def goes_on(fits: list[FoldFit]) -> bool:
+            k = len(fits) - 1
+            attempt.add(fits[k], auc(self.data.y[self.folds == k], fits[k].margin))
             if trial is not None:
                 trial.report(attempt.value or 0.0, k)
-                if k + 1 < n_folds and trial.should_prune():
-                    return "pruned"
-        return "complete"
+            return trial is None or k + 1 == n_folds or not trial.should_prune()
 
-    def _announce(self, number: int, fold: int, n_folds: int) -> None:
-        self.control.begin_fold(n_folds - fold)
-        best = f"{self.result.best.value:.4f}".lstrip("0") if self.result and self.result.best.value else "–"
+        fits = self.supervisor.run(jobs, goes_on)
+        return "complete" if len(fits) == n_folds else "pruned"
+
+    def _fit_fold(self, params: dict[str, Any], k: int, rounds: int | None, control: FitControl) -> FoldFit:
+        train, test = np.flatnonzero(self.folds != k), np.flatnonzero(self.folds == k)
+        fit = self.family.fit(params, self.data, train, test, seed=self.spec.seed + k, control=control, rounds=rounds)
+        if not np.isfinite(fit.margin).all():
+            raise ArithmeticError("the model answered with NaN or infinity")
+        return fit
+
+    def _announce(self, number: int) -> None:
+        best = metric(self.result.best.value) if self.result else MISSING
         text = msg(
             "{family}: trial {number}, best AUC so far {best}", family=self.family.name, number=number + 1, best=best
         )
-        self.control.say(self._fraction(number + fold / n_folds), text)
+        self.supervisor.say(self._fraction(number), text)
 
     def _fraction(self, trials_done: float) -> float:
-        left = self.control.deadline - time.monotonic()
+        left = self.supervisor.deadline - time.monotonic()
         if self.family.is_tuned and math.isfinite(left):
-            return 1 - left / max(self.control.deadline - self._started, 1e-9)
+            return 1 - left / max(self.supervisor.deadline - self._started, 1e-9)
         return trials_done / self._most_trials()
 
     def _keep_if_best(self, record: TrialRecord, attempt: _Attempt) -> None:
-        self.control.has_trial = self.control.has_candidate = True
+        self.supervisor.has_trial = self.supervisor.has_candidate = True
         if self.result is None or (record.value or 0.0) > (self.result.best.value or 0.0):
             margin = np.empty(len(self.data.y))
             for k, fit in enumerate(attempt.fits):
                 margin[self.folds == k] = fit.margin
             self.result = SearchResult(self.family, record, tuple(attempt.fits), margin)
+
+
+def _cause(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _optuna_state(state: State) -> "optuna.trial.TrialState":

@@ -5,6 +5,7 @@ import platform
 import tempfile
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,13 @@ import numpy as np
 from automl.calibrating import choose_calibration, fit_master_scale
 from automl.calibration import Calibration
 from automl.candidates import Candidate, rank_candidates
-from automl.control import FitControl
+from automl.control import FitControl, Supervisor
 from automl.evaluating import evaluate_sample, score_psi
 from automl.evaluation import Evaluation, Metric, SampleEvaluation
 from automl.explaining import explain
 from automl.explanation import Explanation
 from automl.families import make_family, save_model
-from automl.families.interface import Model, TrainingData
+from automl.families.interface import FoldFit, Model, TrainingData
 from automl.label import LEAST_OF_A_CLASS, Labels
 from automl.scale import ScoreScale
 from automl.search import FamilySearch, SearchResult, TrialRecord
@@ -199,7 +200,7 @@ class _Training:
             labels.y[split.train],
             labels.entities[split.train],
             matrix.plan,
-            spec.num_threads,
+            max((spec.num_threads or os.cpu_count() or 1) // self._n_workers(), 1),
         )
 
     def run(self) -> TrainingResult:
@@ -247,16 +248,16 @@ class _Training:
         """Search the families, untuned ones first: they are quick, and something is there when time is short."""
         folds = grouped_folds(self.data.y, self.data.entities, self.spec.folds, self.spec.seed)
         families = sorted(map(make_family, self.spec.families), key=lambda family: family.is_tuned)
-        control = FitControl(self.progress)
+        supervisor = Supervisor(self.progress, self._n_workers())
         searches = []
         for number, family in enumerate(families):
-            control.progress = self.progress.part(
+            supervisor.progress = self.progress.part(
                 _SEARCH_SHARE * number / len(families), _SEARCH_SHARE * (number + 1) / len(families)
             )
-            control.deadline = self._deadline(is_last=number == len(families) - 1)
-            control.has_trial = False
-            search = FamilySearch(family, self.data, folds, self.spec, control)
-            if not (control.has_candidate and self.progress.finish_requested):
+            supervisor.deadline = self._deadline(is_last=number == len(families) - 1)
+            supervisor.has_trial = False
+            search = FamilySearch(family, self.data, folds, self.spec, supervisor)
+            if not (supervisor.has_candidate and self.progress.finish_requested):
                 search.run()
             searches.append(search)
         if not any(search.result for search in searches):
@@ -264,7 +265,7 @@ class _Training:
         return searches
 
     def _deadline(self, *, is_last: bool) -> float:
-        if self.spec.n_trials or self.spec.budget_seconds is None:
+        if self.spec.replay is not None or self.spec.budget_seconds is None:
             return float("inf")
         share = _SEARCH_SHARE if is_last else _BASELINE_SHARE
         return self.started + self.spec.budget_seconds * share
@@ -279,20 +280,26 @@ class _Training:
             return chosen.margin
         rounds = round(float(np.median([fit.best_rounds for fit in chosen.fits])))
         total = np.zeros(len(self.data.y))
-        control = FitControl(self.progress)
+        supervisor = Supervisor(self.progress, self._n_workers())
         for repeat in range(self.spec.repeats):
             done = msg("repeated cross-validation: {done} of {total}", done=repeat + 1, total=self.spec.repeats)
-            control.say(_SEARCH_SHARE, done)
+            supervisor.say(_SEARCH_SHARE, done)
             folds = grouped_folds(self.data.y, self.data.entities, self.spec.folds, self.spec.seed + 1 + repeat)
-            for k in range(self.spec.folds):
-                fit = chosen.family.fit(
-                    dict(chosen.best.params), self.data, np.flatnonzero(folds != k), np.flatnonzero(folds == k),
-                    seed=self.spec.seed + k, control=control, rounds=rounds, stop_early=False,
-                )  # fmt: skip
+            fits = supervisor.run([partial(self._fit_fully, chosen, folds, k, rounds) for k in range(self.spec.folds)])
+            for k, fit in enumerate(fits):
                 total[folds == k] += fit.margin
             if self.progress.finish_requested:
                 return total / (repeat + 1)
         return total / self.spec.repeats
+
+    def _fit_fully(self, chosen: SearchResult, folds: np.ndarray, k: int, rounds: int, control: FitControl) -> FoldFit:
+        return chosen.family.fit(
+            dict(chosen.best.params), self.data, np.flatnonzero(folds != k), np.flatnonzero(folds == k),
+            seed=self.spec.seed + k, control=control, rounds=rounds, stop_early=False,
+        )  # fmt: skip
+
+    def _n_workers(self) -> int:
+        return min(self.spec.num_threads or os.cpu_count() or 1, self.spec.folds)
 
     def _calibrate(self, model: Model, margin: np.ndarray) -> tuple[Calibration, ScoreScale, tuple[Finding, ...]]:
         """Fit calibration and grades on the calibration part, or on honest margins of the training rows."""

@@ -56,14 +56,14 @@ class TrainingData:
     plan : FeaturePlan
         What the columns are.
     num_threads : int
-        Threads to use; 0 takes all cores.
+        Threads of one fit.
     """
 
     values: np.ndarray
     y: np.ndarray
     entities: np.ndarray
     plan: "FeaturePlan"
-    num_threads: int = 0
+    num_threads: int = 1
 
     @property
     def categories(self) -> list[int]:
@@ -99,9 +99,10 @@ class FoldFit:
 class Family(Protocol):
     """A maker of models of one kind.
 
-    Obligations: `fit` depends only on its arguments (equal seed, equal model, whatever the number of threads); it calls
+    Obligations: `prepare` is called once, before any other call with the same data. `fit` depends only on its arguments
+    (equal seed, equal model, whatever the number of threads) and may run in several threads at once; it calls
     ``control.check()`` at least every few seconds of work and lets what that raises pass; once ``control.is_over()`` it
-    returns what it has. Families are stateless but for a cache of the prepared data.
+    returns what it has.
     """
 
     name: str
@@ -109,6 +110,10 @@ class Family(Protocol):
     """Rank: of two candidates that cannot be told apart, the one with the lower number is the simpler."""
     is_tuned: bool
     """Whether there is more to try than the defaults."""
+
+    def prepare(self, data: TrainingData) -> None:
+        """Make what all fits on `data` share, such as bins of its columns; no outcome goes into it."""
+        ...
 
     def defaults(self, data: TrainingData) -> list[dict[str, Any]]:
         """Return known good parameters, best first; they are tried before any search."""

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["LightGBMFamily", "LightGBMModel", "load", "make_family", "merge_texts"]
 
 _FILE = "model.txt"
-_MANY_ROWS = 1_000
+_MANY_ROWS = 100_000
+_MANY_EXPLAINED = 200
 _MOST_ROUNDS = 1_000
 _LEAST_ROUNDS = 10
 _PATIENCE = 2.5
@@ -59,12 +60,12 @@ class LightGBMModel:
     def margin(self, X: np.ndarray) -> np.ndarray:
         """Return log-odds of bad, shape (n_rows,)."""
         X = self._checked(X)
-        return np.asarray(self._booster.predict(X, raw_score=True, num_threads=_threads(X)))
+        return np.asarray(self._booster.predict(X, raw_score=True, num_threads=1 if len(X) < _MANY_ROWS else 0))
 
     def contributions(self, X: np.ndarray) -> np.ndarray:
         """Return the SHAP values of the log-odds (tree path dependent), shape (n_rows, n_features + 1)."""
         X = self._checked(X)
-        return np.asarray(self._booster.predict(X, pred_contrib=True, num_threads=_threads(X)))
+        return np.asarray(self._booster.predict(X, pred_contrib=True, num_threads=1 if len(X) < _MANY_EXPLAINED else 0))
 
     def save(self, folder: Path) -> None:
         """Write ``model.txt``."""
@@ -80,14 +81,26 @@ class LightGBMModel:
 
 
 class LightGBMFamily:
-    """Makes `LightGBMModel`; keeps the binned data of the last `TrainingData` it saw."""
+    """Makes `LightGBMModel`; keeps the binned data."""
 
     name = "lightgbm"
     simplicity = 2
     is_tuned = True
 
     def __init__(self) -> None:
-        self._prepared: tuple[TrainingData, lightgbm.Dataset] | None = None
+        self._dataset: lightgbm.Dataset | None = None
+
+    def prepare(self, data: TrainingData) -> None:
+        """Bin the columns."""
+        dataset = lightgbm.Dataset(
+            np.ascontiguousarray(data.values),
+            label=data.y,
+            feature_name=list(data.plan.aliases),
+            categorical_feature=data.categories,
+            params={**_DATASET, "num_threads": 0},
+            free_raw_data=False,
+        )
+        self._dataset = dataset.construct()
 
     def defaults(self, data: TrainingData) -> list[dict[str, Any]]:
         """Return known good parameters: shallow and regular first, then deeper, then extremely random."""
@@ -132,10 +145,14 @@ class LightGBMFamily:
         stop_early: bool = True,
     ) -> FoldFit:
         """Boost until the log-loss of the rows left out no longer falls; keep the best round."""
-        dataset = self._dataset(data)
-        settings = {**_FIXED, **params, "seed": seed, "num_threads": data.num_threads}
-        booster = lightgbm.Booster(settings, dataset.subset(train, params=_DATASET))
-        booster.add_valid(dataset.subset(test, params=_DATASET), "left_out")
+        dataset = self._dataset
+        assert dataset is not None  # noqa: S101  # the search prepares before it fits
+        # LightGBM's number of threads is one global, set anew by every object that is made.
+        threads = {"num_threads": data.num_threads}
+        booster = lightgbm.Booster(
+            {**_FIXED, **params, **threads, "seed": seed}, dataset.subset(train, params={**_DATASET, **threads})
+        )
+        booster.add_valid(dataset.subset(test, params={**_DATASET, **threads}), "left_out")
         best, done, is_cut_short = _boost(booster, params["learning_rate"], control, rounds)
         best = best if stop_early else done
         model = LightGBMModel(_plain(booster.model_to_string(num_iteration=best)))
@@ -144,19 +161,6 @@ class LightGBMFamily:
     def bag(self, models: list[Model]) -> LightGBMModel:
         """Return the mean of the models as one text model."""
         return LightGBMModel(merge_texts([model.text for model in models if isinstance(model, LightGBMModel)]))
-
-    def _dataset(self, data: TrainingData) -> lightgbm.Dataset:
-        if self._prepared is None or self._prepared[0] is not data:
-            dataset = lightgbm.Dataset(
-                np.ascontiguousarray(data.values),
-                label=data.y,
-                feature_name=list(data.plan.aliases),
-                categorical_feature=data.categories,
-                params={**_DATASET, "num_threads": data.num_threads},
-                free_raw_data=False,
-            )
-            self._prepared = (data, dataset.construct())
-        return self._prepared[1]
 
 
 def make_family() -> LightGBMFamily:
@@ -225,7 +229,3 @@ def _boost(
 def _leaf_rows(data: TrainingData, wanted: int) -> int:
     """Return `wanted` rows in a leaf, less where rows are few, so that a split stays possible."""
     return max(3, min(wanted, len(data.y) // 25))
-
-
-def _threads(X: np.ndarray) -> int:
-    return 1 if len(X) < _MANY_ROWS else 0

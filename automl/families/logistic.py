@@ -1,6 +1,7 @@
 """Ridge logistic regression on weights of evidence: one table of log-odds per feature, saved as JSON."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from automl.families.interface import FoldFit, Model, TrainingData
 from core.errors import InputError, IntegrityError
 from core.i18n import msg
+from features.binning import FeatureBins, fit_bins
 
 if TYPE_CHECKING:
     import optuna
@@ -21,7 +23,7 @@ _FILE = "model.json"
 _MOST_BINS = 10
 _LEAST_BADS_PER_BIN = 5
 _SMOOTHING_ROWS = 10.0
-_PENALTIES = (30.0, 3.0, 300.0, 3_000.0)
+_PENALTIES = (10.0, 1.0, 100.0, 1_000.0)
 _MOST_STEPS = 50
 _BLOCK_ROWS = 50_000
 
@@ -31,10 +33,9 @@ class LogisticModel:
 
     Parameters
     ----------
-    edges : list of (ndarray or None)
-        Per number: inner edges of its bins, a value on an edge in the bin above. None for a category, whose code is its
-        bin.
-    tables : list of ndarray
+    bins : sequence of FeatureBins
+        Frozen bins of each feature.
+    tables : sequence of ndarray
         Per feature: what each bin adds to the log-odds; the last entry is for missing values.
     base : float
         Log-odds of an average row.
@@ -42,56 +43,64 @@ class LogisticModel:
 
     family = "logistic"
 
-    def __init__(self, edges: list[np.ndarray | None], tables: list[np.ndarray], base: float) -> None:
-        self.edges = edges
-        self.tables = tables
+    def __init__(self, bins: Sequence[FeatureBins], tables: Sequence[np.ndarray], base: float) -> None:
+        self.bins = tuple(bins)
+        self.tables = tuple(tables)
         self.base = base
-        self.n_features = len(tables)
+        self.n_features = len(self.tables)
 
     def margin(self, X: np.ndarray) -> np.ndarray:
         """Return log-odds of bad, shape (n_rows,)."""
-        X = self._checked(X)
         margin = np.full(len(X), self.base)
-        for column, (edges, table) in enumerate(zip(self.edges, self.tables, strict=True)):
-            margin += table[assign(edges, len(table), X[:, column])]
+        for column in self._columns(X):
+            margin += column
         return margin
 
     def contributions(self, X: np.ndarray) -> np.ndarray:
         """Return what each feature adds to the log-odds of an average row, shape (n_rows, n_features + 1)."""
-        X = self._checked(X)
-        columns = [
-            table[assign(edges, len(table), X[:, column])]
-            for column, (edges, table) in enumerate(zip(self.edges, self.tables, strict=True))
-        ]
-        return np.column_stack([*columns, np.full(len(X), self.base)])
+        return np.column_stack([*self._columns(X), np.full(len(X), self.base)])
 
     def save(self, folder: Path) -> None:
         """Write ``model.json``."""
         features = [
-            {"edges": None if edges is None else edges.tolist(), "table": table.tolist()}
-            for edges, table in zip(self.edges, self.tables, strict=True)
+            {"bins": bins.to_json(), "table": table.tolist()}
+            for bins, table in zip(self.bins, self.tables, strict=True)
         ]
-        text = json.dumps({"base": self.base, "features": features}, indent=1, allow_nan=False)
+        text = json.dumps({"base": self.base, "features": features}, ensure_ascii=False, indent=1, allow_nan=False)
         (folder / _FILE).write_text(text, encoding="utf-8")
 
-    def _checked(self, X: np.ndarray) -> np.ndarray:
+    def _columns(self, X: np.ndarray) -> list[np.ndarray]:
         X = np.asarray(X, dtype=np.float64)
         if X.ndim != 2 or X.shape[1] != self.n_features:
             raise InputError(
                 msg("the model reads {n} features, but got shape {shape}", n=self.n_features, shape=X.shape)
             )
-        return X
+        return [table[bins.assign(X[:, j])] for j, (bins, table) in enumerate(zip(self.bins, self.tables, strict=True))]
 
 
 class LogisticFamily:
-    """Makes `LogisticModel`; keeps the bins of the last `TrainingData` it saw, which no outcome goes into."""
+    """Makes `LogisticModel`; keeps the bins, which no outcome goes into, and the bin of each value."""
 
     name = "logistic"
     simplicity = 1
     is_tuned = False
 
     def __init__(self) -> None:
-        self._prepared: tuple[TrainingData, list[np.ndarray | None], np.ndarray, list[int]] | None = None
+        self._bins: list[FeatureBins] = []
+        self._assigned = np.empty((0, 0), dtype=np.int32)
+
+    def prepare(self, data: TrainingData) -> None:
+        """Cut numbers at quantiles and keep frequent levels apart; fewer bins where bads or goods are few."""
+        n_rarer = int(min(data.y.sum(), (1 - data.y).sum()))
+        most = int(np.clip(n_rarer // _LEAST_BADS_PER_BIN, 2, _MOST_BINS))
+        self._bins = []
+        self._assigned = np.empty(data.values.shape, dtype=np.int32)
+        for j, definition in enumerate(data.plan.definitions):
+            levels = data.plan.levels.get(definition.alias, ())
+            column = data.values[:, j]
+            bins = fit_bins(column, kind=definition.kind, max_bins=most, alias=definition.alias, levels=levels)
+            self._bins.append(bins)
+            self._assigned[:, j] = bins.assign(column)
 
     def defaults(self, data: TrainingData) -> list[dict[str, Any]]:  # noqa: ARG002  # the interface's signature
         """Return the ridge penalties that are tried."""
@@ -114,38 +123,20 @@ class LogisticFamily:
         stop_early: bool = True,  # noqa: ARG002  # the rows left out are never looked at
     ) -> FoldFit:
         """Weigh the bins by the evidence in the rows `train`, then fit one coefficient per feature."""
-        edges, bins, n_bins = self._bins(data)
-        y = data.y[train]
-        evidence = [_evidence(bins[train, j], y, n) for j, n in enumerate(n_bins)]
-        X = np.column_stack([table[bins[train, j]] for j, table in enumerate(evidence)])
+        y, assigned = data.y[train], self._assigned[train]
+        evidence = [_evidence(assigned[:, j], y, bins.n_bins) for j, bins in enumerate(self._bins)]
+        X = np.column_stack([table[assigned[:, j]] for j, table in enumerate(evidence)])
         centre = X.mean(axis=0)
         coefficients, intercept, steps = fit_ridge(X - centre, y, params["penalty"], control)
         tables = [(table - centre[j]) * coefficients[j] for j, table in enumerate(evidence)]
-        model = LogisticModel(edges, tables, intercept)
+        model = LogisticModel(self._bins, tables, intercept)
         return FoldFit(model, model.margin(data.values[test]), steps, steps)
 
     def bag(self, models: list[Model]) -> LogisticModel:
         """Return the mean of models that share their bins."""
         members = [model for model in models if isinstance(model, LogisticModel)]
         tables = [np.mean(group, axis=0) for group in zip(*(model.tables for model in members), strict=True)]
-        return LogisticModel(members[0].edges, tables, float(np.mean([model.base for model in members])))
-
-    def _bins(self, data: TrainingData) -> tuple[list[np.ndarray | None], np.ndarray, list[int]]:
-        if self._prepared is None or self._prepared[0] is not data:
-            most = int(np.clip(min(data.y.sum(), (1 - data.y).sum()) // _LEAST_BADS_PER_BIN, 2, _MOST_BINS))
-            edges: list[np.ndarray | None] = []
-            n_bins: list[int] = []
-            bins = np.empty(data.values.shape, dtype=np.int32)
-            for j, definition in enumerate(data.plan.definitions):
-                column = data.values[:, j]
-                is_category = definition.kind == "category"
-                edges.append(None if is_category else _quantile_edges(column, most))
-                # A category has its levels, one bin for all others, and one for missing.
-                n_levels = len(data.plan.levels.get(definition.alias, ())) + 1
-                n_bins.append((n_levels if is_category else len(edges[-1]) + 1) + 1)
-                bins[:, j] = assign(edges[-1], n_bins[-1], column)
-            self._prepared = (data, edges, bins, n_bins)
-        return self._prepared[1:]
+        return LogisticModel(members[0].bins, tables, float(np.mean([model.base for model in members])))
 
 
 def make_family() -> LogisticFamily:
@@ -157,21 +148,14 @@ def load(folder: Path) -> LogisticModel:
     """Read ``model.json`` from `folder`; raises `IntegrityError` where it is not a model."""
     try:
         data = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-        edges = [None if item["edges"] is None else np.array(item["edges"], dtype=float) for item in data["features"]]
-        tables = [np.array(item["table"], dtype=float) for item in data["features"]]
-        return LogisticModel(edges, tables, float(data["base"]))
+        bins = [FeatureBins.from_json(item["bins"]) for item in data["features"]]
+        tables = [np.array(item["table"], dtype=np.float64) for item in data["features"]]
+        base = float(data["base"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IntegrityError(msg("the model file cannot be read"), where=str(folder / _FILE)) from error
-
-
-def assign(edges: np.ndarray | None, n_bins: int, x: np.ndarray) -> np.ndarray:
-    """Return the bin of each value; missing values go to the last bin, unknown category codes to the one before."""
-    is_missing = np.isnan(x)
-    if edges is None:
-        bins = np.clip(np.where(is_missing, 0, x), 0, n_bins - 2).astype(np.int64)
-    else:
-        bins = np.searchsorted(edges, x, side="right")
-    return np.where(is_missing, n_bins - 1, bins)
+    if any(table.shape != (item.n_bins,) for item, table in zip(bins, tables, strict=True)):
+        raise IntegrityError(msg("the model file cannot be read"), where=str(folder / _FILE))
+    return LogisticModel(bins, tables, base)
 
 
 def fit_ridge(X: np.ndarray, y: np.ndarray, penalty: float, control: "FitControl") -> tuple[np.ndarray, float, int]:
@@ -230,14 +214,6 @@ def _derivatives(design: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tupl
 def _ridge_loss(design: np.ndarray, y: np.ndarray, ridge: np.ndarray, weights: np.ndarray) -> float:
     margin = design @ weights
     return float(np.logaddexp(0, margin).sum() - y @ margin + (ridge * weights**2).sum() / 2)
-
-
-def _quantile_edges(x: np.ndarray, most: int) -> np.ndarray:
-    known = x[~np.isnan(x)]
-    if len(known) == 0:
-        return np.empty(0)
-    edges = np.unique(np.quantile(known, np.arange(1, most) / most, method="inverted_cdf"))
-    return edges[(edges > known.min()) & np.isfinite(edges)]
 
 
 def _evidence(bins: np.ndarray, y: np.ndarray, n_bins: int) -> np.ndarray:
