@@ -3,9 +3,10 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["canonical_json", "fingerprint_array", "fingerprint_file", "fingerprint_json"]
 
@@ -28,14 +29,14 @@ def fingerprint_json(value: Any) -> str:
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
-def fingerprint_array(array: np.ndarray) -> str:
+def fingerprint_array(array: "np.ndarray") -> str:
     """Return the SHA-256 of an array's shape, type and bytes (object arrays: of their JSON)."""
     digest = hashlib.sha256(f"{array.shape}{array.dtype.str}".encode())
     if array.dtype == object:
         content = json.dumps(array.ravel().tolist(), ensure_ascii=False, default=str)
         digest.update(content.encode("utf-8", "surrogatepass"))
     else:
-        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+        digest.update(array.tobytes())
     return digest.hexdigest()
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, func, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from core.database import Database, Json, UtcDateTime, metadata
-from core.database.migration import MIGRATIONS, downgrade, upgrade
+from core.database.migration import MIGRATIONS, downgrade, newest, upgrade
 from core.database.rows import insert_missing
 from core.errors import ConfigurationError, UnavailableError
 from core.tables import login_failure
@@ -218,7 +219,7 @@ def test_several_processes_may_migrate_a_new_database_at_once(database_url, run_
     run_python(_MIGRATOR, database_url, n=3)
     with Database(database_url) as database, database.connect() as connection:
         versions = connection.execute(text("select version_num from alembic_version")).scalars().all()
-    assert versions == [_revisions()[-1]]
+    assert versions == [newest()]
 
 
 def test_migrations_make_the_tables_that_the_code_declares(database):
@@ -290,7 +291,22 @@ def test_threads_may_migrate_at_once(database_url):
 
 
 def test_versions_stand_in_one_line():
-    assert _revisions() == [f"{number:04d}" for number in range(1, len(_revisions()) + 1)]
+    """Their numbers are in their files' names, and each names the one before it."""
+    script = ScriptDirectory(str(MIGRATIONS))
+    line = [step.revision for step in script.walk_revisions()][::-1]
+    assert line == _revisions() == [f"{number:04d}" for number in range(1, len(line) + 1)]
+    assert script.get_heads() == [newest()]
+
+
+def test_a_database_that_needs_no_migration_needs_no_alembic(sqlite_database, run_python):
+    code = """
+        import sys
+        from core.database import Database
+        with Database(sys.argv[1]) as database:
+            database.migrate()
+        print("alembic" in sys.modules)
+    """
+    assert run_python(code, sqlite_database.url) == ["False\n"]
 
 
 def _put_data_once(connection: Connection) -> None:
