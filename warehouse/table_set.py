@@ -166,6 +166,9 @@ class TableSet:
         folder = Path(folder)
         manifest = _verified_manifest(folder)
         model = DataModel.from_yaml(folder / _MODEL_FILE)
+        for name in model.tables:
+            if f"{name}.parquet" not in manifest["files"]:
+                raise IntegrityError(msg("a file of the saved table set is missing"), where=f"{name}.parquet")
         tables = {
             name: Table(spec, _from_arrow(pq.read_table(folder / f"{name}.parquet", memory_map=True), spec))
             for name, spec in model.tables.items()
