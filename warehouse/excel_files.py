@@ -142,31 +142,35 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _sheets(path: Path) -> tuple[list[_Sheet], np.datetime64, list[Finding]]:
-    import openpyxl
-
-    book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
     findings = []
     sheets = []
-    try:
+    with _workbook(path, data_only=True) as book, zipfile.ZipFile(path) as archive:
         epoch = np.datetime64(book.epoch.date())
-        with zipfile.ZipFile(path) as archive:
-            for sheet in book.worksheets:
-                if sheet.sheet_state != "visible":
-                    findings.append(
-                        Finding(
-                            "hidden_sheet", Severity.WATCH, msg("the sheet is hidden and was left out"),
-                            where=f"{path.name}#{sheet.title}",
-                        )
-                    )  # fmt: skip
-                elif rows := _filled_rows(sheet):
-                    # the sheet's XML is where merges and formulas are written; read-only sheets do not tell
-                    xml = archive.read(sheet._worksheet_path)  # noqa: SLF001
-                    sheets.append(_Sheet(sheet.title, list(rows.values()), list(rows), xml))
-    finally:
-        book.close()
+        for sheet in book.worksheets:
+            if sheet.sheet_state != "visible":
+                where = f"{path.name}#{sheet.title}"
+                message = msg("the sheet is hidden and was left out")
+                findings.append(Finding("hidden_sheet", Severity.WATCH, message, where))
+            elif rows := _filled_rows(sheet):
+                # the sheet's XML is where merges and formulas are written; read-only sheets do not tell
+                xml = archive.read(sheet._worksheet_path)  # noqa: SLF001
+                sheets.append(_Sheet(sheet.title, list(rows.values()), list(rows), xml))
     if not sheets:
         raise InputError(msg("the file has no rows"), where=path.name, code="no_rows")
     return sheets, epoch, findings
+
+
+@contextmanager
+def _workbook(path: Path, *, data_only: bool) -> Iterator[Any]:
+    """Open a workbook for reading rows; `data_only` gives stored values in place of formulas."""
+    import openpyxl
+
+    with path.open("rb") as file:  # our own handle: openpyxl leaves its own open where the workbook is damaged
+        book = openpyxl.load_workbook(file, read_only=True, data_only=data_only, keep_links=False)
+        try:
+            yield book
+        finally:
+            book.close()
 
 
 def _filled_rows(sheet: Any) -> dict[int, _Row]:
@@ -224,13 +228,10 @@ def _check_sheet(path: Path, sheet: _Sheet, where: str) -> None:
 
 def _check_formulas(path: Path, sheet: _Sheet, where: str) -> None:
     """Refuse formulas whose value was not stored: we do not compute them."""
-    import openpyxl
-
-    book = openpyxl.load_workbook(path, read_only=True, data_only=False, keep_links=False)
-    try:
+    values = dict(zip(sheet.numbers, sheet.rows, strict=True))
+    with _workbook(path, data_only=False) as book:
         formulas = book[sheet.title]
         formulas.reset_dimensions()
-        values = dict(zip(sheet.numbers, sheet.rows, strict=True))
         for number, cells in enumerate(formulas.iter_rows(), start=1):
             row = values.get(number, ())
             for at, cell in enumerate(cells):
@@ -241,8 +242,6 @@ def _check_formulas(path: Path, sheet: _Sheet, where: str) -> None:
                         fix=msg("Open the workbook in Excel, save it, or paste the values over the formulas."),
                         code="formula",
                     )
-    finally:
-        book.close()
 
 
 def _table(name: str, sheet: _Sheet, source: SourceFile, epoch: np.datetime64) -> tuple[RawTable, list[Finding]]:
