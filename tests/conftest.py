@@ -35,6 +35,7 @@ class PostgreSQLServer:
     user: str
     password: str
     port: int
+    version: int
 
     def url(self, name: str) -> str:
         """Return the SQLAlchemy address of one of its databases."""
@@ -43,8 +44,10 @@ class PostgreSQLServer:
     def database_like(self, template: str) -> Iterator[str]:
         """Give the address of a copy of the database `template`, dropped afterwards."""
         name = f"test_{secrets.token_hex(6)}"
-        create = sql.SQL("create database {} template {}")
-        self.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
+        # Without fsync a copy of the files is five times as fast as the log; before version 15 it is the only way.
+        strategy = sql.SQL("strategy file_copy" if self.version >= 15 else "")
+        create = sql.SQL("create database {} template {} {}")
+        self.execute(create.format(sql.Identifier(name), sql.Identifier(template), strategy))
         yield self.url(name)
         self.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
@@ -152,8 +155,13 @@ def _run_initdb(binaries: Path, folder: Path, owner: str, password_file: Path) -
     assert done.returncode == 0, done.stderr
 
 
+def _version(binaries: Path) -> int:
+    told = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
+    return int(told.split()[2].partition(".")[0])
+
+
 def _running(binaries: Path, folder: Path, owner: str, password: str) -> Iterator[PostgreSQLServer]:
-    server = PostgreSQLServer("workbench", password, _free_port())
+    server = PostgreSQLServer("workbench", password, _free_port(), _version(binaries))
     options = {"listen_addresses": "127.0.0.1", "port": server.port, "unix_socket_directories": ""}
     command: list[object] = [binaries / "postgres", "-D", folder / "data"]
     for name, value in (options | _FAST_AND_FORGETFUL).items():
