@@ -1,5 +1,6 @@
 """The web server around the pages: signing in and out, security headers, and Streamlit behind them."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from html import escape
 from pathlib import Path
@@ -16,17 +17,20 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.errors import AuthenticationError
+from core.errors import AuthenticationError, WorkbenchError
 from core.i18n import LANGUAGES, MessageLike, msg, render
 from core.identity import Actor
 from core.settings import Settings
 from workbench.flows import projects
 from workbench.flows.context import Context, open_context
 from workbench.sessions import COOKIE, LIFETIME_SECONDS, issue_token
+from workbench.ui.pieces import show_error
 from workbench.ui.style import sign_in_style
+from workbench.ui.texts import t
 
 __all__ = ["create_app", "run"]
 
+_LOG = logging.getLogger(__name__)
 _HERE = Path(__file__).parent
 _FORM_LIMIT_BYTES = 4096
 _HEADERS = {
@@ -73,6 +77,7 @@ def create_app(settings: Settings) -> st.App:
             Route("/sign-out", _sign_out, methods=["GET"]),
         ],
         middleware=[Middleware(SecurityHeaders)],
+        on_script_error=_tell_fault,
     )
 
 
@@ -81,6 +86,16 @@ def run(settings: Settings) -> None:
     uvicorn.run(
         create_app(settings), host=settings.ui_host, port=settings.ui_port, log_level="warning", access_log=False
     )
+
+
+def _tell_fault(error: Exception) -> bool:
+    """Keep the trace for those who run the server, and say something useful to the one who looks."""
+    _LOG.error("a page failed", exc_info=error)
+    if isinstance(error, WorkbenchError):
+        show_error(error)
+    else:
+        st.error(t("This page failed unexpectedly. What was entered elsewhere is kept; the server's log tells why."))
+    return True
 
 
 def _sign_in(ctx: Context) -> Callable[[Request], Awaitable[Response]]:

@@ -147,8 +147,8 @@ def _column_table(profile: TableProfile) -> None:
         [
             (
                 _named(column.name, column.label),
-                escape(column.type),
-                escape(column.role),
+                escape(_type_word(column.type)),
+                escape(_role_word(column.role)),
                 escape(column.unit or "–"),
                 formats.percent(column.missing_rate),
                 formats.count(column.n_distinct),
@@ -158,6 +158,32 @@ def _column_table(profile: TableProfile) -> None:
         ],
         numbers=(4, 5),
     )
+
+
+def _type_word(name: str) -> str:
+    words = {
+        "id": t("identifier"),
+        "category": t("category"),
+        "text": t("text"),
+        "number": t("number"),
+        "integer": t("whole number"),
+        "boolean": t("yes or no"),
+        "date": t("date"),
+        "datetime": t("date and time"),
+    }
+    return words.get(name, name)
+
+
+def _role_word(name: str) -> str:
+    words = {
+        "feature": t("feature"),
+        "key": t("key"),
+        "foreign_key": t("link"),
+        "event_time": t("event time"),
+        "known_at": t("known-at time"),
+        "ignore": t("left out"),
+    }
+    return words.get(name, name)
 
 
 def _values(column: ColumnProfile) -> str:
@@ -206,13 +232,13 @@ def _main() -> None:
         with st.container(key="panel_empty"):
             empty(t("No tables yet"), t("Their rows, links, times and findings appear here after the import."))
     else:
-        left, right = st.columns([0.6, 0.4], gap="medium")
-        with left, st.container(key="panel_graph"):
+        with st.container(key="panel_graph"):
             _graph(result)
-        with right, st.container(key="panel_links"):
-            _links(result)
         with st.container(key="panel_tables"):
             _tables(result)
+        if result.relationships:
+            with st.container(key="panel_links"):
+                _links(result)
         if result.findings:
             with st.container(key="panel_findings"):
                 panel_title(t("What the import found"))

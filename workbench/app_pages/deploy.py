@@ -153,7 +153,7 @@ def _main() -> None:
     place = project_or_stop(t("Deploy"))
     state = deployment.state(place.ctx, place.name)
     header(place, t("What answers now?"), _sentence(state))
-    left, right = st.columns(2, gap="medium")
+    left, right = st.columns(2, gap="small")
     with left, st.container(key="panel_champion", height="stretch"):
         _champion(state)
     with right, st.container(key="panel_change", height="stretch"):

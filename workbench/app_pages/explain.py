@@ -26,7 +26,7 @@ def _sentence(result: TrainResult | None) -> str:
         return t("Nothing to explain yet: a model is needed first.")
     first = result.explanation.importances[0]
     return t(
-        "{name} moves the score most: {share} of all movement over {n} cases.",
+        "“{name}” moves the score most: {share} of all movement over {n} cases.",
         name=_name(result, first.alias),
         share=formats.percent(first.share),
         n=formats.count(result.explanation.n_rows),
@@ -139,7 +139,7 @@ def _main() -> None:
             empty(t("No model yet"), t("Which features move the score, how, and why one case got its score."))
         st.page_link(PAGES["train"], label=t("Train a model"), icon=":material/arrow_forward:")
         return
-    left, right = st.columns([0.55, 0.45], gap="medium")
+    left, right = st.columns([0.55, 0.45], gap="small")
     with left, st.container(key="panel_importance"):
         _importance(result)
     with right, st.container(key="panel_dependence"):

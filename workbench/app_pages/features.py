@@ -55,7 +55,7 @@ def _settings(place: Here, is_busy: bool) -> None:
 
 def _summary(result: FeatureResult) -> None:
     label, proof = result.label, result.certificate
-    left, middle, right = st.columns(3, gap="medium")
+    left, middle, right = st.columns(3, gap="small")
     with left, st.container(key="panel_kept", height="stretch"):
         headline(
             t("Features kept"),

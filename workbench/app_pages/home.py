@@ -37,7 +37,10 @@ def _attention(items: tuple[AttentionItem, ...]) -> None:
                 f'<div class="caption">{html(item.evidence)}</div>'
             )
         with age:
-            draw(f'<span class="caption" title="{escape(exact(item.at), quote=True)}">{escape(ago(item.at))}</span>')
+            if item.at is not None:
+                draw(
+                    f'<span class="caption" title="{escape(exact(item.at), quote=True)}">{escape(ago(item.at))}</span>'
+                )
         with link:
             st.page_link(PAGES[item.page], label=item.action.text(language()), icon=":material/arrow_forward:")
         if index < len(items) - 1:
@@ -65,7 +68,7 @@ def _loop(place: Here) -> None:
     header(place, projects.get(place.ctx, place.name).text_title(language()), state.sentence.text(language()))
     loop_strip(state)
     watch(place, _WORK)
-    left, right = st.columns([0.58, 0.42], gap="medium")
+    left, right = st.columns([0.58, 0.42], gap="small")
     with left, st.container(key="panel_attention"):
         _attention(state.attention)
     with right, st.container(key="panel_drift"):

@@ -37,7 +37,7 @@ def _sentence(state: MonitoringState) -> str:
 
 
 def _answer(state: MonitoringState, last: CheckRow) -> None:
-    left, middle, right = st.columns([0.26, 0.26, 0.48], gap="medium")
+    left, middle, right = st.columns([0.26, 0.26, 0.48], gap="small")
     with left, st.container(key="panel_score_psi", height="stretch"):
         headline(
             t("PSI of the score"),

@@ -205,7 +205,7 @@ def _main() -> None:
         return
     version = choose_version(rows, "review_version", waiting[0].number if waiting else None)
     sheet = review.dossier(place.ctx, place.name, version.number)
-    left, right = st.columns([0.4, 0.6], gap="medium")
+    left, right = st.columns([0.4, 0.6], gap="small")
     with left:
         with st.container(key="panel_identity"):
             _identity(sheet)

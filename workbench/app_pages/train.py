@@ -14,7 +14,7 @@ from workbench.ui.evaluation_view import evaluation_panels, figure_text, populat
 from workbench.ui.frame import PAGES, header
 from workbench.ui.pieces import chip, empty, findings, headline, panel_title, table
 from workbench.ui.session import Here, theme
-from workbench.ui.texts import language, say, t
+from workbench.ui.texts import capital, language, say, t
 from workbench.ui.times import ago
 from workbench.ui.versions import state_chip
 from workbench.ui.work import ask_for, watch
@@ -69,7 +69,7 @@ def _start(place: Here, is_busy: bool) -> None:
 
 
 def _summary(result: TrainResult) -> None:
-    left, right, third = st.columns([0.3, 0.3, 0.4], gap="medium")
+    left, right, third = st.columns([0.3, 0.3, 0.4], gap="small")
     note = f"{sample_name(result.ks.sample)} · {population(result.ks.n, result.ks.n_bad)}"
     with left, st.container(key="panel_ks", height="stretch"):
         headline("KS", *figure_text(result.ks), note=note)
@@ -80,7 +80,7 @@ def _summary(result: TrainResult) -> None:
         table(
             ("", t("Cases"), t("Bads")),
             [
-                (escape(sample_name(name).capitalize()), formats.count(n), formats.count(bads))
+                (escape(capital(sample_name(name))), formats.count(n), formats.count(bads))
                 for name, (n, bads) in result.sample_counts.items()
             ],
             numbers=(1, 2),
@@ -92,27 +92,35 @@ def _summary(result: TrainResult) -> None:
 def _leaderboard(result: TrainResult) -> None:
     panel_title(t("Candidates"), t("Cross-validation inside the training period; an entity is in one fold only."))
     table(
-        (t("Candidate"), "AUC", "KS", t("Test AUC"), t("Test KS"), t("Trials"), t("Seconds")),
+        (t("Candidate"), "AUC", t("Behind the best"), t("Log-loss"), t("Trials"), t("Seconds")),
         [_candidate(row) for row in result.leaderboard],
-        numbers=(1, 2, 3, 4, 5, 6),
+        numbers=(1, 2, 3, 4, 5),
     )
+    st.caption(say(result.verdict))
 
 
 def _candidate(row: CandidateRow) -> tuple[str, ...]:
-    def cell(figure: training.Figure | None) -> str:
-        value, interval = figure_text(figure)
-        return f'{value} <span class="caption">{interval}</span>'
-
     chosen = f" {chip(t('chosen'), 'brand')}" if row.is_chosen else ""
     return (
-        escape(family_name(row.name)) + chosen,
-        cell(row.auc),
-        cell(row.ks),
-        cell(row.test_auc),
-        cell(row.test_ks),
+        escape(family_name(row.family)) + chosen,
+        _cell(*figure_text(row.auc)),
+        _behind(row),
+        _cell(*figure_text(row.log_loss)),
         str(row.n_trials),
         f"{row.seconds:.0f}",
     )
+
+
+def _cell(value: str, interval: str) -> str:
+    return f'{value} <span class="caption">{interval}</span>'
+
+
+def _behind(row: CandidateRow) -> str:
+    if row.behind is None:
+        return "–"
+    value, low, high = row.behind
+    note = "" if row.can_be_told else f'<div class="caption">{escape(t("cannot be told apart"))}</div>'
+    return _cell(formats.metric(value), formats.interval(low, high)) + note
 
 
 def _trials(result: TrainResult) -> None:

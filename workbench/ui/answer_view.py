@@ -25,11 +25,7 @@ def answer_view(answer: "ScoreAnswer") -> None:
     table(
         (t("Reason"), t("Effect on log-odds")),
         [
-            (
-                f"{chip(t('raises') if reason.contribution > 0 else t('lowers'), 'bad' if reason.contribution > 0 else 'good')} "
-                f"{escape(reason.text)}",
-                f"{reason.contribution:+.2f}".replace("-", "\u2212"),
-            )
+            (f"{_direction(reason.contribution)} {escape(reason.text)}", _signed(reason.contribution))
             for reason in answer.reasons
         ],
         numbers=(1,),
@@ -37,3 +33,11 @@ def answer_view(answer: "ScoreAnswer") -> None:
     if answer.warnings:
         table((t("Warnings"),), [(html(warning.text),) for warning in answer.warnings])
     draw(f'<div class="caption mono">bundle {escape(answer.bundle_hash[:16])}</div>')
+
+
+def _direction(contribution: float) -> str:
+    return chip(t("raises"), "bad") if contribution > 0 else chip(t("lowers"), "good")
+
+
+def _signed(contribution: float) -> str:
+    return f"{contribution:+.2f}".replace("-", "\u2212")

@@ -41,7 +41,7 @@ def drift_view(report: "DriftReport") -> None:
     findings(report.findings)
     if not report.feature_psi:
         return
-    left, right = st.columns(2, gap="medium")
+    left, right = st.columns(2, gap="small")
     with left:
         _ranking(report)
     with right:

@@ -1,5 +1,7 @@
 """A model's figures and pictures for one sample, as Train and Review both show them."""
 
+from html import escape
+
 import streamlit as st
 
 from automl.evaluation import Bucket, Evaluation, Metric, SampleEvaluation
@@ -9,7 +11,7 @@ from workbench.flows.training import Figure
 from workbench.ui.charts import chart
 from workbench.ui.pieces import panel_title, table
 from workbench.ui.session import theme
-from workbench.ui.texts import html, language, say, t
+from workbench.ui.texts import capital, language, say, t
 
 __all__ = ["evaluation_panels", "figure_text", "population", "sample_name"]
 
@@ -21,13 +23,13 @@ def evaluation_panels(evaluation: Evaluation, key: str) -> None:
         list(evaluation.samples),
         default=evaluation.headline,
         required=True,
-        format_func=lambda name: evaluation.samples[name].title.text(language()),
+        format_func=lambda name: capital(evaluation.samples[name].title.text(language())),
         key=f"sample_{key}",
     )
     sample = evaluation.samples[str(chosen)]
     with st.container(key=f"panel_metrics_{key}"):
         _metrics(sample, evaluation)
-    left, right = st.columns(2, gap="medium")
+    left, right = st.columns(2, gap="small")
     with left:
         with st.container(key=f"panel_roc_{key}"):
             _roc(sample, key)
@@ -69,12 +71,12 @@ def _metrics(sample: SampleEvaluation, evaluation: Evaluation) -> None:
     metrics = list(sample.metrics.values())
     if evaluation.psi is not None:
         metrics.append(evaluation.psi)
-    panel_title(sample.title.text(language()), population(sample.n, sample.n_bad))
+    panel_title(capital(sample.title.text(language())), population(sample.n, sample.n_bad))
     table(
         (t("Metric"), t("Value"), t("95% interval"), t("Measured on")),
         [
             (
-                html(metric.title),
+                escape(capital(metric.title.text(language()))),
                 f"<b>{formats.metric(metric.value)}</b>",
                 formats.interval(metric.low, metric.high),
                 population(metric.n, metric.n_bad),
@@ -85,7 +87,7 @@ def _metrics(sample: SampleEvaluation, evaluation: Evaluation) -> None:
     )
     for name, answer in evaluation.not_applicable.items():
         st.caption(
-            t("{sample}: not applicable. {reason}", sample=sample_name(name).capitalize(), reason=say(answer.reason))
+            t("{sample}: not applicable. {reason}", sample=capital(sample_name(name)), reason=say(answer.reason))
         )
 
 

@@ -92,7 +92,7 @@ def findings(items: Sequence[Finding]) -> None:
 
 def empty(title: str, text: str) -> None:
     """Draw what a page shows before there is anything: what will stand here, and how to get it."""
-    draw(f'<div class="empty"><b>{escape(title)}</b>{escape(text)}</div>')
+    draw(f'<div class="empty-state"><b>{escape(title)}</b>{escape(text)}</div>')
 
 
 def show_error(error: WorkbenchError | MessageLike) -> None:

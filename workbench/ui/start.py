@@ -19,7 +19,7 @@ __all__ = ["new_project"]
 
 def new_project(place: Here) -> None:
     """Draw the two ways to begin."""
-    sample, own = st.columns(2, gap="medium")
+    sample, own = st.columns(2, gap="small")
     with sample, st.container(key="panel_sample"):
         panel_title(
             t("The sample project"),

@@ -6,7 +6,7 @@ from typing import Any
 from core.i18n import Message, MessageLike, render
 from workbench.ui.state import recall
 
-__all__ = ["html", "language", "say", "t"]
+__all__ = ["capital", "html", "language", "say", "t"]
 
 
 def language() -> str:
@@ -27,3 +27,14 @@ def say(message: MessageLike | None) -> str:
 def html(message: MessageLike | None) -> str:
     """Return a message in the session's language, made safe to stand inside HTML."""
     return escape(say(message))
+
+
+def capital(text: str) -> str:
+    """Return `text` with its first letter large, as at the start of a line.
+
+    Examples
+    --------
+    >>> capital("out-of-time"), capital("KS"), capital("跨期")
+    ('Out-of-time', 'KS', '跨期')
+    """
+    return text[:1].upper() + text[1:]
