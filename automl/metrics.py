@@ -80,8 +80,9 @@ def metrics_with_intervals(
         Source of the draws.
     """
     grouped = ScoreCounts.of(y, probability)
-    values = _all_metrics(grouped.scores, *grouped.counts())
-    draws = np.array([_all_metrics(grouped.scores, *grouped.draw(rng)) for _ in range(n_draws)])
+    losses = _losses(grouped.scores)
+    values = _all_metrics(losses, *grouped.counts())
+    draws = np.array([_all_metrics(losses, *grouped.draw(rng)) for _ in range(n_draws)])
     bounds = interval(draws)
     n, n_bad = len(y), len(grouped.bad_groups)
     return {
@@ -119,16 +120,26 @@ def _auc_of_rows(grouped: ScoreCounts, bad: np.ndarray, good: np.ndarray) -> flo
 
 def _auc(bads: np.ndarray, goods: np.ndarray) -> float:
     goods_below = np.cumsum(goods) - goods / 2
-    return float(bads @ goods_below / (bads.sum() * goods.sum()))
+    return _dot(bads, goods_below) / float(bads.sum() * goods.sum())
 
 
-def _all_metrics(scores: np.ndarray, bads: np.ndarray, goods: np.ndarray) -> np.ndarray:
+def _dot(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the sum of products, in one thread: starting BLAS threads for so little work costs more than it brings."""
+    return float((a * b).sum())
+
+
+def _losses(scores: np.ndarray) -> np.ndarray:
+    """Return squared error and log-loss of a bad and of a good at each score, shape (4, n_scores)."""
+    return np.array([(1 - scores) ** 2, scores**2, -np.log(scores), -np.log1p(-scores)])
+
+
+def _all_metrics(losses: np.ndarray, bads: np.ndarray, goods: np.ndarray) -> np.ndarray:
     n_bad, n_good = bads.sum(), goods.sum()
     n = n_bad + n_good
     area = _auc(bads, goods)
     ks = np.abs(np.cumsum(bads) / n_bad - np.cumsum(goods) / n_good).max()
-    brier = (bads @ (1 - scores) ** 2 + goods @ scores**2) / n
-    log_loss = -(bads @ np.log(scores) + goods @ np.log1p(-scores)) / n
+    brier = (_dot(losses[0], bads) + _dot(losses[1], goods)) / n
+    log_loss = (_dot(losses[2], bads) + _dot(losses[3], goods)) / n
     return np.array([area, ks, 2 * area - 1, _lift(bads, goods), brier, log_loss])
 
 

@@ -169,8 +169,12 @@ def train(
     CancelledError
         A person cancelled.
     """
+    from threadpoolctl import threadpool_limits
+
     _check_rows(matrix, labels, split)
-    return _Training(matrix, labels, split, spec, progress or SilentProgress()).run()
+    # Fits run side by side, one thread each; BLAS threads of their own would only be in each other's way.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _Training(matrix, labels, split, spec, progress or SilentProgress()).run()
 
 
 def model_fingerprint(model: Model, calibration: Calibration, scale: ScoreScale, plan: "FeaturePlan") -> str:
