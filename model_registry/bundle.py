@@ -17,18 +17,17 @@ from model_registry.manifest import Manifest, open_manifest, write_sealed
 from model_registry.payload import PayloadSchema
 
 if TYPE_CHECKING:
-    from automl.training import TrainingResult
-    from features.binning import ReferenceProfile
-    from features.leakage import LeakageCertificate
-    from features.selection import Selection
-    from warehouse.data_model import DataModel
-
     from automl.calibration import Calibration
     from automl.evaluation import Evaluation
     from automl.explanation import Explanation
     from automl.label import LabelSpec
     from automl.scale import ScoreScale
+    from automl.training import TrainingResult
+    from features.binning import ReferenceProfile
+    from features.leakage import LeakageCertificate
     from features.plan import FeaturePlan
+    from features.selection import Selection
+    from warehouse.data_model import DataModel
 
 __all__ = ["Bundle", "write_bundle"]
 

@@ -71,7 +71,8 @@ class MlflowMirror:
         with _quiet():
             name = mlflow_name(project)
             aliases = self._client.get_registered_model(name).aliases
-            if aliases.get(CHAMPION) == mlflow_version:
+            now = aliases.get(CHAMPION)
+            if mlflow_version == (None if now is None else str(now)):
                 return
             if mlflow_version is None:
                 self._client.delete_registered_model_alias(name, CHAMPION)
@@ -82,10 +83,11 @@ class MlflowMirror:
     def _client(self) -> Any:
         os.environ.update(_ENVIRONMENT)
         _make_schema(self._url)
-        for noisy in ("mlflow", "alembic"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)
         from mlflow.tracking import MlflowClient
 
+        # After the import, which sets them up to tell of every migration.
+        for noisy in ("mlflow", "alembic"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
         return MlflowClient(tracking_uri=self._url, registry_uri=self._url)
 
     def _run(self, name: str, version: ModelVersion) -> str:
@@ -119,9 +121,8 @@ class MlflowMirror:
     def _model_version(self, name: str, run_id: str, version: ModelVersion, bundle_folder: Path) -> str:
         if not self._client.search_registered_models(filter_string=f"name = '{name}'", max_results=1):
             self._client.create_registered_model(name)
-        for found in self._client.search_model_versions(f"name = '{name}'"):
-            if found.run_id == run_id:
-                return str(found.version)
+        for found in self._client.search_model_versions(f"run_id = '{run_id}'"):
+            return str(found.version)
         made = self._client.create_model_version(
             name, source=bundle_folder.absolute().as_uri(), run_id=run_id, tags=_tags(version)
         )

@@ -128,11 +128,13 @@ def payload(key: str) -> dict[str, list[dict[str, Any]]]:
     """Return the raw rows about one application as a business system sends them."""
     frames = tiny_world().table_set.tables
     application = frames["application"].frame
-    (enterprise,) = application.loc[application["app_id"] == key, "ent_id"]
+    root = application[application["app_id"] == key]
     chosen = {
-        "application": application[application["app_id"] == key],
-        "enterprise": frames["enterprise"].frame.query("ent_id == @enterprise"),
-        "payment": frames["payment"].frame.query("ent_id == @enterprise"),
+        "application": root,
+        **{
+            name: frames[name].frame[frames[name].frame["ent_id"].isin(root["ent_id"])]
+            for name in ("enterprise", "payment")
+        },
     }
     return {name: [_json_row(row) for row in frame.to_dict("records")] for name, frame in chosen.items()}
 
