@@ -82,8 +82,6 @@ def test_nobody_sees_a_page_without_signing_in(empty_home: Path) -> None:
 
 @pytest.mark.parametrize("user", ["reviewer", "operator", "admin"])
 @pytest.mark.parametrize("page", PAGES)
-def test_page_starts_for_every_role(
-    page: str, user: str, sample_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_page_starts_for_every_role(page: str, user: str, sample_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKBENCH_HOME", str(sample_home))
     assert not open_page(page, user=user).error

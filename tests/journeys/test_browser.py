@@ -1,0 +1,138 @@
+"""The workbench as people use it, in real Chromium: every page, both languages, both themes; the loop by clicking."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.journeys.browser import Person, person
+from tests.journeys.conftest import Installation
+
+PAGES = ("data", "features", "train", "explain", "review", "deploy", "monitor")
+
+pytestmark = [pytest.mark.browser]
+
+
+@pytest.mark.parametrize(("language", "dark"), [("en", False), ("zh", True)])
+def test_every_page_shows_the_sample_project(language: str, dark: bool, sample_installation: Installation) -> None:
+    with person(sample_installation.url, dark=dark, chinese=language == "zh") as analyst:
+        analyst.sign_in("analyst", language=language)
+        analyst.check_manners()
+        for page in PAGES:
+            analyst.open(page)
+            analyst.check_manners()
+
+
+def test_sign_in_refuses_a_wrong_password_and_keeps_the_name(empty_installation: Installation) -> None:
+    with person(empty_installation.url) as stranger:
+        page = stranger.page
+        page.goto(empty_installation.url)
+        page.wait_for_url("**/sign-in")
+        page.fill("#name", "analyst")
+        page.fill("#password", "wrong")
+        page.locator("form").first.get_by_role("button").click()
+        assert page.get_by_role("alert").is_visible()
+        assert page.input_value("#name") == "analyst"
+        stranger.complaints.clear()  # the browser notes the 401 itself
+        stranger.sign_in("analyst", "analyst-only-here-1")
+        stranger.check_manners()
+
+
+def write_lending(folder: Path, n_clients: int = 700) -> list[str]:
+    """Write clients and their monthly payments; who pays late and little defaults more often."""
+    rng = np.random.default_rng(7)
+    risk = rng.normal(size=n_clients)
+    bad = rng.random(n_clients) < 1 / (1 + np.exp(1.4 - 1.3 * risk))
+    clients = ["client_id,limit_cny,sector,default_next_month"]
+    payments = ["payment_id,client_id,paid_on,amount_cny,days_late"]
+    for client in range(n_clients):
+        sector = "CFG"[client % 3]
+        clients.append(f"K{client:05d},{rng.integers(10, 90) * 1000},{sector},{int(bad[client])}")
+        for month in range(1, 9):
+            late = max(0, int(rng.normal(2 + 6 * risk[client], 4)))
+            amount = round(float(np.exp(rng.normal(7 - 0.3 * risk[client], 0.4))), 2)
+            payments.append(f"P{client:05d}{month:02d},K{client:05d},2024-{month:02d}-15,{amount},{late}")
+    files = {"clients.csv": clients, "payments.csv": payments}
+    for name, lines in files.items():
+        (folder / name).write_text("\n".join(lines) + "\n", "utf-8")
+    return [str(folder / name) for name in files]
+
+
+def build_model(analyst: Person, files: list[str]) -> None:
+    """Go from an empty workbench to a version that waits for review, by clicking only."""
+    page = analyst.page
+    page.get_by_label("Title").fill("Card clients")
+    analyst.click("Create the project")
+    page.locator('[data-testid="stFileUploader"] input[type="file"]').set_input_files(files)
+    analyst.settle()
+    analyst.click("Import the files")
+    analyst.wait_for("5,600")
+    analyst.check_manners()
+
+    analyst.open("features")
+    analyst.wait_for("What is to be predicted?")
+    analyst.click("Save the label")
+    analyst.click("Build the features")
+    analyst.wait_for("Leakage proof", 120_000)
+    analyst.settle()
+    assert "Passed" in analyst.words()
+    analyst.check_manners()
+
+    analyst.open("train")
+    page.get_by_role("radio", name="Quick (≤ 1 min)").or_(
+        page.get_by_role("button", name="Quick (≤ 1 min)")
+    ).first.click()
+    analyst.settle()
+    page.get_by_role("button", name="Train a model", exact=True).click()
+    analyst.wait_for("Finish with the best so far")
+    page.wait_for_timeout(6_000)
+    page.get_by_role("button", name="Finish with the best so far").click()
+    analyst.wait_for("Candidates", 120_000)
+    analyst.settle()
+    analyst.check_manners()
+
+    analyst.open("explain")
+    analyst.check_manners()
+    analyst.open("review")
+    page.get_by_label("Note").fill("first version")
+    page.get_by_label("Note").blur()
+    analyst.settle()
+    analyst.click("Submit for review")
+    analyst.wait_for("waiting for review")
+
+
+def test_the_loop_by_clicking(empty_installation: Installation, tmp_path: Path) -> None:
+    with person(empty_installation.url) as analyst:
+        analyst.sign_in("analyst")
+        analyst.check_manners()
+        build_model(analyst, write_lending(tmp_path))
+        assert not analyst.page.get_by_role("button", name="Approve", exact=True).is_visible()
+        analyst.check_manners()
+
+    with person(empty_installation.url) as reviewer:
+        reviewer.sign_in("reviewer")
+        reviewer.open("review")
+        reviewer.page.get_by_label("Note").fill("evidence read")
+        reviewer.page.get_by_label("Note").blur()
+        reviewer.settle()
+        reviewer.click("Approve")
+        reviewer.wait_for("approved")
+        reviewer.check_manners()
+
+    with person(empty_installation.url) as operator:
+        operator.sign_in("operator")
+        operator.open("deploy")
+        operator.page.get_by_label("Reason", exact=True).fill("first champion")
+        operator.page.get_by_label("Reason", exact=True).blur()
+        operator.settle()
+        operator.click("Deploy")
+        operator.wait_for("put there by operator")
+        operator.wait_for("Probability of default")
+        operator.check_manners()
+        operator.open("monitor")
+        operator.wait_for("no period has been checked yet")
+        operator.check_manners()
+        operator.page.locator('[data-testid="stSidebarNav"] a').first.click()
+        operator.settle()
+        operator.wait_for("v1")
+        operator.check_manners()
