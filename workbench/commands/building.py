@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from automl.evaluation import METRIC_NAMES, Evaluation
 from automl.label import Cutoff, LabelSpec
 from core.errors import InputError
 from core.i18n import msg
@@ -406,9 +407,9 @@ def _show_splits(run: Session, tested: training.HashSplitResult) -> None:
     print_table(run.text(msg("Test figures by part")), headers, rows)
 
 
-def _show_evaluation(run: Session, evaluation: Any) -> None:
+def _show_evaluation(run: Session, evaluation: Evaluation) -> None:
     samples = list(evaluation.samples.values())
-    names = list(samples[0].metrics)
+    names = [name for name in METRIC_NAMES if name in samples[0].metrics]
     headers = [run.text(msg("sample")), run.text(msg("rows")), run.text(msg("bads"))]
     headers += [run.text(samples[0].metrics[name].title) for name in names]
     rows = [

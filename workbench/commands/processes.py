@@ -19,7 +19,7 @@ _GRACE_S = 10.0
 _POLL_S = 0.3
 _COMMANDS = {
     "worker": "from workbench.cli import main; main(['worker'])",
-    "scorer": "from workbench.cli import main; main(['serve'])",
+    "scorer": "from core.settings import Settings; from serving.server import run; run(Settings.load())",
     "pages": "from core.settings import Settings; from workbench.server import run; run(Settings.load())",
 }
 PARTS = tuple(_COMMANDS)

@@ -34,6 +34,7 @@ def demo(
     """Run the whole loop on the sample world."""
     from workbench.commands.demo_display import show_demo, staged_progress
     from workbench.flows import demo as demo_flow
+    from workbench.flows.results import to_json
 
     settings = Settings.load()
     chosen = checked_language(language) or settings.language
@@ -42,7 +43,7 @@ def demo(
         session(as_json=as_json, language=chosen, progress=progress) as run,
     ):
         result = demo_flow.run(run.ctx, n_enterprises=enterprises, n_trials=trials, on_stage=on_stage)
-    run.answer(demo_flow.to_json(result), lambda: show_demo(result, chosen))
+    run.answer(to_json(result), lambda: show_demo(result, chosen))
 
 
 def up(
@@ -69,7 +70,6 @@ def serve(host: HostOption = None, port: PortOption = None) -> None:
 
 def worker(
     once: Annotated[bool, typer.Option("--once", help=say(msg("Stop when no job waits.")))] = False,
-    as_json: JsonOption = False,
 ) -> None:
     """Run jobs until stopped."""
     from workbench.jobs.worker import Worker

@@ -23,6 +23,7 @@ from core.database import Database
 from core.errors import UnavailableError
 from core.i18n import Message, msg
 from core.settings import Settings
+from workbench.flows.scorer_process import environment
 from workbench.jobs.leases import Lease, error_json, take, take_back_expired
 from workbench.tables import job_worker
 
@@ -129,7 +130,7 @@ class Worker:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=self._environment(),
+                env=environment(self.settings),
                 start_new_session=True,
             )
         log.info("job %s (%s) started as process %s", lease.job.id, lease.job.kind, process.pid)
@@ -165,15 +166,6 @@ class Worker:
         lease.write_log(running.log_tail())
         running.log_path.unlink(missing_ok=True)
         log.info("job %s ended with code %s", lease.job.id, code)
-
-    def _environment(self) -> dict[str, str]:
-        return os.environ | {
-            "WORKBENCH_HOME": str(self.settings.home),
-            "WORKBENCH_DATABASE_URL": self.settings.database_url_resolved,
-            "WORKBENCH_ARTIFACT_ROOT": str(self.settings.artifacts),
-            "WORKBENCH_LANGUAGE": self.settings.language,
-            "PYTHONUNBUFFERED": "1",
-        }
 
     def _register(self, database: Database) -> None:
         now = datetime.now(UTC)
