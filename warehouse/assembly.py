@@ -261,7 +261,24 @@ def _findings(
     for name, draft in drafts.items():
         findings += _useless_columns(draft, table_set.spec(name))
         findings += check_table(table_set, name)
-    return findings + check_relationships(key_tables, links)
+    return [*findings, *_unlinked(drafts, links), *check_relationships(key_tables, links)]
+
+
+def _unlinked(drafts: Mapping[str, _Draft], links: list[Relationship]) -> list[Finding]:
+    """Name the columns that a person says refer to a table, and no table is found for."""
+    linked = {(link.child, link.child_column) for link in links}
+    return [
+        Finding(
+            "unlinked_foreign_key",
+            Severity.WATCH,
+            msg("the column refers to no key of another table"),
+            where=f"{name}, column {column}",
+            fix=msg("Name the relationship in the data model."),
+        )
+        for name, draft in drafts.items()
+        for column in draft.types
+        if draft.given_role(column) == "foreign_key" and (name, column) not in linked
+    ]
 
 
 def _useless_columns(draft: _Draft, spec: TableSpec) -> list[Finding]:

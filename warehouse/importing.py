@@ -134,6 +134,17 @@ def _source_findings(sources: tuple[SourceFile, ...]) -> list[Finding]:
         for source in sources
         if source.kind == "text"
     ]
+    findings += [
+        Finding(
+            "garbled_text",
+            Severity.WATCH,
+            msg("{n} characters were lost before the file came here (U+FFFD)", n=source.n_garbled),
+            where=source.name,
+            fix=msg("Export the file again from its source, as UTF-8."),
+        )
+        for source in sources
+        if source.n_garbled
+    ]
     first: dict[str, str] = {}
     for source in sources:
         other = first.setdefault(source.sha256, source.name)

@@ -1,7 +1,7 @@
 """Parquet files, read with their types."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +13,9 @@ from core.i18n import msg
 from warehouse.headers import check_header
 from warehouse.raw_table import RawColumn, RawTable, SourceFile
 
-__all__ = ["raw_columns", "read_parquet"]
+__all__ = ["MAX_CELLS", "raw_columns", "read_parquet"]
+
+MAX_CELLS: Final = 1_000_000_000  # a few repeated values can fill any number of rows from a small file
 
 
 def read_parquet(path: Path, name: str) -> RawTable:
@@ -27,6 +29,7 @@ def read_parquet(path: Path, name: str) -> RawTable:
     try:
         file = pq.ParquetFile(path)
         header = check_header(file.schema_arrow.names, path.name)
+        _check_size(file.metadata, path.name)
         rows = file.read().rename_columns(header)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
@@ -38,6 +41,16 @@ def read_parquet(path: Path, name: str) -> RawTable:
         raise InputError(msg("the file has a header and no rows"), where=path.name, code="no_rows")
     source = SourceFile(path.name, "parquet", path.stat().st_size, fingerprint_file(path), first_row=1)
     return RawTable(name, raw_columns(rows, path.name), rows.num_rows, source)
+
+
+def _check_size(metadata: Any, where: str) -> None:
+    n_cells = metadata.num_rows * metadata.num_columns
+    if n_cells > MAX_CELLS:
+        raise InputError(
+            msg("the table has {n} cells, more than the {limit} allowed", n=n_cells, limit=MAX_CELLS),
+            where=where,
+            code="too_large",
+        )
 
 
 def raw_columns(rows: pa.Table, where: str) -> dict[str, RawColumn]:

@@ -33,6 +33,8 @@ class SourceFile:
         Delimiter of a text file.
     first_row : int, default=2
         Row number, counted from 1, of the first data row.
+    n_garbled : int, default=0
+        Replacement characters (U+FFFD) in a text file: what another program could not read.
     """
 
     name: str
@@ -42,6 +44,7 @@ class SourceFile:
     encoding: str = ""
     delimiter: str = ""
     first_row: int = 2
+    n_garbled: int = 0
 
 
 @dataclass(frozen=True)

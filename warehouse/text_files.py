@@ -55,7 +55,14 @@ def read_text(path: Path, name: str, spec: TableSpec) -> RawTable:
         raise InputError(msg("the file has a header and no rows"), where=path.name, code="no_rows")
     columns = {column: RawColumn(rows[column].combine_chunks(), is_untyped=True) for column in header}
     source = SourceFile(
-        path.name, "text", len(packed), hashlib.sha256(packed).hexdigest(), encoding, delimiter, first_row=n_lines + 1
+        path.name,
+        "text",
+        len(packed),
+        hashlib.sha256(packed).hexdigest(),
+        encoding,
+        delimiter,
+        first_row=n_lines + 1,
+        n_garbled=data.count("\ufffd".encode()),
     )
     return RawTable(name, columns, rows.num_rows, source)
 

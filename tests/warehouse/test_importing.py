@@ -435,6 +435,33 @@ def test_the_same_file_twice_and_other_files_are_told(folder, codes):
     assert codes(result.findings, "readme.md") == ["skipped_file"]
 
 
+def test_characters_lost_earlier_are_told(folder, codes):
+    result = import_tables(folder({"t.csv": "k,x\n1,a\ufffd\n2,b\n"}))
+    assert "garbled_text" in codes(result.findings, "t.csv")
+
+
+def test_a_declared_foreign_key_without_a_parent_is_told(folder, codes):
+    given = model("tables: {loans: {columns: {client_id: {role: foreign_key}}}}")
+    assert codes(import_tables(folder({"loans.csv": LOANS}), given).findings, "client_id") == ["unlinked_foreign_key"]
+
+
+def test_encoding_and_delimiter_of_the_model_are_used(folder):
+    source = folder({"t.csv": "k|x,y|名\n1|a,b|联通\n2|c|移动\n".encode("gb18030")})
+    given = model("tables: {t: {encoding: gb18030, delimiter: '|'}}")
+    assert import_tables(source, given).table_set.frame("t").iloc[0].tolist() == ["1", "a,b", "联通"]
+    with pytest.raises(InputError) as caught:
+        import_tables(source, model("tables: {t: {encoding: utf-8}}"))
+    assert caught.value.code == "undecodable"
+
+
+def test_a_parquet_file_of_too_many_cells_is_refused_before_it_is_read(folder, monkeypatch):
+    source = folder({})
+    pq.write_table(pa.table({"x": [1, 2], "y": [3, 4]}), source / "a.parquet")
+    monkeypatch.setattr("warehouse.parquet_files.MAX_CELLS", 3)
+    with pytest.raises(InputError, match=r"a\.parquet: the table has 4 cells"):
+        import_tables(source)
+
+
 def test_rows_known_before_they_happened_are_counted(folder, codes):
     content = "k,period_end,published_at\n1,2024-03-31,2024-04-20\n2,2024-03-31,2024-01-01\n3,2024-06-30,\n"
     result = import_tables(folder({"t.csv": content}))
