@@ -8,19 +8,7 @@ import plotly.graph_objects as go
 
 from core.i18n import Message, MessageLike, msg
 from core.i18n.formats import count, interval, metric, percent
-from reporting.figures.canvas import (
-    Style,
-    band,
-    empty,
-    hover,
-    label_y_axis,
-    metric_ticks,
-    note,
-    numbers,
-    start,
-    thin,
-    threshold,
-)
+from reporting.figures.canvas import Style, band, empty, hover, label_y_axis, note, numbers, start, threshold
 from reporting.figures.psi_scale import (
     THRESHOLDS,
     Thresholds,
@@ -30,10 +18,12 @@ from reporting.figures.psi_scale import (
     psi_text,
     two_digits,
 )
+from reporting.figures.wording import metric_ticks, thin
 
 __all__ = ["bad_rate_by_period", "metric_over_time", "psi_over_time"]
 
 Floats = npt.NDArray[np.float64]
+_RIGHT = 80  # pixels right of the panel, where lines are named
 
 
 def metric_over_time(
@@ -139,7 +129,8 @@ def _psi_columns(
     figure.add_bar(x=list(periods), y=psi, yaxis=yaxis, name="PSI", marker={"color": colors}, **hover(sentences))
     ceiling = max(thresholds[1] * 1.3, float(np.nanmax(np.append(psi, 0))) * 1.15)
     figure.update_layout({yaxis.replace("y", "yaxis"): {"range": [0, ceiling], "tickvals": [0]}})
-    draw_psi_thresholds(figure, style, thresholds, axis="y", yref=yaxis, xanchor="left")
+    draw_psi_thresholds(figure, style, thresholds, axis="y", yref=yaxis, xanchor="left", yanchor="middle", xshift=6)
+    figure.update_layout(margin={"r": _RIGHT})
 
 
 def _metric_label(name: str, style: Style) -> str:
@@ -153,7 +144,13 @@ def _drift_finding(periods: Sequence[str], psi: Floats, thresholds: Thresholds) 
     if not np.isfinite(psi).any():
         return msg("Not enough data yet to tell the PSI")
     if not over.any():
-        return msg("PSI under {limit} throughout", limit=limit)
+        top = int(np.nanargmax(psi))
+        return msg(
+            "PSI under {limit} throughout, highest {psi} in {period}",
+            limit=limit,
+            psi=psi_text(psi[top]),
+            period=periods[top],
+        )
     if not over[-1]:
         return msg("PSI over {limit} in {n} of {total} periods", limit=limit, n=int(over.sum()), total=len(psi))
     below = np.flatnonzero(~over)
@@ -216,7 +213,6 @@ def _metric_line(
         last = int(known[-1])
         label = f"{name} {metric(y[last])}"
         note(figure, label, periods[last], y[last], style.colors.series_text[0], xshift=10)
-        figure.update_layout(margin={"r": 9 * len(label)})
     spread = np.concatenate([y, lows, highs])
     spread = spread[np.isfinite(spread)]
     if len(spread):

@@ -8,21 +8,9 @@ import plotly.graph_objects as go
 
 from core.i18n import Message, MessageLike, msg
 from core.i18n.formats import count, metric, percent
-from reporting.figures.canvas import (
-    Style,
-    band,
-    empty,
-    hover,
-    label_y_axis,
-    note,
-    numbers,
-    plain,
-    safe,
-    shorten,
-    signed,
-    start,
-)
+from reporting.figures.canvas import Style, band, empty, hover, label_y_axis, note, numbers, start
 from reporting.figures.lying import lying_bars, name_rows, row_height
+from reporting.figures.wording import plain, safe, shorten, signed
 from reporting.tokens import translucent
 
 __all__ = ["dependence", "dependence_by_category", "importance_bars", "reason_waterfall"]

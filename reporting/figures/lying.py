@@ -7,7 +7,8 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from core.i18n.formats import metric
-from reporting.figures.canvas import Style, hover, metric_ticks, note, safe, shorten
+from reporting.figures.canvas import Style, hover, note
+from reporting.figures.wording import metric_ticks, safe, shorten
 
 __all__ = ["lying_bars", "name_rows", "row_height"]
 

@@ -6,19 +6,8 @@ import plotly.graph_objects as go
 
 from core.i18n import MessageLike, msg
 from core.i18n.formats import count, metric, percent
-from reporting.figures.canvas import (
-    Estimate,
-    Style,
-    empty,
-    estimate,
-    hover,
-    note,
-    numbers,
-    side_by_side,
-    start,
-    swatches,
-    threshold,
-)
+from reporting.figures.canvas import Style, empty, hover, note, numbers, side_by_side, start, swatches, threshold
+from reporting.figures.wording import Estimate, estimate
 from reporting.tokens import translucent
 
 __all__ = ["bad_rate_by_decile", "calibration_curve", "roc_with_ks", "score_distribution"]

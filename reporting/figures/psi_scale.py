@@ -1,5 +1,7 @@
 """How a population stability index is worded, coloured and held against its thresholds."""
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -46,7 +48,7 @@ def two_digits(value: float) -> str:
     return f"{value:.2f}".removeprefix("0")
 
 
-def draw_psi_thresholds(figure: go.Figure, style: Style, thresholds: Thresholds, *, axis: str, **place: str) -> None:
+def draw_psi_thresholds(figure: go.Figure, style: Style, thresholds: Thresholds, *, axis: str, **place: Any) -> None:
     """Draw both thresholds across the panel with their words and values."""
     for value, word, color in zip(
         thresholds, (msg("watch"), msg("act")), (style.colors.watch, style.colors.bad), strict=True

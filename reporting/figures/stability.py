@@ -8,21 +8,10 @@ import plotly.graph_objects as go
 
 from core.i18n import Message, MessageLike, msg
 from core.i18n.formats import percent
-from reporting.figures.canvas import (
-    Style,
-    empty,
-    hover,
-    metric_ticks,
-    note,
-    numbers,
-    shorten,
-    side_by_side,
-    start,
-    swatches,
-    threshold,
-)
-from reporting.figures.lying import lying_bars, row_height
+from reporting.figures.canvas import Style, empty, hover, note, numbers, side_by_side, start, swatches, threshold
+from reporting.figures.lying import lying_bars, name_rows, row_height
 from reporting.figures.psi_scale import THRESHOLDS, Thresholds, draw_psi_thresholds, psi_color, psi_status, psi_text
+from reporting.figures.wording import metric_ticks, shorten
 
 __all__ = ["feature_drift_compare", "missing_rates", "psi_bars"]
 
@@ -220,7 +209,7 @@ def feature_drift_compare(
     Parameters
     ----------
     labels : sequence of str of length n_bins
-        What each bin holds: ``"500–800"``, ``"missing"``.
+        What each bin holds, from the first at the top: ``"≥ 500, < 800"``, ``"missing"``.
     reference, current : array-like of shape (n_bins,)
         Counts or shares of each bin.
     name : str
@@ -246,23 +235,19 @@ def feature_drift_compare(
     colors = style.colors
     keys = [(msg("when built"), colors.reference, "■"), (msg("now"), colors.current, "■")]
     moved = msg("PSI {psi}, {status}", psi=psi_text(psi), status=psi_status(psi, THRESHOLDS)) if psi is not None else ""
-    figure = start(
-        style,
-        title or finding,
-        side_by_side(style.join([moved, sample]), swatches(keys, style)),
-        y_label=style.say(msg("Share of cases")),
-    )
-    ticks = list(range(len(labels)))
-    for shares, (word, color, _) in zip((before, now), keys, strict=True):
+    subtitle = side_by_side(style.join([moved, sample]), swatches(keys, style))
+    figure = start(style, title or finding, subtitle, height=row_height(len(labels)) + 14 * len(labels))
+    rows = np.arange(len(labels), dtype=np.float64)
+    for shares, (word, color, _), shift in zip((before, now), keys, (-0.2, 0.2), strict=True):
         sentences = [
             style.say(msg("{when}: {share} of cases have {level}", when=word, share=percent(share), level=level))
             for share, level in zip(shares, labels, strict=True)
         ]
-        figure.add_bar(x=ticks, y=shares, name=style.say(word), marker={"color": color}, **hover(sentences))
-    note(figure, percent(now[top]), top + 0.2, now[top], colors.ink, xanchor="center", yanchor="bottom")
-    figure.update_layout(barmode="group", bargap=0.28, bargroupgap=0.06)
-    figure.update_xaxes(
-        tickvals=ticks, ticktext=[style.say(shorten(label, 16)) for label in labels], title=style.say(shorten(name, 60))
-    )
-    figure.update_yaxes(tickformat=".3~p", range=[0, float(max(before.max(), now.max())) * 1.14])
+        mark = {"marker": {"color": color}, "width": 0.36, "orientation": "h", "name": style.say(word)}
+        figure.add_bar(x=shares, y=rows + shift, **mark, **hover(sentences))
+        for share, row in zip(shares, rows + shift, strict=True):
+            note(figure, percent(share), share, row, colors.muted, xshift=5)
+    name_rows(figure, style, labels)
+    ceiling = float(max(before.max(), now.max())) * 1.14
+    figure.update_xaxes(title=style.say(msg("Share of cases")), tickformat=".3~p", range=[0, ceiling], nticks=6)
     return figure

@@ -7,7 +7,8 @@ import plotly.graph_objects as go
 
 from core.i18n import Message, MessageLike, msg
 from core.i18n.formats import count
-from reporting.figures.canvas import Style, empty, hover, shorten, start
+from reporting.figures.canvas import Style, empty, hover, start
+from reporting.figures.wording import shorten
 from reporting.tokens import translucent
 
 __all__ = ["layered_layout", "tables_graph"]

@@ -8,7 +8,8 @@ import plotly.graph_objects as go
 
 from core.i18n import Message, MessageLike, msg
 from core.i18n.formats import metric
-from reporting.figures.canvas import Style, empty, hover, metric_ticks, note, numbers, side_by_side, start, swatches
+from reporting.figures.canvas import Style, empty, hover, note, numbers, side_by_side, start, swatches
+from reporting.figures.wording import metric_ticks
 
 __all__ = ["trials_progress"]
 
