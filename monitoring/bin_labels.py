@@ -9,6 +9,8 @@ from features.binning import FeatureBins
 __all__ = ["bin_labels"]
 
 _MAX_LENGTH = 60
+_LONGEST = 8  # digits after the point
+_SHORTER = 4  # digits: neighbours of ordinary numbers differ by fewer in length
 
 
 def bin_labels(bins: FeatureBins) -> tuple[MessageLike, ...]:
@@ -26,29 +28,40 @@ def bin_labels(bins: FeatureBins) -> tuple[MessageLike, ...]:
 def _number_labels(edges: tuple[float, ...]) -> list[MessageLike]:
     if not edges:
         return [msg("any value")]
-    bounds = [-math.inf, *edges, math.inf]
-    return [_range(low, high) for low, high in pairwise(bounds)]
+    digits = _digits(edges)
+    return [_range(low, high, digits) for low, high in pairwise([-math.inf, *edges, math.inf])]
 
 
-def _range(low: float, high: float) -> str:
+def _range(low: float, high: float, digits: int) -> str:
     """Return the values from `low` (included) to `high` (excluded)."""
     if high == math.nextafter(low, math.inf):
-        return _number(low)
+        return _number(low, digits)
     below, above = _just_below(low), _just_below(high)
-    start = f"≥ {_number(low)}" if below is None else f"> {_number(below)}"
-    end = f"< {_number(high)}" if above is None else f"≤ {_number(above)}"
+    start = f"≥ {_number(low, digits)}" if below is None else f"> {_number(below, digits)}"
+    end = f"< {_number(high, digits)}" if above is None else f"≤ {_number(above, digits)}"
     return ", ".join(text for text, bound in ((start, low), (end, high)) if math.isfinite(bound))
 
 
 def _just_below(edge: float) -> float | None:
     """Return the value that `edge` closes: the binning puts an edge one step above a value that fills a bin."""
     value = math.nextafter(edge, -math.inf)
-    return value if len(repr(value)) < len(repr(edge)) else None
+    return value if value == 0 or len(repr(value)) + _SHORTER <= len(repr(edge)) else None
 
 
-def _number(value: float) -> str:
-    text = f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:,.6g}"
-    return text.replace("-", "−")
+def _digits(edges: tuple[float, ...]) -> int:
+    """Return how many significant digits tell the edges apart: three at the least."""
+    shown = {edge if (value := _just_below(edge)) is None else value for edge in edges}
+    enough = (digits for digits in range(3, 17) if len({_number(value, digits) for value in shown}) == len(shown))
+    return next(enough, 17)
+
+
+def _number(value: float, digits: int) -> str:
+    magnitude = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
+    if not -_LONGEST < magnitude < 2 * _LONGEST:
+        return f"{value:.{digits - 1}e}".replace("-", "−")
+    decimals = max(0, digits - 1 - magnitude)
+    text = f"{value:,.{decimals}f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
 
 
 def _level_labels(bins: FeatureBins) -> list[MessageLike]:

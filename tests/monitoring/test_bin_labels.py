@@ -14,6 +14,18 @@ def test_a_value_with_a_bin_of_its_own_is_named_alone() -> None:
     assert labels(fit_bins(np.array(many_fives), max_bins=5)) == ["< 5", "5", "> 5, < 21", "≥ 21", "missing"]
 
 
+def test_edges_are_written_in_as_few_digits_as_tell_them_apart() -> None:
+    assert labels(FeatureBins("x", edges=(-0.19734, 0.0034412, 661.768, 1_234_567.0)))[:-1] == [
+        "< −0.197",
+        "≥ −0.197, < 0.00344",
+        "≥ 0.00344, < 662",
+        "≥ 662, < 1,234,567",
+        "≥ 1,234,567",
+    ]
+    assert labels(FeatureBins("x", edges=(1.25e-12, 3e20)))[0] == "< 1.25e−12"
+    assert labels(FeatureBins("x", edges=(2020.25, 2020.5)))[1] == "≥ 2,020.2, < 2,020.5"
+
+
 def test_every_bin_has_one_label_and_they_differ() -> None:
     bins = fit_bins(np.random.default_rng(0).gamma(2, 1e6, 2000), max_bins=10)
     assert len(labels(bins)) == bins.n_bins == len(set(labels(bins)))
