@@ -36,7 +36,7 @@ def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def open_page(page: str, *, user: str = "analyst", language: str = "en"):  # noqa: ANN201 - AppTest is imported late
+def open_page(page: str, *, user: str = "analyst", language: str = "en"):
     from streamlit.testing.v1 import AppTest
 
     app = AppTest.from_file(str(APP), default_timeout=60)
@@ -49,7 +49,7 @@ def open_page(page: str, *, user: str = "analyst", language: str = "en"):  # noq
     return app
 
 
-def words_of(app) -> str:  # noqa: ANN001
+def words_of(app) -> str:
     parts = [element.value for kind in ("title", "markdown", "caption") for element in getattr(app, kind)]
     return "\n".join([*map(str, parts), *(element.proto.body for element in app.get("html"))])
 
