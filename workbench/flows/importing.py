@@ -18,6 +18,7 @@ from workbench.flows.steps import Step, read_step, record_step, require_step
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow.parquet as pq
 
     from warehouse.table_set import TableSet
 
@@ -26,6 +27,7 @@ __all__ = [
     "ImportResult",
     "RelationshipView",
     "TableProfile",
+    "column_values",
     "preview",
     "run",
     "run_sample",
@@ -193,6 +195,21 @@ def tables(ctx: Context, project: str) -> "TableSet":
     return TableSet.load(require_step(ctx, project, Step.DATA).path / _TABLES_FOLDER)
 
 
+def column_values(ctx: Context, project: str, table: str, column: str, limit: int = 50) -> list[str | float]:
+    """Return the different values of one stored column, the most frequent first, nulls left out.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such table or column.
+    """
+    file = _stored_table(ctx, project, table)
+    if column not in file.schema_arrow.names:
+        raise NotFoundError(msg("table {table} has no column {column}", table=table, column=column))
+    counts = file.read(columns=[column]).to_pandas()[column].value_counts()
+    return [value if isinstance(value, str) else float(value) for value in counts.index[:limit]]
+
+
 def preview(ctx: Context, project: str, table: str, n_rows: int = 100) -> "pd.DataFrame":
     """Return the first rows of one stored table, without reading the others.
 
@@ -202,15 +219,21 @@ def preview(ctx: Context, project: str, table: str, n_rows: int = 100) -> "pd.Da
         If there is no such table.
     """
     import pandas as pd
+
+    batch = next(_stored_table(ctx, project, table).iter_batches(batch_size=n_rows), None)
+    frame: pd.DataFrame = pd.DataFrame() if batch is None else batch.to_pandas()
+    return frame
+
+
+def _stored_table(ctx: Context, project: str, table: str) -> "pq.ParquetFile":
+    """Open the file of one stored table; its rows are read when asked for."""
     import pyarrow.parquet as pq
 
     ctx.require("view")
     path = require_step(ctx, project, Step.DATA).path / _TABLES_FOLDER / f"{table}.parquet"
     if table != PurePosixPath(table).name or not path.is_file():
         raise NotFoundError(msg("there is no table {table}", table=table))
-    batch = next(pq.ParquetFile(path).iter_batches(batch_size=n_rows), None)
-    frame: pd.DataFrame = pd.DataFrame() if batch is None else batch.to_pandas()
-    return frame
+    return pq.ParquetFile(path)
 
 
 def _store(

@@ -77,9 +77,8 @@ def _cutoff(root: TableProfile, as_of: date | None) -> dict[str, str] | None:
     return {"date": chosen.isoformat()} if isinstance(chosen, date) else None
 
 
-def _save(place: Here, root: TableProfile, column: str, bad: list[str], cutoff: dict[str, str] | None) -> None:
+def _save(place: Here, root: TableProfile, column: str, bad: list[str | float], cutoff: dict[str, str] | None) -> None:
     profile = next(item for item in root.columns if item.name == column)
-    is_number = profile.type in {"number", "integer", "boolean"}
     try:
         label = LabelSpec.model_validate(
             {
@@ -88,7 +87,7 @@ def _save(place: Here, root: TableProfile, column: str, bad: list[str], cutoff: 
                 "root_table": root.name,
                 "key_column": root.primary_key[0] if root.primary_key else root.columns[0].name,
                 "column": column,
-                "bad_values": [float(value) if is_number else value for value in bad],
+                "bad_values": bad,
                 "cutoff": cutoff,
             }
         )
