@@ -21,6 +21,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+from sqlalchemy import inspect, text
 
 from core.database import Database
 
@@ -41,13 +42,12 @@ class PostgreSQLServer:
         """Return the SQLAlchemy address of one of its databases."""
         return f"postgresql+psycopg://{self.user}:{self.password}@127.0.0.1:{self.port}/{name}"
 
-    def database_like(self, template: str) -> Iterator[str]:
-        """Give the address of a copy of the database `template`, dropped afterwards."""
+    def new_database(self) -> Iterator[str]:
+        """Give the address of an empty database, dropped afterwards."""
         name = f"test_{secrets.token_hex(6)}"
         # Without fsync a copy of the files is five times as fast as the log; before version 15 it is the only way.
         strategy = sql.SQL("strategy file_copy" if self.version >= 15 else "")
-        create = sql.SQL("create database {} template {} {}")
-        self.execute(create.format(sql.Identifier(name), sql.Identifier(template), strategy))
+        self.execute(sql.SQL("create database {} template template0 {}").format(sql.Identifier(name), strategy))
         yield self.url(name)
         self.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
@@ -79,7 +79,7 @@ def postgresql_server() -> Iterator[PostgreSQLServer]:
 @pytest.fixture
 def postgresql_url(postgresql_server: PostgreSQLServer) -> Iterator[str]:
     """Address of an empty PostgreSQL database of one test's own."""
-    yield from postgresql_server.database_like("template0")
+    yield from postgresql_server.new_database()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
@@ -99,11 +99,11 @@ def sqlite_database(migrated_file: Path, tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def postgresql_database(postgresql_server: PostgreSQLServer, migrated_template: str) -> Iterator[Database]:
-    """A migrated PostgreSQL database of one test's own."""
-    for url in postgresql_server.database_like(migrated_template):
-        with Database(url) as database:
-            yield database
+def postgresql_database(migrated_postgresql_url: str) -> Iterator[Database]:
+    """A migrated PostgreSQL database, emptied after each test; a test that changes tables takes `postgresql_url`."""
+    with Database(migrated_postgresql_url) as database:
+        yield database
+        _empty(database)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
@@ -122,12 +122,19 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def migrated_template(postgresql_server: PostgreSQLServer) -> str:
-    """Name of a migrated PostgreSQL database, to be copied."""
-    postgresql_server.execute(sql.SQL("create database migrated"))
-    with Database(postgresql_server.url("migrated")) as database:
-        database.migrate()
-    return "migrated"
+def migrated_postgresql_url(postgresql_server: PostgreSQLServer) -> Iterator[str]:
+    """Address of a migrated PostgreSQL database that the tests of this process share, one after the other."""
+    for url in postgresql_server.new_database():
+        with Database(url) as database:
+            database.migrate()
+        yield url
+
+
+def _empty(database: Database) -> None:
+    with database.begin() as connection:
+        connection.execute(text("set local lock_timeout = '10s'"))  # a test that left a transaction open fails here
+        names = set(inspect(connection).get_table_names()) - {"alembic_version"}
+        connection.execute(text(f"truncate {', '.join(sorted(names))} restart identity cascade"))
 
 
 def _postgresql_binaries() -> Path:
