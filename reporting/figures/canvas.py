@@ -186,12 +186,15 @@ def label_y_axis(figure: go.Figure, style: Style, text: str, *, top: float = 1.0
 
 
 def note(figure: go.Figure, text: str, x: Any, y: Any, color: str, **place: Any) -> None:
-    """Write a direct label at a place of the chart, on a ground that keeps lines off the letters."""
-    settings = {"xanchor": "left", "yanchor": "middle", "font": {"color": color, "size": CAPTION_SIZE}} | place
-    ground = figure.layout.template.layout.paper_bgcolor
-    figure.add_annotation(
-        text=text, x=x, y=y, showarrow=False, bgcolor=translucent(ground, 0.8), borderpad=0, **settings
-    )
+    """Write a direct label at a place of the chart, by default on a ground that keeps lines off the letters."""
+    settings = {
+        "xanchor": "left",
+        "yanchor": "middle",
+        "font": {"color": color, "size": CAPTION_SIZE},
+        "bgcolor": translucent(figure.layout.template.layout.paper_bgcolor, 0.8),
+        "borderpad": 0,
+    }
+    figure.add_annotation(text=text, x=x, y=y, showarrow=False, **(settings | place))
 
 
 def threshold(figure: go.Figure, value: float, label: str, color: str, *, axis: str, **place: Any) -> None:

@@ -246,7 +246,7 @@ def feature_drift_compare(
         mark = {"marker": {"color": color}, "width": 0.36, "orientation": "h", "name": style.say(word)}
         figure.add_bar(x=shares, y=rows + shift, **mark, **hover(sentences))
         for share, row in zip(shares, rows + shift, strict=True):
-            note(figure, percent(share), share, row, colors.muted, xshift=5)
+            note(figure, percent(share), share, row, colors.muted, xshift=5, bgcolor="rgba(0,0,0,0)")
     name_rows(figure, style, labels)
     ceiling = float(max(before.max(), now.max())) * 1.14
     figure.update_xaxes(title=style.say(msg("Share of cases")), tickformat=".3~p", range=[0, ceiling], nticks=6)
