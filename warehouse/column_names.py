@@ -36,8 +36,8 @@ def tokens(name: str) -> tuple[str, ...]:
 
     Examples
     --------
-    >>> tokens("LoanNr_ChkDgt"), tokens("enterprise_id"), tokens("合同 编号"), tokens("USCCode2")
-    (('loan', 'nr', 'chk', 'dgt'), ('enterprise', 'id'), ('合同', '编号'), ('us', 'ccode', '2'))
+    >>> tokens("LoanNr_ChkDgt"), tokens("enterprise_id"), tokens("合同 编号"), tokens("TaxID2")
+    (('loan', 'nr', 'chk', 'dgt'), ('enterprise', 'id'), ('合同', '编号'), ('tax', 'id', '2'))
     """
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\W\d_])(?=\d)", " ", name)
     return tuple(word.lower() for word in re.split(r"[\W_]+", spaced) if word)

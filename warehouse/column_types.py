@@ -11,7 +11,7 @@ from core.findings import Finding, Severity
 from core.i18n import msg
 from warehouse.column_names import is_date_name, is_id_name
 from warehouse.data_model import ColumnType
-from warehouse.numbers_in_text import is_code, parse_numbers
+from warehouse.numbers_in_text import is_code
 from warehouse.raw_table import RawColumn, RawTable
 from warehouse.times_in_text import TimesInText, parse_times
 
@@ -52,7 +52,7 @@ def _of_strings(table: RawTable, name: str, column: RawColumn) -> TypeGuess:
     if len(texts) <= 2 and set(pc.utf8_lower(texts).to_pylist()) <= _TRUTH_WORDS:
         return TypeGuess("boolean")
     if column.is_untyped:
-        numbers = parse_numbers(texts)
+        numbers = column.numbers
         if numbers.ok.all():
             return TypeGuess(_of_number_texts(name, texts, codes, numbers.numbers))
     else:

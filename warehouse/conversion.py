@@ -12,7 +12,7 @@ from core.errors import InputError
 from core.findings import Finding, Severity
 from core.i18n import Message, MessageLike, msg
 from warehouse.data_model import TEXT_TYPES, TIME_TYPES, ColumnType
-from warehouse.numbers_in_text import parse_booleans, parse_numbers
+from warehouse.numbers_in_text import parse_booleans
 from warehouse.raw_table import RawColumn, RawTable
 from warehouse.times_in_text import CHINA_UTC_OFFSET_HOURS, parse_times
 
@@ -125,7 +125,7 @@ class _Converter:
         if self.kind == "boolean":
             values, ok = parse_booleans(texts)
         else:
-            found = parse_numbers(texts)
+            found = self.column.numbers
             values, ok = found.numbers, found.ok
             self._note("formatted_numbers", _per_row(found.written, codes))
         self._require(_per_row(ok, codes, for_null=True))

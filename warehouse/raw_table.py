@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from warehouse.numbers_in_text import NumbersInText, parse_numbers
+
 __all__ = ["NULL_WORDS", "RawColumn", "RawTable", "SourceFile"]
 
 NULL_WORDS: Final = ("", "#N/A", "N/A", "NA", "NULL", "NaN", "None", "\\N", "nan", "null")
@@ -69,6 +71,11 @@ class RawColumn:
     def is_string(self) -> bool:
         """Whether the values are strings."""
         return bool(pa.types.is_string(self.array.type) or pa.types.is_large_string(self.array.type))
+
+    @cached_property
+    def numbers(self) -> NumbersInText:
+        """The distinct strings read as numbers."""
+        return parse_numbers(self.distinct[0])
 
     @cached_property
     def distinct(self) -> tuple[Any, np.ndarray]:
