@@ -160,6 +160,12 @@ class DriftReport:
         """Whether the data must be looked at before anything else: no advice to retrain stands on it."""
         return any(finding.severity is Severity.BAD and finding.code in _FEED_CODES for finding in self.findings)
 
+    def findings_in(self, language: str = "en") -> tuple[Finding, ...]:
+        """Return the findings with the readable name of the feature, not its alias, as their place."""
+        compared = (*self.feature_psi, *((self.score,) if self.score else ()))
+        names = {item.alias: item.name(language) for item in compared}
+        return tuple(replace(finding, where=names.get(finding.where, finding.where)) for finding in self.findings)
+
     def feature(self, alias: str) -> Comparison:
         """Return the comparison of one feature; raises `StopIteration` where there is none."""
         return next(comparison for comparison in self.feature_psi if comparison.alias == alias)

@@ -244,6 +244,7 @@ def test_a_report_survives_json_in_both_languages(world: tuple[FeaturePlan, Refe
         assert [f.text(language) for f in again.findings] == [f.text(language) for f in report.findings]
         assert again.feature("c0").bin_labels(language) == report.feature("c0").bin_labels(language)
     assert again.feature("c0").bin_labels("zh")[-1] == "缺失"
+    assert {finding.where for finding in again.findings_in("zh")} == {"特征x1", "特征x2", "评分"}
     assert again.feature("x0").name("zh") == "特征x0"
 
 
