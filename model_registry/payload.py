@@ -25,7 +25,7 @@ Rows = Sequence[Mapping[str, Any]]
 MAX_TEXT = 10_000
 MAX_KEY = 256
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
-_TIME = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.\d{1,9})?)?)?")
+_TIME = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.\d{1,9})?)?)?", re.ASCII)
 _MAX_POINTS = 20
 
 # How the types of a plan and of a data model are sent.

@@ -44,7 +44,8 @@ from model_registry.versions import (
 __all__ = ["Registry"]
 
 _LOG = logging.getLogger(__name__)
-_REGISTER_ATTEMPTS = 5
+# Any number, the same in every process: whoever holds it on PostgreSQL counts versions.
+_POSTGRESQL_LOCK = 5_310_003
 
 
 class Registry:
@@ -336,18 +337,9 @@ class Registry:
         return True
 
     def _insert_version(self, project: str, bundle_hash: str, author: Actor, run: dict[str, Any]) -> int:
-        for attempt in range(_REGISTER_ATTEMPTS):
-            try:
-                return self._try_insert_version(project, bundle_hash, author, run)
-            except sa.exc.IntegrityError:
-                # On PostgreSQL two registrations may draw the same number; the unique key lets one through.
-                if attempt == _REGISTER_ATTEMPTS - 1:
-                    raise
-        raise AssertionError("unreachable")
-
-    def _try_insert_version(self, project: str, bundle_hash: str, author: Actor, run: dict[str, Any]) -> int:
         of_project = model_version.c.project == project
         with self._database.begin() as connection:
+            _one_at_a_time(connection)
             known = sa.select(model_version.c.number).where(of_project, model_version.c.bundle_hash == bundle_hash)
             if (existing := connection.execute(known).scalar()) is not None:
                 return int(existing)
@@ -466,6 +458,12 @@ class Registry:
             fix=msg("Another reviewer must decide."),
             code="own_work",
         )
+
+
+def _one_at_a_time(connection: Connection) -> None:
+    """Let one transaction after another count versions; on SQLite every writing transaction is alone anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_POSTGRESQL_LOCK)))
 
 
 def _decision(by: Actor) -> dict[str, Any]:

@@ -187,7 +187,7 @@ def state_label(state: State) -> Message:
     """Return a state's name for a person."""
     labels = {
         State.DRAFT: msg("draft"),
-        State.SUBMITTED: msg("submitted"),
+        State.SUBMITTED: msg("submitted for review"),
         State.CHANGES_REQUESTED: msg("changes requested"),
         State.APPROVED: msg("approved"),
         State.REJECTED: msg("rejected"),

@@ -211,7 +211,7 @@ class _File:
     """One file of the local log, always ending in a whole line."""
 
     def __init__(self, folder: Path) -> None:
-        name = f"scores-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
+        name = f"scores-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
         self._descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self._began = time.monotonic()
         self._n_bytes = 0
@@ -366,7 +366,7 @@ def read_scores(
     version : int, optional
         Only of this model version.
     aliases : sequence of str, optional
-        Columns wanted; all that occur, in order of appearance, where left out.
+        Columns wanted; all that occur, by name, where left out.
     by : {"asked_at", "cutoff"}, default="asked_at"
         Which time the period is of.
     limit : int, optional
@@ -386,7 +386,7 @@ def read_scores(
         taken = [tuple(row) for row in rows][::-1]
     texts = {name: [row[index] for row in taken] for index, name in enumerate(columns)}
     features: list[dict[str, float | None]] = texts["features"]
-    wanted = tuple(aliases) if aliases is not None else tuple(dict.fromkeys(alias for row in features for alias in row))
+    wanted = tuple(aliases) if aliases is not None else tuple(sorted({alias for row in features for alias in row}))
     return LoggedScores(
         request_ids=np.array(texts["request_id"], dtype=object),
         keys=np.array(texts["key"], dtype=object),

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from core.errors import AuthenticationError, UnavailableError, WorkbenchError
 from core.i18n import MessageLike, msg, render
+from serving.headers import SECURITY_HEADERS
 
 __all__ = ["PayloadTooLargeError", "RequestTimeoutError", "add_problem_handlers", "language_of", "problem_response"]
 
@@ -37,8 +38,10 @@ class UnsupportedBodyError(WorkbenchError):
     http_status = 415
 
 
-def problem_response(error: WorkbenchError, language: str, request_id: str | None = None) -> Response:
-    """Return `error` as the service's answer."""
+def problem_response(
+    error: WorkbenchError, language: str, request_id: str | None = None, *, status: int | None = None
+) -> Response:
+    """Return `error` as the service's answer, with the status of its class where none is given."""
     content: dict[str, Any] = {"error": error.to_json(language), "request_id": request_id}
     if error.findings:
         content["error"]["points"] = [
@@ -53,7 +56,7 @@ def problem_response(error: WorkbenchError, language: str, request_id: str | Non
     if isinstance(error, PayloadTooLargeError | RequestTimeoutError):
         # The rest of the body is not read: the connection cannot be used again.
         headers["Connection"] = "close"
-    return Response(orjson.dumps(content), error.http_status, headers, "application/json")
+    return Response(orjson.dumps(content), status or error.http_status, headers, "application/json")
 
 
 def language_of(request: Request, default: str) -> str:
@@ -76,17 +79,19 @@ def add_problem_handlers(app: FastAPI, default_language: str) -> None:
     async def on_http(request: Request, error: Exception) -> Response:
         refused = cast("HTTPException", error)
         code, message = _HTTP_PROBLEMS.get(refused.status_code, ("http_error", msg("The request cannot be answered")))
-        problem = _problem(code, message, refused.status_code)
-        response = problem_response(problem, language_of(request, default_language))
+        problem = WorkbenchError(message, code=code)
+        response = problem_response(problem, language_of(request, default_language), status=refused.status_code)
         response.headers.update(refused.headers or {})
         return response
 
     async def on_unknown(request: Request, error: Exception) -> Response:
         _LOG.error("an unexpected error in %s", request.url.path, exc_info=error)
-        problem = _problem("internal", msg("Something went wrong inside; the operators can see what"), 500)
-        return problem_response(
-            problem, language_of(request, default_language), getattr(request.state, "request_id", None)
-        )
+        problem = WorkbenchError(msg("Something went wrong inside; the operators can see what"), code="internal")
+        language = language_of(request, default_language)
+        response = problem_response(problem, language, getattr(request.state, "request_id", None))
+        # This answer is made outside of all middleware.
+        response.headers.update(SECURITY_HEADERS)
+        return response
 
     app.add_exception_handler(WorkbenchError, on_known)
     app.add_exception_handler(HTTPException, on_http)
@@ -97,9 +102,3 @@ _HTTP_PROBLEMS: dict[int, tuple[str, MessageLike]] = {
     404: ("not_found", msg("There is nothing at this address")),
     405: ("method_not_allowed", msg("This address does not take this method")),
 }
-
-
-def _problem(code: str, message: MessageLike, status: int) -> WorkbenchError:
-    problem = WorkbenchError(message, code=code)
-    problem.http_status = status  # type: ignore[misc] - one answer, not a class of errors
-    return problem

@@ -1,6 +1,6 @@
-"""A migrated database, the people of a review, and sealed folders to review."""
+"""The people of a review, and sealed folders to review."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,13 +15,6 @@ REVIEWER = Actor("wang", frozenset({"reviewer"}))
 OPERATOR = Actor("zhao", frozenset({"operator"}))
 EVERYTHING = Actor("chen", frozenset({"analyst", "reviewer", "operator"}))
 RUN = {"params": {"learning_rate": 0.05}, "metrics": {"auc": 0.71}, "tags": {"data_fingerprint": "d" * 64}}
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with Database(f"sqlite:///{tmp_path / 'workbench.db'}") as opened:
-        opened.migrate()
-        yield opened
 
 
 @pytest.fixture

@@ -32,10 +32,10 @@ def deploy_new(registry: Registry, make_bundle: MakeBundle, content: str) -> int
 
 
 def test_runs_versions_and_the_champion_alias_follow_our_rows(
-    database: Database, tmp_path: Path, make_bundle: MakeBundle, caplog: pytest.LogCaptureFixture
+    sqlite_database: Database, tmp_path: Path, make_bundle: MakeBundle, caplog: pytest.LogCaptureFixture
 ) -> None:
     # One test, because making MLflow's tables takes seconds. First MLflow cannot be reached: our rows stand.
-    registry = Registry(database, tmp_path / "artifacts", mirror_wait_seconds=500)
+    registry = Registry(sqlite_database, tmp_path / "artifacts", mirror_wait_seconds=500)
     (tmp_path / "mlflow.db").mkdir()
     first = deploy_new(registry, make_bundle, "one")
     assert registry.deployment(P).number == first
@@ -66,7 +66,7 @@ def test_runs_versions_and_the_champion_alias_follow_our_rows(
     assert client.get_registered_model(NAME).aliases == {}
 
     # Told again, nothing is doubled; a row that lost its link finds what was made before.
-    with database.begin() as connection:
+    with sqlite_database.begin() as connection:
         connection.execute(sa.update(model_version).values(mlflow_run_id=None, mlflow_version=None))
     registry.mirror()
     assert registry.version(P, second).mlflow_run_id == version.mlflow_run_id
@@ -85,11 +85,11 @@ def tables_of(file: Path) -> set[str]:
 
 
 def test_an_mlflow_that_hangs_holds_nobody(
-    database: Database, tmp_path: Path, make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
+    sqlite_database: Database, tmp_path: Path, make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release = threading.Event()
     monkeypatch.setattr(mlflow_mirror.MlflowMirror, "record_version", lambda *_: release.wait())
-    registry = Registry(database, tmp_path / "artifacts", mirror_wait_seconds=0.1)
+    registry = Registry(sqlite_database, tmp_path / "artifacts", mirror_wait_seconds=0.1)
     version = registry.register(P, make_bundle("one"), author=AUTHOR, run=RUN)
     release.set()
     assert (version.number, version.mlflow_run_id) == (1, None)

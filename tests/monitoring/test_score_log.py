@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -51,13 +50,6 @@ def record(number: int, **changes) -> ScoreRecord:
         "payload_hash": "p" * 64,
     }
     return ScoreRecord(**{**values, **changes})
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with Database(f"sqlite:///{tmp_path / 'workbench.db'}") as opened:
-        opened.migrate()
-        yield opened
 
 
 def n_rows(database: Database) -> int:
@@ -122,7 +114,7 @@ def test_a_half_written_line_is_not_a_record_and_later_files_are_read(tmp_path: 
 
 
 def test_a_spoilt_line_is_set_aside_and_holds_up_no_other(tmp_path: Path, database: Database) -> None:
-    (tmp_path / "scores-20260101T000000-1-aa.jsonl").write_bytes(
+    (tmp_path / "scores-20260101T000000000000-1-aa.jsonl").write_bytes(
         record(1).to_line() + b'{"request_id": "half"}\n' + b"\x00\xff\n" + record(2).to_line()
     )
     assert ship(tmp_path, database) == 2

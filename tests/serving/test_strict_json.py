@@ -1,0 +1,71 @@
+"""The parser takes exactly what JSON is, and means the same by it."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.errors import InputError
+from serving.strict_json import MAX_DEPTH, parse
+
+SCALARS = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+VALUES = st.recursive(
+    SCALARS | TEXT, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4), max_leaves=20
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(VALUES, st.booleans(), st.sampled_from([None, 2]))
+def test_what_is_json_is_read_as_what_it_says(value: object, is_ascii: bool, indent: int | None) -> None:
+    assert parse(json.dumps(value, ensure_ascii=is_ascii, indent=indent).encode()) == value
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=60))
+def test_whatever_bytes_come_are_json_or_refused(body: bytes) -> None:
+    try:
+        value = parse(body)
+    except InputError as error:
+        assert error.code
+    else:
+        assert json.loads(body) == value
+
+
+@pytest.mark.parametrize("depth", [1, MAX_DEPTH, MAX_DEPTH + 1, 999, 1_000_000])
+@pytest.mark.parametrize("pair", ["[]", '{"a":}'])
+def test_nesting_is_bounded(depth: int, pair: str) -> None:
+    opening, closing = pair[:-1], pair[-1]
+    body = (opening * depth + ("1" if pair != "[]" else "") + closing * depth).encode()
+    if depth <= MAX_DEPTH:
+        parse(body)
+    else:
+        with pytest.raises(InputError) as caught:
+            parse(body)
+        assert caught.value.code == "too_deep"
+
+
+def test_brackets_in_texts_do_not_nest() -> None:
+    text = '[[[[{{{{\\"' * 50
+    assert parse(json.dumps({"a": text}).encode()) == {"a": text}
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"a":1,"a":1}', b'{"a":{"b":1,"c":2,"b":3}}', b'[{"":1,"":2}]', b'{"\\u0061":1,"a":2}']
+)
+def test_a_key_twice_is_refused_at_every_level(body: bytes) -> None:
+    with pytest.raises(InputError) as caught:
+        parse(body)
+    assert caught.value.code == "duplicate_key"
+
+
+def test_a_whole_surrogate_pair_is_text_and_half_of_one_is_not() -> None:
+    assert parse(b'"\\ud83d\\ude00"') == "\U0001f600"
+    with pytest.raises(InputError):
+        parse(b'["\\ude00"]')
+
+
+def test_an_unclosed_quote_takes_no_long_time() -> None:
+    with pytest.raises(InputError):
+        parse(b'{"a": ["' + b"\\" * 2_000_001 + b"[" * 1_000_000)
