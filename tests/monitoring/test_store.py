@@ -1,6 +1,4 @@
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -10,14 +8,6 @@ from core.findings import Finding, Severity
 from core.i18n import msg
 from monitoring.report import Comparison, DriftReport
 from monitoring.store import read_report, read_reports, save_report
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/test.db")
-    database.migrate()
-    yield database
-    database.dispose()
 
 
 def make_report(period: str) -> DriftReport:
