@@ -1,4 +1,4 @@
-"""The process one job runs in: ``python -m workbench.jobs.child JOB LEASE``.
+"""The process one job runs in: ``python -m workbench.jobs.child JOB LEASE WORKER``, the last its parent's process id.
 
 It ends the job's row itself; what it cannot say (killed, out of memory) its parent says for it.
 """
@@ -32,9 +32,9 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _EXIT_ORPHANED = 70
 
 
-def main(job_id: int, owner: str) -> int:
+def main(job_id: int, owner: str, worker: int) -> int:
     """Run one job under its lease; return the exit code: 0 done or cancelled, 1 failed, 2 not ours to run."""
-    _die_with_parent()
+    _die_with_worker(worker)
     signal.signal(signal.SIGTERM, _on_terminate)
     ctx = open_context()
     lease = held(ctx.database, job_id, owner)
@@ -131,20 +131,21 @@ def _on_terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
     raise CancelledError(msg("the job was asked to stop"))
 
 
-def _die_with_parent() -> None:
+def _die_with_worker(worker: int) -> None:
     """End when the worker ends, so that the job's next attempt is never beside this one."""
-    parent = os.getppid()
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while os.getppid() == worker:
             time.sleep(1.0)
         os._exit(_EXIT_ORPHANED)
 
-    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
+    if os.getppid() != worker:  # it died while this process was starting
+        os._exit(_EXIT_ORPHANED)
+    threading.Thread(target=watch, daemon=True, name="worker-watch").start()
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), sys.argv[2]))
+    sys.exit(main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3])))

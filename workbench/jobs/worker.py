@@ -122,7 +122,7 @@ class Worker:
         folder = self.settings.home / "logs" / "jobs"
         folder.mkdir(parents=True, exist_ok=True)
         log_path = folder / f"{lease.job.id}.log"
-        command = [sys.executable, "-P", "-m", "workbench.jobs.child", str(lease.job.id), lease.owner]
+        command = [sys.executable, "-P", "-m", "workbench.jobs.child", str(lease.job.id), lease.owner, str(os.getpid())]
         with log_path.open("ab") as output:
             # A session of its own: what the job starts is ended with it, and Ctrl-C here does not reach it first.
             process = subprocess.Popen(  # noqa: S603 - our own interpreter and module, no shell
