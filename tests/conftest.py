@@ -139,9 +139,10 @@ def _empty(database: Database) -> None:
 
 def _postgresql_binaries() -> Path:
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
-    found = [*installed, *(Path(path) for path in [shutil.which("initdb")] if path)]
-    if found:
-        return found[-1].resolve().parent if not installed else installed[-1].parent
+    if installed:
+        return installed[-1].parent
+    if on_path := shutil.which("initdb"):
+        return Path(on_path).resolve().parent
     reason = "no PostgreSQL server binaries here: install the package postgresql"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
