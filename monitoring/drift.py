@@ -13,7 +13,7 @@ from core.i18n.formats import count, metric, percent
 from features.binning import FeatureBins, ReferenceProfile, bin_counts, psi
 from features.plan import FeaturePlan
 from monitoring.bin_labels import bin_labels
-from monitoring.report import Comparison, DriftReport, Verdict, status_of
+from monitoring.report import ACT_SHARE, Comparison, DriftReport, Verdict, status_of
 
 __all__ = ["Comparison", "DriftReport", "chance_psi", "check_drift"]
 
@@ -34,7 +34,7 @@ def check_drift(
     *,
     period: str,
     min_rows: int = 200,
-    act_share: float = 0.05,
+    act_share: float = ACT_SHARE,
     source: str = "",
 ) -> DriftReport:
     """Hold the cases of a period against what the model was built on.

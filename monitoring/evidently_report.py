@@ -3,7 +3,7 @@
 The numbers that decide are ours (`monitoring.drift`: exact, all rows). This report is for a person who wants
 Evidently's pictures. One empty, constant or wrongly typed column makes Evidently fail as a whole, so such columns are
 left out, each with its reason. Importing Evidently takes about ten seconds and 300 MB: call this in a worker process,
-not in a page.
+not in a page. Its limits are those of our verdict, so that the two do not contradict each other by default.
 """
 
 import warnings
@@ -20,6 +20,7 @@ import pandas as pd
 from core.errors import InputError
 from core.i18n import Message, msg
 from features.plan import FeaturePlan
+from monitoring.report import ACT_FROM, ACT_SHARE
 
 __all__ = [
     "DroppedColumn",
@@ -32,7 +33,6 @@ __all__ = [
 
 Kind = Literal["number", "category"]
 _MAX_LEVELS = 200
-_THRESHOLD = 0.1
 
 
 @dataclass(frozen=True)
@@ -253,10 +253,11 @@ def _render(reference: pd.DataFrame, current: pd.DataFrame, kinds: dict[str, Kin
             [
                 DataDriftPreset(
                     columns=list(kinds),
+                    drift_share=ACT_SHARE,
                     num_method="psi",
                     cat_method="psi",
-                    num_threshold=_THRESHOLD,
-                    cat_threshold=_THRESHOLD,
+                    num_threshold=ACT_FROM,
+                    cat_threshold=ACT_FROM,
                 )
             ]
         )

@@ -7,13 +7,16 @@ from typing import Any, Literal
 from core.findings import Finding, Severity
 from core.i18n import Message, MessageLike, render
 
-__all__ = ["ACT_FROM", "WATCH_FROM", "Comparison", "DriftReport", "Status", "Verdict", "status_of"]
+__all__ = ["ACT_FROM", "ACT_SHARE", "WATCH_FROM", "Comparison", "DriftReport", "Status", "Verdict", "status_of"]
 
 Status = Literal["stable", "watch", "act"]
 Verdict = Literal["stable", "watch", "act", "not_enough_data"]
 
 WATCH_FROM, ACT_FROM = 0.10, 0.25
 """The trade's own limits of the population stability index."""
+
+ACT_SHARE = 0.05
+"""Share of the features past `ACT_FROM` that asks to act."""
 
 
 def status_of(psi: float) -> Status:

@@ -63,6 +63,7 @@ def test_the_report_is_one_page_that_needs_nothing_from_outside(tmp_path: Path) 
     assert ("zero_before", "beyond the first 4 columns") in [(d.name, str(d.reason)) for d in report.dropped]
     assert "sales" in text
     assert "PSI" in text
+    assert "drift detection threshold is 0.05" in text
     assert not re.findall(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=[\"']?(?:https?:)?//", text)
     assert list(tmp_path.iterdir()) == [path]
 
