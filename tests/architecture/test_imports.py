@@ -68,7 +68,17 @@ _BANNED_CALLS = {
     "yaml.full_load",
 }
 _BANNED_METHODS = {"read_pickle", "to_pickle"}
-_LIGHT = ["model_registry.scorer", "features.engine", "automl.calibration", "monitoring.score_log", "serving.app"]
+_LIGHT = [
+    "core.identity",
+    "features.engine",
+    "features.plan",
+    "automl.calibration",
+    "automl.reasons",
+    "automl.scale",
+    "model_registry.scorer",
+    "monitoring.score_log",
+    "serving.app",
+]
 _HEAVY = [
     "pandas",
     "sklearn",
