@@ -3,6 +3,8 @@
 import numpy as np
 
 from automl.calibration import IDENTITY, Calibration, log_odds, sigmoid
+from automl.control import FitControl
+from automl.ridge import fit_ridge
 from automl.scale import Grade, MasterScale
 from automl.split import grouped_folds
 from core.findings import Finding, Severity
@@ -16,6 +18,7 @@ _N_GRADES = 8
 _LEAST_GRADES = 7
 _LEAST_GRADE_SHARE = 0.02
 _N_CANDIDATES = 60
+_TINY_PENALTY = 1e-6
 
 
 def choose_calibration(margin: np.ndarray, y: np.ndarray, seed: int) -> Calibration:
@@ -51,18 +54,9 @@ def fit_platt(margin: np.ndarray, y: np.ndarray) -> Calibration:
     """Fit one line from margin to log-odds by Newton steps on smoothed targets (Platt 1999; Lin, Lin and Weng 2007)."""
     n_bad, n_good = y.sum(), (1 - y).sum()
     target = np.where(y == 1, (n_bad + 1) / (n_bad + 2), 1 / (n_good + 2))
-    X = np.column_stack([np.ones_like(margin), margin])
-    line = np.array([0.0, 1.0])
-    for _ in range(100):
-        probability = sigmoid(X @ line)
-        weight = probability * (1 - probability)
-        step = np.linalg.solve((X * weight[:, None]).T @ X + 1e-9 * np.eye(2), X.T @ (target - probability))
-        # A long first step can overshoot on nearly separable margins.
-        line = line + step / max(1.0, float(np.abs(step).max()) / 5)
-        if np.abs(step).max() < 1e-10:
-            break
-    intercept, slope = float(line[0]), float(line[1])
-    if not np.isfinite([intercept, slope]).all() or slope <= 0:
+    slopes, intercept, _ = fit_ridge(margin[:, None], target, _TINY_PENALTY, FitControl())
+    slope = float(slopes[0])
+    if slope <= 0:
         # A margin that runs against the outcome is not turned round: only its level is set right.
         level = float(log_odds(y.mean()) - margin.mean())
         return Calibration("platt", (0.0,), (level,), IDENTITY.slope)

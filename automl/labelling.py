@@ -111,7 +111,8 @@ def _cutoffs(root: pd.DataFrame, spec: LabelSpec) -> np.ndarray:
         )
     if spec.cutoff.column is not None:
         return _time_column(root, spec.root_table, spec.cutoff.column)
-    return np.full(len(root), pd.Timestamp(spec.cutoff.date).to_datetime64().astype("datetime64[ns]"))
+    day = pd.Timestamp(str(spec.cutoff.date)).to_datetime64()
+    return np.full(len(root), day.astype("datetime64[ns]"))
 
 
 def _starts(table_set: TableSet, spec: LabelSpec, root: pd.DataFrame, cutoffs: np.ndarray) -> np.ndarray:
@@ -268,7 +269,7 @@ def _compare(condition: Condition, values: pd.Series) -> np.ndarray:
             msg("column {column} cannot be compared with {value}", column=condition.column, value=repr(bound)),
             code="condition_not_comparable",
         ) from error
-    return (result & values.notna()).to_numpy()
+    return np.asarray(result & values.notna())
 
 
 def _root_rows(table_set: TableSet, table: str, spec: LabelSpec) -> np.ndarray:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from automl.spec import SplitSpec, TrainSpec
 from core.findings import Finding, NotApplicable, Severity
 from core.i18n import Message, MessageLike, msg
 
 if TYPE_CHECKING:
     from automl.label import Labels
-    from automl.spec import SplitSpec, TrainSpec
 
 __all__ = ["Split", "grouped_folds", "make_split"]
 
@@ -97,7 +97,7 @@ class Split:
         )
 
 
-def make_split(labels: "Labels", spec: "SplitSpec | TrainSpec") -> Split:
+def make_split(labels: "Labels", spec: SplitSpec | TrainSpec) -> Split:
     """Divide the labelled rows.
 
     Rows are ordered by cutoff. The latest are out-of-time; before them, only rows whose performance window had closed
@@ -117,7 +117,7 @@ def make_split(labels: "Labels", spec: "SplitSpec | TrainSpec") -> Split:
     Split
         Disjoint row indices.
     """
-    settings: SplitSpec = getattr(spec, "split", spec)
+    settings = spec if isinstance(spec, SplitSpec) else spec.split
     rows = labels.labelled
     if len(np.unique(labels.cutoffs[rows])) < 2:
         return _by_entity(labels, rows, settings, msg("all rows share one cutoff, so no row is later than another"))
@@ -161,7 +161,7 @@ def grouped_folds(y: np.ndarray, entities: np.ndarray, n_folds: int, seed: int) 
     return fold_of_entity[codes]
 
 
-def _by_time(labels: "Labels", rows: np.ndarray, settings: "SplitSpec") -> Split | None:
+def _by_time(labels: "Labels", rows: np.ndarray, settings: SplitSpec) -> Split | None:
     cutoffs = labels.cutoffs[rows]
     boundary = _boundary(cutoffs, settings)
     out_of_time = rows[cutoffs >= boundary]
@@ -187,7 +187,7 @@ def _by_time(labels: "Labels", rows: np.ndarray, settings: "SplitSpec") -> Split
     )
 
 
-def _boundary(cutoffs: np.ndarray, settings: "SplitSpec") -> np.datetime64:
+def _boundary(cutoffs: np.ndarray, settings: SplitSpec) -> np.datetime64:
     """Return the first cutoff of the out-of-time part; equal cutoffs stay together."""
     if settings.out_of_time_start is not None:
         return np.datetime64(settings.out_of_time_start, "ns")
@@ -232,7 +232,7 @@ def _embargo_findings(n_embargoed: int, boundary: np.datetime64) -> tuple[Findin
     return (Finding("embargo", Severity.INFO, text),)
 
 
-def _by_entity(labels: "Labels", rows: np.ndarray, settings: "SplitSpec", reason: MessageLike) -> Split:
+def _by_entity(labels: "Labels", rows: np.ndarray, settings: SplitSpec, reason: MessageLike) -> Split:
     reason = msg("out-of-time: not applicable; {reason}", reason=reason)
     nothing = np.empty(0, dtype=np.int64)
     held = _held_out(labels, rows, settings)
@@ -249,11 +249,11 @@ def _by_entity(labels: "Labels", rows: np.ndarray, settings: "SplitSpec", reason
     return Split("holdout", train, calibration, rows[held], np.ones(int(held.sum()), dtype=bool), NotApplicable(reason))
 
 
-def _held_out(labels: "Labels", rows: np.ndarray, settings: "SplitSpec") -> np.ndarray:
+def _held_out(labels: "Labels", rows: np.ndarray, settings: SplitSpec) -> np.ndarray:
     return _hashed_share(labels.entities[rows], labels.y[rows], settings.holdout_share, settings.salt)
 
 
-def _entity_calibration(labels: "Labels", rows: np.ndarray, settings: "SplitSpec") -> tuple[np.ndarray, np.ndarray]:
+def _entity_calibration(labels: "Labels", rows: np.ndarray, settings: SplitSpec) -> tuple[np.ndarray, np.ndarray]:
     nothing = np.empty(0, dtype=np.int64)
     if not settings.calibration_share:
         return rows, nothing

@@ -42,6 +42,9 @@ __all__ = ["TrainingResult", "model_fingerprint", "train"]
 
 _SEARCH_SHARE = 0.85
 _BASELINE_SHARE = 0.3
+_SECONDS_AFTER_SEARCH = 10.0
+"""What ranking, evaluating and explaining take for 30,000 rows on a busy machine."""
+_MOST_SHARE_AFTER_SEARCH = 0.4
 _MOST_EXPLAINED_ROWS = 1_000
 _LARGE_PSI = 0.25
 _LIBRARIES = ("lightgbm", "optuna", "numpy", "scikit-learn")
@@ -169,7 +172,7 @@ def train(
     CancelledError
         A person cancelled.
     """
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     _check_rows(matrix, labels, split)
     # Fits run side by side, one thread each; BLAS threads of their own would only be in each other's way.
@@ -271,8 +274,10 @@ class _Training:
     def _deadline(self, *, is_last: bool) -> float:
         if self.spec.replay is not None or self.spec.budget_seconds is None:
             return float("inf")
-        share = _SEARCH_SHARE if is_last else _BASELINE_SHARE
-        return self.started + self.spec.budget_seconds * share
+        budget = self.spec.budget_seconds
+        needed = _SECONDS_AFTER_SEARCH * min(len(self.labels.labelled) / 30_000, 3)
+        after = min(max(budget * (1 - _SEARCH_SHARE), needed), _MOST_SHARE_AFTER_SEARCH * budget)
+        return self.started + (budget - after if is_last else budget * _BASELINE_SHARE)
 
     def _honest_margin(self, chosen: SearchResult) -> np.ndarray:
         """Return the log-odds of each training row by models that did not see it.
@@ -387,7 +392,7 @@ def _is_same_key(first: Any, second: Any) -> bool:
 
 
 def _has_both_classes(y: np.ndarray) -> bool:
-    return min((y == 1).sum(), (y == 0).sum()) >= LEAST_OF_A_CLASS
+    return bool(min((y == 1).sum(), (y == 0).sum()) >= LEAST_OF_A_CLASS)
 
 
 def _result_of(searches: list[FamilySearch], family: str) -> SearchResult:

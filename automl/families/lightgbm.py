@@ -145,18 +145,18 @@ class LightGBMFamily:
         stop_early: bool = True,
     ) -> FoldFit:
         """Boost until the log-loss of the rows left out no longer falls; keep the best round."""
-        dataset = self._dataset
-        assert dataset is not None  # noqa: S101  # the search prepares before it fits
         # LightGBM's number of threads is one global, set anew by every object that is made.
         threads = {"num_threads": data.num_threads}
-        booster = lightgbm.Booster(
-            {**_FIXED, **params, **threads, "seed": seed}, dataset.subset(train, params={**_DATASET, **threads})
-        )
-        booster.add_valid(dataset.subset(test, params={**_DATASET, **threads}), "left_out")
+        booster = lightgbm.Booster({**_FIXED, **params, **threads, "seed": seed}, self._rows(train, threads))
+        booster.add_valid(self._rows(test, threads), "left_out")
         best, done, is_cut_short = _boost(booster, params["learning_rate"], control, rounds)
         best = best if stop_early else done
         model = LightGBMModel(_plain(booster.model_to_string(num_iteration=best)))
         return FoldFit(model, model.margin(data.values[test]), done, best, is_cut_short)
+
+    def _rows(self, rows: np.ndarray, threads: dict[str, Any]) -> lightgbm.Dataset:
+        assert self._dataset is not None  # noqa: S101  # the search prepares before it fits
+        return self._dataset.subset(rows, params={**_DATASET, **threads})  # type: ignore[arg-type]  # arrays are taken
 
     def bag(self, models: list[Model]) -> LightGBMModel:
         """Return the mean of the models as one text model."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl.families.interface import FoldFit, Model, TrainingData
+from automl.ridge import fit_ridge
 from core.errors import InputError, IntegrityError
 from core.i18n import msg
 from features.binning import FeatureBins, fit_bins
@@ -24,8 +25,6 @@ _MOST_BINS = 10
 _LEAST_BADS_PER_BIN = 5
 _SMOOTHING_ROWS = 10.0
 _PENALTIES = (10.0, 1.0, 100.0, 1_000.0)
-_MOST_STEPS = 50
-_BLOCK_ROWS = 50_000
 
 
 class LogisticModel:
@@ -156,64 +155,6 @@ def load(folder: Path) -> LogisticModel:
     if any(table.shape != (item.n_bins,) for item, table in zip(bins, tables, strict=True)):
         raise IntegrityError(msg("the model file cannot be read"), where=str(folder / _FILE))
     return LogisticModel(bins, tables, base)
-
-
-def fit_ridge(X: np.ndarray, y: np.ndarray, penalty: float, control: "FitControl") -> tuple[np.ndarray, float, int]:
-    """Fit logistic regression with ``penalty / 2 * |coefficients|^2`` by Newton's method with step halving.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_features)
-        Columns; the intercept is added and not penalised.
-    y : ndarray of float, shape (n_rows,)
-        0 or 1.
-    penalty : float
-        Of the squared coefficients.
-    control : FitControl
-        Asked before each step.
-
-    Returns
-    -------
-    tuple of (coefficients, intercept, steps)
-        The minimum, reached to 1e-8 of the loss.
-    """
-    design = np.column_stack([X, np.ones(len(X))])
-    ridge = np.full(design.shape[1], penalty)
-    ridge[-1] = 0.0
-    weights = np.zeros(design.shape[1])
-    weights[-1] = np.log(y.mean() / (1 - y.mean()))
-    loss = _ridge_loss(design, y, ridge, weights)
-    n_steps = 0
-    while n_steps < _MOST_STEPS:
-        control.check()
-        n_steps += 1
-        gradient, hessian = _derivatives(design, y, weights)
-        direction = np.linalg.solve(hessian + np.diag(ridge + 1e-9), gradient - ridge * weights)
-        size = 1.0
-        while (new_loss := _ridge_loss(design, y, ridge, weights + size * direction)) > loss and size > 1e-6:
-            size /= 2
-        weights = weights + size * direction
-        if loss - new_loss <= 1e-8 * abs(loss):
-            break
-        loss = new_loss
-    return weights[:-1], float(weights[-1]), n_steps
-
-
-def _derivatives(design: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return score and information of the log-likelihood, block by block."""
-    gradient = np.zeros(len(weights))
-    hessian = np.zeros((len(weights), len(weights)))
-    for start in range(0, len(y), _BLOCK_ROWS):
-        block = design[start : start + _BLOCK_ROWS]
-        probability = 1 / (1 + np.exp(-np.clip(block @ weights, -700, 700)))
-        gradient += block.T @ (y[start : start + _BLOCK_ROWS] - probability)
-        hessian += (block * (probability * (1 - probability))[:, None]).T @ block
-    return gradient, hessian
-
-
-def _ridge_loss(design: np.ndarray, y: np.ndarray, ridge: np.ndarray, weights: np.ndarray) -> float:
-    margin = design @ weights
-    return float(np.logaddexp(0, margin).sum() - y @ margin + (ridge * weights**2).sum() / 2)
 
 
 def _evidence(bins: np.ndarray, y: np.ndarray, n_bins: int) -> np.ndarray:

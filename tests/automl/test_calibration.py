@@ -1,0 +1,165 @@
+"""Calibration, points and grades: against scikit-learn, by hand, and by trying every cut."""
+
+import json
+from itertools import combinations, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+
+from automl.calibrating import choose_calibration, fit_isotonic, fit_master_scale, fit_platt
+from automl.calibration import IDENTITY, Calibration, log_odds, sigmoid
+from automl.scale import ScoreScale
+from core.errors import IntegrityError
+
+
+def _margins(n: int, seed: int, slope: float = 0.5, shift: float = -1.0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    margin = rng.normal(0, 1.5, n)
+    return margin, (rng.random(n) < sigmoid(slope * margin + shift)).astype(float)
+
+
+def test_platt_equals_an_unpenalised_logistic_regression_where_rows_are_many() -> None:
+    margin, y = _margins(20_000, 1)
+    ours = fit_platt(margin, y)
+    theirs = LogisticRegression(C=np.inf).fit(margin[:, None], y)
+    assert ours.slope == pytest.approx(theirs.coef_[0, 0], abs=2e-3)
+    assert ours.log_odds[0] == pytest.approx(theirs.intercept_[0], abs=2e-3)
+
+
+def test_platt_stays_finite_where_margins_separate_the_classes() -> None:
+    calibration = fit_platt(np.r_[np.full(20, -3.0), np.full(20, 3.0)], np.r_[np.zeros(20), np.ones(20)])
+    assert 0 < calibration.slope < 10
+
+
+def test_a_margin_that_runs_against_the_outcome_is_not_turned_round() -> None:
+    margin, y = _margins(2_000, 3, slope=-0.8)
+    calibration = fit_platt(margin, y)
+    assert calibration.slope == 1.0
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(40, 2_000), seed=st.integers(0, 1_000), digits=st.sampled_from([1, 8]))
+def test_every_calibration_keeps_the_order_and_stays_inside_zero_and_one(n: int, seed: int, digits: int) -> None:
+    margin, y = _margins(n, seed)
+    margin, y = margin.round(digits), np.r_[1.0, 0.0, y[2:]]
+    grid = np.linspace(-15, 15, 500)
+    for fitted in (fit_platt(margin, y), fit_isotonic(margin, y), choose_calibration(margin, y, 1)):
+        probability = fitted.apply(grid)
+        assert (np.diff(probability) > 0).all()
+        assert probability.min() > 0
+        assert probability.max() < 1
+
+
+def test_isotonic_is_chosen_where_one_line_does_not_fit() -> None:
+    rng = np.random.default_rng(5)
+    margin = rng.uniform(-3, 3, 20_000)
+    y = (rng.random(20_000) < sigmoid(0.3 * margin**3 - 1)).astype(float)
+    assert choose_calibration(margin, y, 1).method == "isotonic"
+    assert choose_calibration(*_margins(20_000, 6), 1).method == "platt"
+
+
+def test_platt_is_taken_where_bads_are_few() -> None:
+    margin, y = _margins(300, 2)
+    assert y.sum() < 100
+    assert choose_calibration(margin, y, 1).method == "platt"
+
+
+def test_calibrated_probabilities_mean_what_they_say() -> None:
+    margin, y = _margins(40_000, 8, slope=0.4)
+    for fitted in (fit_platt(margin, y), fit_isotonic(margin, y)):
+        probability = fitted.apply(margin)
+        assert probability.mean() == pytest.approx(y.mean(), abs=0.003)
+        for part in np.array_split(np.argsort(probability), 10):
+            assert y[part].mean() == pytest.approx(probability[part].mean(), abs=0.03)
+
+
+def test_a_calibration_survives_json_bit_for_bit() -> None:
+    margin, y = _margins(3_000, 1)
+    fitted = fit_isotonic(margin, y)
+    again = Calibration.from_json(json.loads(json.dumps(fitted.to_json())))
+    assert again == fitted
+    np.testing.assert_array_equal(again.apply(margin), fitted.apply(margin))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"slope": 0.0}, {"slope": -1.0}, {"margins": [1.0, 0.0]}, {"log_odds": [1.0, 0.0]}, {"margins": []}]
+)
+def test_a_stored_calibration_that_does_not_increase_is_refused(changes: dict[str, object]) -> None:
+    stored = {"method": "isotonic", "margins": [0.0, 1.0], "log_odds": [0.0, 1.0], "slope": 1.0}
+    with pytest.raises(IntegrityError):
+        Calibration.from_json({**stored, **changes})
+
+
+def test_the_identity_changes_nothing() -> None:
+    margin = np.linspace(-5, 5, 11)
+    np.testing.assert_allclose(log_odds(IDENTITY.apply(margin)), margin, atol=1e-12)
+
+
+def test_points_double_the_odds_as_they_say() -> None:
+    scale = ScoreScale(base_points=600, base_odds=20, pdo=20)
+    odds = np.array([20.0, 40.0, 10.0, 5.0])  # goods to one bad
+    assert scale.points(1 / (1 + odds)).tolist() == [600, 620, 580, 560]
+    np.testing.assert_allclose(scale.probability(np.array([600.0, 620.0])), [1 / 21, 1 / 41])
+
+
+def test_points_fall_as_risk_rises_at_every_extreme() -> None:
+    points = ScoreScale().points(np.array([0.0, 1e-12, 0.01, 0.5, 0.99, 1.0]))
+    assert np.isfinite(points).all()
+    assert (np.diff(points) <= 0).all()
+
+
+def test_grades_have_rising_bad_rates_and_at_least_seven_steps() -> None:
+    margin, y = _margins(5_000, 1, slope=1.0)
+    master, findings = fit_master_scale(sigmoid(margin - 1), y)
+    rates = [grade.bad_rate for grade in master.grades]
+    assert len(rates) >= 7
+    assert not findings
+    assert all(np.diff(rates) > 0)
+    assert sum(grade.n for grade in master.grades) == 5_000
+    assert min(grade.n for grade in master.grades) >= 0.02 * 5_000
+    assert [grade.name for grade in master.grades] == list("ABCDEFGH")[: len(rates)]
+
+
+def test_grades_of_few_bads_are_bands_and_a_finding_says_so() -> None:
+    rng = np.random.default_rng(0)
+    master, findings = fit_master_scale(sigmoid(rng.normal(-6, 0.1, 200)), (rng.random(200) < 0.06).astype(float))
+    assert len(master.grades) >= 7
+    assert [finding.code for finding in findings] == ["grades_not_proven"]
+    rates = [grade.bad_rate for grade in master.grades]
+    assert all(np.diff(rates) > 0)
+
+
+def test_a_grade_begins_at_its_lower_bound() -> None:
+    margin, y = _margins(5_000, 1, slope=1.0)
+    master, _ = fit_master_scale(sigmoid(margin), y)
+    scale = ScoreScale(master=master)
+    bound = master.grades[2].upper
+    assert scale.grade(np.array([np.nextafter(bound, 0), bound])).tolist() == ["C", "D"]
+    assert scale.grade(np.array([0.0, 1.0])).tolist() == ["A", master.grades[-1].name]
+
+
+def test_the_scale_survives_json_bit_for_bit() -> None:
+    margin, y = _margins(5_000, 1, slope=1.0)
+    scale = ScoreScale(master=fit_master_scale(sigmoid(margin), y)[0])
+    assert ScoreScale.from_json(json.loads(json.dumps(scale.to_json()))) == scale
+
+
+def test_the_grades_are_the_most_likely_of_all_that_rise() -> None:
+    from automl import calibrating
+
+    rng = np.random.default_rng(3)
+    n = np.full(9, 100)
+    n_bad = np.array([2, 5, 4, 9, 8, 20, 18, 30, 41]).astype(float) + rng.integers(0, 2, 9)
+    wanted = calibrating._monotone_cuts(n, n_bad, 4)
+    best, best_value = None, -np.inf
+    for cuts in combinations(range(1, 9), 3):
+        edges = [0, *cuts, 9]
+        size = np.array([n[a:b].sum() for a, b in pairwise(edges)], dtype=float)
+        bad = np.array([n_bad[a:b].sum() for a, b in pairwise(edges)])
+        value = calibrating._likelihood(bad, size).sum()
+        if (np.diff(bad / size) > 0).all() and value > best_value:
+            best, best_value = list(cuts), value
+    assert wanted == best
