@@ -106,8 +106,12 @@ def person(url: str, *, dark: bool = False, chinese: bool = False) -> Iterator[P
             color_scheme="dark" if dark else "light",
             locale="zh-CN" if chinese else "en-US",
         )
+        visitor = Person(context.new_page(), url)
         try:
-            yield Person(context.new_page(), url)
+            yield visitor
+        except Exception as error:
+            error.add_note(f"the page said:\n{visitor.page.locator('body').inner_text()[-3000:]}")
+            raise
         finally:
             context.close()
             browser.close()

@@ -34,9 +34,12 @@ def label_form(place: Here) -> None:
         return
     columns = {column.name: column for column in candidates}
     label = columns[_choice(t("Label column"), list(columns), _targets(candidates))]
-    values = [value for value, _ in label.top_values]
+    values = importing.column_values(place.ctx, place.name, root.name, label.name)
     bad = st.multiselect(
-        t("Values that mean bad"), values, default=[value for value in values if value in {"1", "1.0"}]
+        t("Values that mean bad"),
+        values,
+        default=[value for value in values if value == 1],
+        format_func=lambda value: value if isinstance(value, str) else f"{value:g}",
     )
     cutoff = _cutoff(root, result.as_of.date() if result.as_of else None)
     if st.button(
