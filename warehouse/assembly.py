@@ -21,6 +21,7 @@ from warehouse.data_model import (
     ColumnSpec,
     ColumnType,
     DataModel,
+    LateColumns,
     Relationship,
     TableSpec,
 )
@@ -33,7 +34,7 @@ from warehouse.keys import (
 )
 from warehouse.raw_table import RawTable
 from warehouse.table_set import Table, TableSet
-from warehouse.time_columns import infer_times
+from warehouse.time_columns import infer_late_columns, infer_times
 
 __all__ = ["Assembled", "assemble"]
 
@@ -57,6 +58,7 @@ class _Draft:
     notes: dict[str, list[Finding]] = field(default_factory=dict)
     event_time: str | None = None
     known_at: str | None = None
+    late_columns: list[LateColumns] = field(default_factory=list)
 
     def is_given(self, name: str) -> bool:
         return name in self.given.model_fields_set
@@ -97,12 +99,13 @@ def assemble(tables: Mapping[str, RawTable], given: DataModel) -> Assembled:
     InputError
         A value is not of its declared type; a key has nulls or repeats.
     """
-    drafts = {name: _Draft(raw, given.tables.get(name, TableSpec())) for name, raw in tables.items()}
+    drafts = {name: _draft(raw, given.tables.get(name, TableSpec())) for name, raw in tables.items()}
     _check_names(drafts, given)
     for draft in drafts.values():
         _type_columns(draft, given.relationships)
         _choose_times(draft)
-    key_tables = {name: _with_key(draft) for name, draft in drafts.items()}
+    are_links_given = "relationships" in given.model_fields_set
+    key_tables = {name: _with_key(draft, are_links_given=are_links_given) for name, draft in drafts.items()}
     links = [*given.relationships, *infer_relationships(key_tables, given.relationships)]
     _retype_keys(drafts, key_tables, links)
     model = DataModel(
@@ -114,7 +117,11 @@ def assemble(tables: Mapping[str, RawTable], given: DataModel) -> Assembled:
     table_set = TableSet(
         {name: Table(spec, key_tables[name].frame[list(spec.columns)]) for name, spec in model.tables.items()}, model
     )
-    return Assembled(table_set, _findings(drafts, table_set, key_tables, links))
+    return Assembled(table_set, _findings(drafts, table_set, key_tables, links, are_links_given=are_links_given))
+
+
+def _draft(raw: RawTable, given: TableSpec) -> _Draft:
+    return _Draft(raw, given, late_columns=list(given.late_columns))
 
 
 def _check_names(drafts: Mapping[str, _Draft], given: DataModel) -> None:
@@ -171,11 +178,15 @@ def _given_times(draft: _Draft) -> list[str]:
 
 def _choose_times(draft: _Draft) -> None:
     """Take the times that were given, by field or by role, and find the rest by type and name."""
-    late = {column for group in draft.given.late_columns for column in (*group.columns, group.known_at)}
+    if not draft.is_given("late_columns"):
+        draft.late_columns = infer_late_columns(draft.types)
+    late = {column for group in draft.late_columns for column in (*group.columns, group.known_at)}
     free = {name: kind for name, kind in draft.types.items() if draft.given_role(name) is None and name not in late}
     event_time = draft.given.event_time if draft.is_given("event_time") else draft.column_of_role("event_time")
     known_at = draft.given.known_at if draft.is_given("known_at") else draft.column_of_role("known_at")
-    found = infer_times({name: kind for name, kind in free.items() if name not in {event_time, known_at}})
+    found = infer_times(
+        {name: kind for name, kind in free.items() if name not in {event_time, known_at}}, draft.raw.name
+    )
     if event_time is None and not draft.is_given("event_time"):
         event_time = found.event_time
     if known_at is None and not draft.is_given("known_at") and not draft.is_given("known_at_lag_days"):
@@ -183,9 +194,11 @@ def _choose_times(draft: _Draft) -> None:
     draft.event_time, draft.known_at = event_time, known_at
 
 
-def _with_key(draft: _Draft) -> KeyTable:
+def _with_key(draft: _Draft, *, are_links_given: bool) -> KeyTable:
+    """Return the table with its primary key, and with the columns whose links are not to be looked for."""
     frame = pd.DataFrame(draft.values, copy=False)
-    not_links = {name for name in draft.types if draft.given_role(name) not in {None, "foreign_key"}}
+    open_roles = {None} if are_links_given else {None, "foreign_key"}
+    not_links = {name for name in draft.types if draft.given_role(name) not in open_roles}
     table = KeyTable(draft.raw, frame, draft.types, [], frozenset(not_links))
     by_role = [name for name in draft.types if draft.given_role(name) == "key"]
     if draft.is_given("primary_key") or by_role:
@@ -218,6 +231,7 @@ def _spec(draft: _Draft, primary_key: list[str], links: list[Relationship]) -> T
         "primary_key": primary_key,
         "event_time": draft.event_time,
         "known_at": draft.known_at,
+        **({"late_columns": draft.late_columns} if draft.late_columns else {}),
     }
     if draft.raw.source.name:
         fields["file"] = draft.raw.source.name.partition("#")[0]
@@ -256,12 +270,15 @@ def _findings(
     table_set: TableSet,
     key_tables: Mapping[str, KeyTable],
     links: list[Relationship],
+    *,
+    are_links_given: bool,
 ) -> list[Finding]:
     findings = [finding for draft in drafts.values() for notes in draft.notes.values() for finding in notes]
     for name, draft in drafts.items():
         findings += _useless_columns(draft, table_set.spec(name))
         findings += check_table(table_set, name)
-    return [*findings, *_unlinked(drafts, links), *check_relationships(key_tables, links)]
+    unlinked = [] if are_links_given else _unlinked(drafts, links)
+    return [*findings, *unlinked, *check_relationships(key_tables, links)]
 
 
 def _unlinked(drafts: Mapping[str, _Draft], links: list[Relationship]) -> list[Finding]:

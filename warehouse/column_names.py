@@ -27,6 +27,7 @@ _NEVER_EVENT_TOKENS: Final = frozenset(
     }
 )  # fmt: skip
 _NEVER_EVENT_PARTS: Final = ("出生", "到期", "成立", "注册", "结清", "终止", "更新", "关闭", "失效")
+_MIN_SHORT_FORM: Final = 3
 _PERIODS: Final = frozenset({"month", "period", "quarter", "year", "week", "day"})
 
 
@@ -90,9 +91,11 @@ def names_same(table: str, column: str) -> bool:
     --------
     >>> names_same("clients", "client_id"), names_same("statements", "client_id"), names_same("loans", "id")
     (True, False, True)
+    >>> names_same("enterprise", "ent_id"), names_same("enterprise", "uscc")
+    (True, False)
     """
     words = tokens(column)
     if not words or words[-1] not in _ID_TOKENS:
         return False
-    stem = "_".join(words[:-1])
-    return stem in {"", singular(table)}
+    stem, name = "_".join(words[:-1]), singular(table)
+    return words == ("id",) or stem == name or (len(stem) >= _MIN_SHORT_FORM and name.startswith(stem))

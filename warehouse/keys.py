@@ -233,6 +233,8 @@ def _name_strength(parent: KeyTable, key: str, column: str) -> int:
     words, key_words = tokens(column), tokens(key)
     if is_id_name(column) and words[:-1] == tokens(singular(parent.name)):  # district_id refers to table district
         return 3
+    if len(key_words) > 1 and is_id_name(key) and words[-len(key_words) + 1 :] == key_words[:-1]:
+        return 2  # from_ent refers to ent_id
     own_words = key_words if len(key_words) > 1 else (*tokens(singular(parent.name)), *key_words)
     if words[-len(own_words) :] != own_words and words != key_words:
         return 0

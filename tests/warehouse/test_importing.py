@@ -180,6 +180,13 @@ def test_late_columns_and_lag_come_from_the_model(folder):
     assert result.table_set.as_of == pd.Timestamp("2024-06-01")
 
 
+def test_a_column_with_a_known_at_time_of_its_own_is_late(folder):
+    content = "loan_id,signed,status,status_known_at\n1,2024-01-01,paid,2024-06-01\n2,2024-02-01,open,\n"
+    table = import_tables(folder({"loans.csv": content})).data_model.tables["loans"]
+    assert [(group.columns, group.known_at) for group in table.late_columns] == [(["status"], "status_known_at")]
+    assert (table.event_time, table.known_at) == ("signed", None)
+
+
 def test_the_model_names_the_file_of_a_table(folder):
     given = model("tables: {customers: {file: c_2024.csv}}")
     assert import_tables(folder({"c_2024.csv": CLIENTS}), given).table_set.names == ("customers",)
@@ -443,6 +450,15 @@ def test_characters_lost_earlier_are_told(folder, codes):
 def test_a_declared_foreign_key_without_a_parent_is_told(folder, codes):
     given = model("tables: {loans: {columns: {client_id: {role: foreign_key}}}}")
     assert codes(import_tables(folder({"loans.csv": LOANS}), given).findings, "client_id") == ["unlinked_foreign_key"]
+
+
+def test_a_model_that_lists_its_links_gets_no_others_for_columns_it_describes(folder):
+    given = model(
+        "{relationships: [], tables: {loans: {columns: {client_id: {type: id, role: foreign_key}}, primary_key: []}}}"
+    )
+    result = import_tables(folder({"clients.csv": CLIENTS, "loans.csv": LOANS}), given)
+    assert result.data_model.relationships == []
+    assert "unlinked_foreign_key" not in [finding.code for finding in result.findings]
 
 
 def test_encoding_and_delimiter_of_the_model_are_used(folder):

@@ -96,6 +96,13 @@ def test_a_table_with_the_same_key_is_the_annex_of_the_table_named_after_it():
     assert links({"profile": profile, "clients": CLIENTS}) == ["profile.client_id -> clients.client_id"]
 
 
+def test_the_short_form_of_a_table_name_makes_its_key_and_refers_to_it():
+    uscc = [f"91330100{row:010d}" for row in range(40)]
+    firms = pd.DataFrame({"uscc": uscc, "ent_id": [f"E{row}" for row in range(40)]})
+    edges = pd.DataFrame({"edge_id": np.arange(60), "from_ent": [f"E{row % 40}" for row in range(60)]})
+    assert links({"enterprise": firms, "edges": edges}) == ["edges.from_ent -> enterprise.ent_id"]
+
+
 def test_links_never_run_in_a_circle():
     a = pd.DataFrame({"a_id": np.arange(20), "b_id": np.arange(20)})
     b = pd.DataFrame({"b_id": np.arange(20), "a_id": np.arange(20)})
