@@ -250,6 +250,8 @@ def _is_sensible(model: "DataModel", root_table: str, thought: Thought) -> bool:
         return primitive == "count" or _has_time(model.table(table))
     if column == _ROW_NUMBER or column not in model.table(table).columns:
         return False
+    if primitive == "last" and not _has_time(model.table(table)):
+        return False
     return _suits(model.table(table).column(column), primitive, is_own=not path, is_aggregation=is_aggregation)
 
 
