@@ -219,7 +219,7 @@ def score(
     with session(as_json=as_json, as_name=as_name, language=language) as run:
         name = chosen_project(run.ctx, project)
         if output is not None:
-            result = scoring.batch(run.ctx, name, output, rows=rows, version=version, as_of=moment)  # type: ignore[arg-type]
+            result = scoring.batch(run.ctx, name, output, rows=rows, version=version, as_of=moment)
             lines = [run.text(msg("{n} rows scored by version {version}: {path}",
                                   n=count(result.n_rows), version=result.version, path=str(output)))]  # fmt: skip
             run.answer(to_json(result), lambda: print_lines(lines))

@@ -145,7 +145,7 @@ def _figure(figure: Figure) -> Message:
 
 def _drift(line: DriftLine) -> Message:
     return msg(
-        "{verdict}: score PSI {psi}, {n} features moved ({period}, {rows} rows)",
+        "{verdict}: score PSI {psi}, features that moved: {n} ({period}, {rows} rows)",
         verdict=verdict_text(line.verdict),
         psi=metric(line.score_psi),
         n=line.n_drifted,

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from core.audit import AuditTrail
 from core.database import Database
-from core.i18n import Language, Message
+from core.i18n import LANGUAGES, Language, Message
 from core.identity import Actor, Identity
 from core.progress import Progress, SilentProgress
 from core.settings import Settings
@@ -71,6 +71,11 @@ class Context:
     def acting_as(self, actor: Actor) -> "Context":
         """Return the same context in another actor's name."""
         return replace(self, actor=actor)
+
+    def speaking(self, language: str) -> "Context":
+        """Return the same context in a language; the same language where it is none of ours."""
+        known = [known for known in LANGUAGES if known == language]
+        return replace(self, language=known[0]) if known else self
 
     @cached_property
     def registry(self) -> "Registry":

@@ -21,8 +21,9 @@ from workbench.flows.training import Budget, TrainResult
 
 __all__ = ["DemoResult", "DemoUser", "DriftLine", "run", "stages"]
 
-_FIRST_CHECK, _CHECKS_END, _CHECK_MONTHS = date(2021, 7, 1), date(2025, 1, 1), 3
-_BEFORE_SHOCK, _AFTER_SHOCK = "2022-01 – 2022-03", "2022-10 – 2022-12"
+_FIRST_CHECK, _CHECKS_END, _CHECK_MONTHS = date(2020, 1, 1), date(2025, 1, 1), 6
+# The sample economy turns in April 2022, and the batch channel opens in July 2022.
+_BEFORE_SHOCK, _AFTER_SHOCK = "2021-01 – 2021-06", "2022-07 – 2022-12"
 _SHARES = (0.0, 0.12, 0.42, 0.78, 0.84, 0.92, 1.0)
 """Where each stage begins in the whole, and the end."""
 

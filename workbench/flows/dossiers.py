@@ -158,11 +158,10 @@ def _open_findings(findings: tuple[Finding, ...]) -> Check:
 
 
 def _comparison(ctx: Context, project: str, version: ModelVersion, champion: int | None) -> tuple[Comparison, ...]:
-    rows: dict[int, VersionRow] = {}
-    for number in {version.number, champion} - {None}:
-        rows[number] = version_row(ctx.registry.version(project, number), champion=champion)
-    ours = rows[version.number]
-    theirs = rows[champion] if champion is not None and champion != version.number else None
+    ours = version_row(version, champion=champion)
+    theirs = None
+    if champion is not None and champion != version.number:
+        theirs = version_row(ctx.registry.version(project, champion), champion=champion)
 
     def pair(name: str, of: Callable[[VersionRow], Figure]) -> Comparison:
         return Comparison(name, of(ours), of(theirs) if theirs else None)

@@ -240,19 +240,16 @@ def _store(
     ctx: Context, project: str, table_set: "TableSet", findings: Iterable[Finding], source: str, started: float
 ) -> ImportResult:
     """Keep the tables and their profile in a folder of their own, then point the project at it."""
-    import pandas as pd
-
     from workbench.flows.profiling import profile_tables, relationship_views
 
     ctx.say(0.1, msg("looking at the columns"))
-    as_of = table_set.as_of
     result = ImportResult(
         project=project,
         source=source,
         finished_at=datetime.now(UTC),
         seconds=time.monotonic() - started,
         fingerprint=table_set.fingerprint,
-        as_of=None if as_of is pd.NaT else as_of.to_pydatetime(),
+        as_of=_moment(table_set.as_of),
         tables=profile_tables(table_set),
         relationships=relationship_views(table_set),
         findings=tuple(findings),
@@ -274,3 +271,8 @@ def _store(
     keep_latest(parent, _N_KEPT)
     ctx.say(1.0, msg("the data is there"))
     return result
+
+
+def _moment(time_stamp: "pd.Timestamp") -> datetime | None:
+    moment = time_stamp.to_pydatetime()
+    return moment if moment == moment else None  # pandas' NaT differs from itself

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.i18n import Message, msg
-from core.i18n.formats import count, interval, metric
+from core.i18n.formats import count, interval, metric, when
 from workbench.flows import deployment, monitoring, training
 from workbench.flows.context import Context
 from workbench.flows.deployment import DeploymentState
@@ -126,7 +126,7 @@ def _data(facts: Facts) -> LoopStep:
         Step.DATA,
         Dot.WATCH if problems else Dot.GOOD,
         msg("{n} tables", n=found["n_tables"]),
-        [msg("{n} rows", n=count(found["n_rows"])), msg("{n} points to look at", n=problems)],
+        [msg("{n} rows", n=count(found["n_rows"])), msg("points to look at: {n}", n=problems)],
         record.finished_at,
     )
 
@@ -214,13 +214,15 @@ def _deployment(facts: Facts) -> LoopStep:
     champion = facts.deployed.champion
     if champion is None:
         return _step(facts, Step.DEPLOYMENT, Dot.EMPTY, _DASH, [msg("nothing deployed")])
-    days = (facts.now - champion.since).days
     return _step(
         facts,
         Step.DEPLOYMENT,
         Dot.GOOD,
         msg("v{n}", n=champion.version.number),
-        [msg("champion for {days} days", days=days), msg("{n} answers logged", n=count(facts.deployed.n_scored))],
+        [
+            msg("champion since {when}", when=when(champion.since, facts.language)),
+            msg("{n} answers logged", n=count(facts.deployed.n_scored)),
+        ],
         champion.since,
     )
 
@@ -262,9 +264,11 @@ def sentence(facts: Facts) -> Message:
     return {
         "stable": msg("Version {n} serves; in {period} its inputs and scores were stable.", **values),
         "watch": msg(
-            "Version {n} serves; in {period} {k} features moved and want a look.", k=last.n_watch + last.n_act, **values
+            "Version {n} serves; features that moved in {period} and want a look: {k}.",
+            k=last.n_watch + last.n_act,
+            **values,
         ),
-        "act": msg("Version {n} serves; in {period} {k} features drifted strongly.", k=last.n_act, **values),
+        "act": msg("Version {n} serves; features that drifted strongly in {period}: {k}.", k=last.n_act, **values),
         "not_enough_data": msg("Version {n} serves; {period} had too few rows to judge drift.", **values),
     }[last.verdict]
 

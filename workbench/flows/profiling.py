@@ -51,7 +51,7 @@ def _table(table_set: "TableSet", name: str) -> TableProfile:
     first, last = (None, None) if times is None else _span(times)
     return TableProfile(
         name=name,
-        label=dict(spec.label),
+        label={**spec.label},
         n_rows=len(frame),
         primary_key=tuple(spec.primary_key),
         event_time=spec.event_time,
@@ -75,7 +75,7 @@ def _column(name: str, spec: "ColumnSpec", values: "pd.Series[Any]") -> ColumnPr
     has_order = spec.type not in TEXT_TYPES and len(given) > 0
     return ColumnProfile(
         name=name,
-        label=dict(spec.label),
+        label={**spec.label},
         type=spec.type,
         role=spec.role,
         unit=spec.unit,

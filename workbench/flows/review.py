@@ -99,10 +99,10 @@ class Dossier:
 
 def dossier(ctx: Context, project: str, version: int | None = None) -> Dossier:
     """Return the sheet of one version (the latest where left out); needs ``view``."""
-    from workbench.flows import dossiers
+    from workbench.flows.dossiers import build
 
     ctx.require("view")
-    return dossiers.build(ctx, project, version if version is not None else training.latest_version(ctx, project))
+    return build(ctx, project, version if version is not None else training.latest_version(ctx, project))
 
 
 def pending(ctx: Context, project: str) -> list[VersionRow]:

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import Any
@@ -43,9 +43,8 @@ def main(job_id: int, owner: str, worker: int) -> int:
     try:
         actor = _current(ctx, lease.actor)
         progress = _JobProgress(lease).progress()
-        result = run(
-            Context(ctx.settings, ctx.database, actor, progress, actor.language), lease.job.kind, lease.job.args
-        )
+        job_ctx = replace(ctx.speaking(actor.language), actor=actor, progress=progress)
+        result = run(job_ctx, lease.job.kind, lease.job.args)
         lease.succeed(result)
     except CancelledError:
         return _end_cancelled(lease)

@@ -103,7 +103,8 @@ def _monitor(ctx: Context, args: Args) -> dict[str, Any]:
     if args.get("months"):
         reports = monitoring.check_months(ctx, args["project"], start=start, end=end, months=int(args["months"]))
     else:
-        source, version = args.get("source") or "score_log", args.get("version")
+        source: monitoring.Source = "tables" if args.get("source") == "tables" else "score_log"
+        version = args.get("version")
         reports = [monitoring.check(ctx, args["project"], start=start, end=end, source=source, version=version)]
     return {"periods": [report.period for report in reports], "verdicts": [report.verdict for report in reports]}
 
