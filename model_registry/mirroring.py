@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from model_registry.versions import CHAMPION, ModelVersion
 __all__ = ["RegistryMirror"]
 
 _LOG = logging.getLogger(__name__)
+_RETRY_SECONDS = 300.0
 
 
 class RegistryMirror:
@@ -39,6 +41,7 @@ class RegistryMirror:
         url = mlflow_url(database.url) if is_on else None
         self._mlflow = MlflowMirror(url, artifact_root) if url else None
         self._lock = threading.Lock()
+        self._retry_at = 0.0
 
     def bring_up_to_date(self) -> None:
         """Bring MLflow up to date with our rows: versions it lacks, and the champions' aliases.
@@ -46,20 +49,26 @@ class RegistryMirror:
         Raises
         ------
         Exception
-            Whatever MLflow raises; what was mirrored before that stays.
+            Whatever MLflow raised first; everything that could be mirrored is.
         """
         if self._mlflow is None:
             return
         with self._lock:
-            for version in self._unmirrored():
-                made = self._mlflow.record_version(version, bundle_path(self._artifact_root, version.bundle_hash))
-                self._note_mirrored(version, made.run_id, made.version)
+            self._mlflow.connect()
+            problems = [problem for version in self._unmirrored() if (problem := self._record(version)) is not None]
             for project, mlflow_version in self._champions().items():
                 self._mlflow.set_champion(project, mlflow_version)
+        if problems:
+            raise problems[0]
+        self._retry_at = 0.0
 
     def start(self) -> None:
-        """Mirror in a thread of its own, so that an MLflow that hangs cannot hold the caller."""
-        if self._mlflow is None:
+        """Mirror in a thread of its own, so that an MLflow that hangs or fails cannot hold the caller.
+
+        While a thread is still at it, and for some minutes after one failed, nothing is started: MLflow tries for more
+        than a minute to reach a database that is away.
+        """
+        if self._mlflow is None or self._lock.locked() or time.monotonic() < self._retry_at:
             return
         thread = threading.Thread(target=self._log_failures, name="mlflow-mirror", daemon=True)
         thread.start()
@@ -70,8 +79,20 @@ class RegistryMirror:
     def _log_failures(self) -> None:
         try:
             self.bring_up_to_date()
-        except Exception:  # noqa: BLE001 - the border: whatever MLflow raises, our own rows stand and the next step retries
-            _LOG.warning("MLflow could not be brought up to date; the next step tries again", exc_info=True)
+        except Exception:  # noqa: BLE001 - the border: whatever MLflow raises, our own rows stand and a later step retries
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            _LOG.warning("MLflow could not be brought up to date; a later step tries again", exc_info=True)
+
+    def _record(self, version: ModelVersion) -> Exception | None:
+        """Mirror one version; return what went wrong, so that one bad version does not hold up the others."""
+        if self._mlflow is None:
+            return None
+        try:
+            made = self._mlflow.record_version(version, bundle_path(self._artifact_root, version.bundle_hash))
+        except Exception as error:  # noqa: BLE001 - raised again by the caller when the others are done
+            return error
+        self._note_mirrored(version, made.run_id, made.version)
+        return None
 
     def _unmirrored(self) -> list[ModelVersion]:
         query = sa.select(model_version).where(model_version.c.mlflow_version.is_(None)).order_by(model_version.c.id)

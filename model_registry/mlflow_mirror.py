@@ -59,6 +59,11 @@ class MlflowMirror:
         self._url = url
         self._artifact_root = artifact_root
 
+    def connect(self) -> None:
+        """Import MLflow and reach its tables, making them on first use."""
+        with _quiet():
+            self._client  # noqa: B018 - made by the first look
+
     def record_version(self, version: ModelVersion, bundle_folder: Path) -> MirroredVersion:
         """Make the run and the model version of `version`, or find the ones made before."""
         with _quiet():

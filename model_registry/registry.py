@@ -61,13 +61,13 @@ class Registry:
         Folder under which the bundles are kept, each in a folder named by its hash.
     mlflow : bool, default=True
         Whether to keep a mirror in MLflow.
-    mirror_wait_seconds : float, default=60
+    mirror_wait_seconds : float, default=30
         How long a step waits for MLflow after its own transaction is done. The mirror goes on without it after that;
         what fails there is logged, and the next step or `mirror` makes up for it. Nothing of ours is lost.
     """
 
     def __init__(
-        self, database: Database, artifact_root: Path, *, mlflow: bool = True, mirror_wait_seconds: float = 60.0
+        self, database: Database, artifact_root: Path, *, mlflow: bool = True, mirror_wait_seconds: float = 30.0
     ) -> None:
         self._database = database
         self._artifact_root = artifact_root

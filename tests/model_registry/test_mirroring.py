@@ -31,19 +31,28 @@ def deploy_new(registry: Registry, make_bundle: MakeBundle, content: str) -> int
     return number
 
 
+def fail(*_: object) -> None:
+    raise OSError("MLflow's database is away")
+
+
 def test_runs_versions_and_the_champion_alias_follow_our_rows(
-    sqlite_database: Database, tmp_path: Path, make_bundle: MakeBundle, caplog: pytest.LogCaptureFixture
+    sqlite_database: Database,
+    tmp_path: Path,
+    make_bundle: MakeBundle,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # One test, because making MLflow's tables takes seconds. First MLflow cannot be reached: our rows stand.
     registry = Registry(sqlite_database, tmp_path / "artifacts", mirror_wait_seconds=500)
-    (tmp_path / "mlflow.db").mkdir()
-    first = deploy_new(registry, make_bundle, "one")
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow_mirror.MlflowMirror, "connect", fail)
+        first = deploy_new(registry, make_bundle, "one")
     assert registry.deployment(P).number == first
     assert registry.version(P, first).mlflow_version is None
     assert "MLflow could not be brought up to date" in caplog.text
 
-    # It can again: the next step makes up for what is missing.
-    (tmp_path / "mlflow.db").rmdir()
+    # It can again: what is missing is made up for.
+    registry.mirror()
     second = deploy_new(registry, make_bundle, "two")
     assert registry.version(P, first).mlflow_version == "1"
     version = registry.version(P, second)
@@ -88,7 +97,7 @@ def test_an_mlflow_that_hangs_holds_nobody(
     sqlite_database: Database, tmp_path: Path, make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release = threading.Event()
-    monkeypatch.setattr(mlflow_mirror.MlflowMirror, "record_version", lambda *_: release.wait())
+    monkeypatch.setattr(mlflow_mirror.MlflowMirror, "connect", lambda *_: release.wait() and fail())
     registry = Registry(sqlite_database, tmp_path / "artifacts", mirror_wait_seconds=0.1)
     version = registry.register(P, make_bundle("one"), author=AUTHOR, run=RUN)
     release.set()
@@ -101,3 +110,20 @@ def test_mlflow_is_not_imported_until_it_is_needed() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+@pytest.mark.long
+@pytest.mark.postgresql
+def test_on_postgresql_mlflow_lives_in_a_schema_of_its_own(
+    postgresql_url: str, tmp_path: Path, make_bundle: MakeBundle
+) -> None:
+    with Database(postgresql_url) as database:
+        database.migrate()
+        registry = Registry(database, tmp_path / "artifacts", mirror_wait_seconds=500)
+        number = deploy_new(registry, make_bundle, "one")
+        assert registry.version(P, number).mlflow_version == "1"
+        with database.connect() as connection:
+            inspector = sa.inspect(connection)
+            assert "registered_models" in inspector.get_table_names(schema="mlflow")
+            assert "registered_models" not in inspector.get_table_names()
+        registry._mirror._mlflow._client._tracking_client.store.engine.dispose()
