@@ -1,5 +1,6 @@
 """Fills the records of `automl.explanation` from a model and rows."""
 
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -12,12 +13,34 @@ from core.errors import IntegrityError
 from core.i18n import msg
 from features.plan import FeaturePlan
 
-__all__ = ["checked_contributions", "explain", "explain_row"]
+__all__ = ["LocalExplanation", "checked_contributions", "explain", "explain_row"]
 
 _TOLERANCE = 1e-9
 _N_DEPENDENCE = 12
 _N_POINTS = 400
 _N_STABILITY_ROWS = 100
+
+
+@dataclass(frozen=True)
+class LocalExplanation:
+    """One row.
+
+    Parameters
+    ----------
+    probability : float
+        Calibrated probability of default.
+    base : float
+        Log-odds that no feature explains.
+    contributions : ndarray of shape (n_features,)
+        What each feature adds; base and contributions sum to the margin.
+    reasons : tuple of Reason
+        The strongest, in words.
+    """
+
+    probability: float
+    base: float
+    contributions: np.ndarray
+    reasons: tuple[Reason, ...]
 
 
 def explain(model: Model, fold_models: list[Model], values: np.ndarray, plan: FeaturePlan, seed: int) -> Explanation:
@@ -69,13 +92,13 @@ def explain_row(
     *,
     n: int = 4,
     language: str = "en",
-) -> tuple[float, float, np.ndarray, list[Reason]]:
-    """Return probability, base log-odds, the contribution of each feature, and the reasons of one row."""
+) -> LocalExplanation:
+    """Return what makes up the score of one row; see `LocalExplanation`."""
     row = np.asarray(values_row, dtype=np.float64)[None, :]
     contributions, _ = checked_contributions(model, row)
     probability = float(calibration.apply(model.margin(row))[0])
     written = ReasonWriter(plan).write(contributions[0], row[0], n, language)
-    return probability, float(contributions[0, -1]), contributions[0, :-1], written
+    return LocalExplanation(probability, float(contributions[0, -1]), contributions[0, :-1], tuple(written))
 
 
 def checked_contributions(model: Model, values: np.ndarray) -> tuple[np.ndarray, float]:

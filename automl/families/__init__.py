@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import ConfigurationError, IntegrityError
+from core.fingerprints import fingerprint_file
 from core.i18n import msg
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def save_model(model: "Model", folder: Path) -> None:
     """Write `model` and its family's name into `folder`, made where it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save(folder)
-    about = {"family": model.family, "n_features": model.n_features}
+    files = {path.name: fingerprint_file(path) for path in sorted(folder.iterdir()) if path.name != _FILE}
+    about = {"family": model.family, "n_features": model.n_features, "files": files}
     (folder / _FILE).write_text(json.dumps(about), encoding="utf-8")
 
 
@@ -47,13 +49,14 @@ def load_model(folder: Path) -> "Model":
     Raises
     ------
     IntegrityError
-        The folder names an unknown family, or its files are not a model with that number of features.
+        The folder names an unknown family, or its files are not those that were saved.
     """
     try:
         about = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-        module, n_features = FAMILIES[about["family"]], about["n_features"]
+        module, n_features, files = FAMILIES[about["family"]], about["n_features"], dict(about["files"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IntegrityError(msg("this folder holds no model"), where=str(folder)) from error
+    _check_files(folder, files)
     model: Model = import_module(module).load(folder)
     if model.n_features != n_features:
         raise IntegrityError(
@@ -61,3 +64,11 @@ def load_model(folder: Path) -> "Model":
             where=str(folder),
         )
     return model
+
+
+def _check_files(folder: Path, files: dict[str, str]) -> None:
+    """Refuse bytes that are not the ones saved: LightGBM does not raise on a cut-off text, it ends the process."""
+    for name, expected in files.items():
+        path = folder / name
+        if Path(name).name != name or not path.is_file() or fingerprint_file(path) != expected:
+            raise IntegrityError(msg("the model file is not the one that was saved"), where=str(path))

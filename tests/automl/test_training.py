@@ -1,0 +1,286 @@
+"""The whole run: repeatable, stoppable, honest about what it cannot know, and standing when trials fail."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from automl import families
+from automl.candidates import Candidate
+from automl.control import FitControl
+from automl.evaluation import Evaluation
+from automl.explanation import Explanation
+from automl.families.interface import FoldFit
+from automl.families.logistic import LogisticFamily
+from automl.search import TrialRecord
+from automl.spec import TrainSpec
+from automl.split import make_split
+from automl.training import TrainingResult, train
+from core.errors import CancelledError, InputError, WorkbenchError
+from core.i18n import Message
+from core.progress import CallbackProgress, SilentProgress
+
+SPEC = TrainSpec(n_trials=3, folds=3, bootstrap_draws=60, num_threads=2)
+
+
+def _train(world: Callable, spec: TrainSpec = SPEC, progress: Any = None, **how: Any) -> TrainingResult:
+    matrix, labels = world(**how)
+    return train(matrix, labels, make_split(labels, spec), spec, progress=progress)
+
+
+@pytest.fixture(scope="module")
+def result(world: Callable) -> TrainingResult:
+    return _train(world)
+
+
+@pytest.fixture(scope="module")
+def by_time(world: Callable) -> TrainingResult:
+    return _train(world, n=4_000, by_time=True, n_entities=1_500)
+
+
+def test_the_model_is_good_on_rows_it_never_saw(result: TrainingResult) -> None:
+    assert result.evaluation.headline == "holdout"
+    metric = result.evaluation.metric("auc")
+    assert metric.value > 0.74  # the truth itself reaches .80
+    assert metric.low < metric.value < metric.high
+    assert "out_of_time" in result.evaluation.not_applicable
+
+
+def test_the_same_seed_and_trials_give_the_same_fingerprint_on_one_thread_and_two(
+    world: Callable, result: TrainingResult
+) -> None:
+    again = _train(world, SPEC.model_copy(update={"num_threads": 1}))
+    assert again.fingerprint == result.fingerprint
+    assert [trial.params for trial in again.trials] == [trial.params for trial in result.trials]
+    other = _train(world, SPEC.model_copy(update={"seed": 5}))
+    assert other.fingerprint != result.fingerprint
+
+
+def test_the_recorded_trials_of_a_run_in_seconds_give_the_same_fingerprint(world: Callable) -> None:
+    spec = TrainSpec(budget_seconds=4, folds=3, bootstrap_draws=60)
+    first = _train(world, spec, n=800)
+    stored = TrainSpec.model_validate_json(first.replay_spec().model_dump_json())
+    again = _train(world, stored, n=800)
+    assert again.fingerprint == first.fingerprint
+
+
+def test_the_leaderboard_says_by_how_much_and_how_surely(result: TrainingResult) -> None:
+    best, second = result.candidates
+    assert best.auc.value >= second.auc.value
+    assert best.behind is None
+    assert second.behind is not None
+    assert second.behind.value == pytest.approx(best.auc.value - second.auc.value, abs=1e-12)
+    assert second.behind.low <= second.behind.value <= second.behind.high
+    assert "cannot be told apart" in result.verdict.text() or "is better than" in result.verdict.text()
+    assert {"logistic", "lightgbm"} == {best.family, second.family}
+
+
+def test_what_cannot_be_told_apart_names_the_simpler_and_can_choose_it(world: Callable) -> None:
+    spec = SPEC.model_copy(update={"choose": "simplest_as_good"})
+    found = _train(world, spec, n=250)
+    told = found.candidates[1].behind
+    assert told is not None
+    assert not told.can_be_told
+    assert found.simplest_as_good == "logistic"
+    assert found.family == "logistic"
+    assert "cannot be told apart" in found.verdict.text()
+
+
+def test_out_of_time_is_reported_apart_for_new_and_returning_entities(by_time: TrainingResult) -> None:
+    samples = by_time.evaluation.samples
+    assert by_time.evaluation.headline == "out_of_time"
+    assert set(samples) == {
+        "cross_validation", "calibration", "out_of_time", "out_of_time_new", "out_of_time_returning",
+    }  # fmt: skip
+    assert samples["out_of_time_new"].n + samples["out_of_time_returning"].n == samples["out_of_time"].n
+    assert by_time.evaluation.psi is not None
+    assert "embargo" in {finding.code for finding in by_time.findings}
+
+
+def test_calibrated_probabilities_match_the_bad_rate_on_unseen_rows(by_time: TrainingResult) -> None:
+    sample = by_time.evaluation.best
+    expected = sum(bucket.n * bucket.mean_probability for bucket in sample.calibration)
+    assert expected == pytest.approx(sample.n_bad, rel=0.12)
+
+
+def test_grades_are_at_least_seven_with_rising_bad_rates(by_time: TrainingResult) -> None:
+    rates = [grade.bad_rate for grade in by_time.scale.master.grades]
+    assert len(rates) >= 7
+    assert all(np.diff(rates) > 0)
+
+
+def test_few_labels_are_judged_by_repeated_cross_validation(world: Callable) -> None:
+    spec = SPEC.model_copy(update={"repeats": 3})
+    found = _train(world, spec, n=100)
+    assert found.split.kind == "cross_validation"
+    assert found.evaluation.headline == "repeated_cross_validation"
+    assert found.evaluation.psi is None
+    metric = found.evaluation.metric("auc")
+    assert metric.n == 100
+    assert metric.high - metric.low > 0.08
+    assert "chosen_on_same_rows" in {finding.code for finding in found.findings}
+
+
+def test_labels_without_any_signal_are_not_made_to_look_good_by_few_rows(world: Callable) -> None:
+    matrix, labels = world(n=100)
+    shuffled = np.random.default_rng(1).permutation(labels.y)
+    noise = type(labels)(**{**vars(labels), "y": shuffled})
+    spec = SPEC.model_copy(update={"repeats": 3})
+    metric = train(matrix, noise, make_split(noise, spec), spec).evaluation.metric("auc")
+    assert metric.low < 0.5 or metric.value < 0.6
+
+
+def test_everything_survives_json(result: TrainingResult) -> None:
+    stored = json.loads(json.dumps(result.to_json(), allow_nan=False))
+    assert stored["fingerprint"] == result.fingerprint
+    assert [TrialRecord.from_json(item) for item in stored["trials"]] == list(result.trials)
+    assert [Candidate.from_json(item) for item in stored["candidates"]] == list(result.candidates)
+    assert Message.from_json(stored["verdict"]).text() == result.verdict.text()
+    assert (
+        Evaluation.from_json(json.loads(json.dumps(result.evaluation.to_json(), allow_nan=False))) == result.evaluation
+    )
+    assert (
+        Explanation.from_json(json.loads(json.dumps(result.explanation.to_json(), allow_nan=False)))
+        == result.explanation
+    )
+
+
+def test_the_explanation_leans_on_what_the_truth_leans_on(result: TrainingResult) -> None:
+    importances = result.explanation.importances
+    assert {item.alias for item in importances[:2]} == {"x0", "x1"}
+    assert sum(item.share for item in importances) == pytest.approx(1.0)
+    assert result.explanation.largest_additivity_error < 1e-9
+    stability = result.explanation.stability
+    assert stability is not None
+    assert 0 < stability.top_4 <= 1
+    rising = next(item for item in result.explanation.dependence if item.alias == "x0")
+    known = [(v, c) for v, c in zip(rising.values, rising.contributions, strict=True) if v is not None]
+    assert np.corrcoef(*np.array(known).T)[0, 1] > 0.7
+
+
+def test_matrix_and_labels_in_another_order_are_refused(world: Callable) -> None:
+    matrix, labels = world(n=400)
+    split = make_split(labels, SPEC)
+    with pytest.raises(InputError, match="same keys and cutoffs"):
+        train(matrix.take(np.arange(400)[::-1]), labels, split, SPEC)
+
+
+def test_progress_rises_to_the_end_and_names_the_trial(world: Callable) -> None:
+    said: list[tuple[float, str]] = []
+    _train(world, n=500, progress=CallbackProgress(lambda fraction, text: said.append((fraction, text.text()))))
+    fractions = [fraction for fraction, _ in said]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+    assert any("lightgbm: trial 3" in text for _, text in said)
+
+
+def test_progress_is_told_from_one_thread_only(world: Callable) -> None:
+    threads = set()
+    _train(world, n=500, progress=CallbackProgress(lambda *_: threads.add(threading.get_ident())))
+    assert threads == {threading.get_ident()}
+
+
+def test_cancel_stops_a_long_search_within_five_seconds(world: Callable) -> None:
+    asked_at = time.monotonic() + 2
+
+    def report(fraction: float, text: Message) -> None:
+        if time.monotonic() > asked_at:
+            raise CancelledError("cancelled")
+
+    with pytest.raises(CancelledError):
+        _train(world, TrainSpec(budget_seconds=300), CallbackProgress(report), n=6_000)
+    assert time.monotonic() - asked_at < 5
+
+
+def test_finish_keeps_the_best_so_far_within_seconds(world: Callable) -> None:
+    asked_at = time.monotonic() + 3
+    progress = CallbackProgress(lambda *_: None, lambda: time.monotonic() > asked_at)
+    spec = TrainSpec(budget_seconds=300, folds=3, bootstrap_draws=60)
+    found = _train(world, spec, progress, n=1_500)
+    assert time.monotonic() - asked_at < 12  # five to stop, the rest to evaluate and explain on a busy machine
+    assert "finished_early" in {finding.code for finding in found.findings}
+    assert found.evaluation.metric("auc").value > 0.7
+
+
+def test_finish_asked_for_before_anything_is_there_still_gives_a_model(world: Callable) -> None:
+    spec = TrainSpec(budget_seconds=300, folds=3, bootstrap_draws=60, families=["lightgbm"])
+    found = _train(world, spec, CallbackProgress(lambda *_: None, lambda: True), n=1_500)
+    assert found.family == "lightgbm"
+    assert [trial.state for trial in found.trials] == ["complete"]
+
+
+def test_a_budget_in_seconds_is_kept(world: Callable) -> None:
+    started = time.monotonic()
+    found = _train(world, TrainSpec(budget_seconds=6, folds=3, bootstrap_draws=60))
+    # A busy machine stretches what comes after the search; the search itself must end in time.
+    assert sum(trial.seconds for trial in found.trials) < 6
+    assert time.monotonic() - started < 12
+
+
+class _Faulty(LogisticFamily):
+    """Fails as `fault` says: for a penalty of 10 (the first trial), or always."""
+
+    name = "faulty"
+    fault = "raises"
+    always = False
+
+    def fit(self, params: dict[str, Any], *args: Any, control: FitControl, **more: Any) -> FoldFit:
+        fit = super().fit(params, *args, control=control, **more)
+        if not self.always and params["penalty"] != 10.0:
+            return fit
+        if self.fault == "raises":
+            raise ZeroDivisionError("the bank is empty")
+        return FoldFit(fit.model, np.full_like(fit.margin, np.nan), 1, 1)
+
+
+def _use(monkeypatch: pytest.MonkeyPatch, fault: str, *, always: bool) -> None:
+    def make(name: str) -> Any:
+        family = _Faulty() if name == "faulty" else real(name)
+        if isinstance(family, _Faulty):
+            family.fault, family.always = fault, always
+        return family
+
+    real = families.make_family
+    monkeypatch.setattr("automl.training.make_family", make)
+
+
+@pytest.mark.parametrize("fault, cause", [("raises", "ZeroDivisionError: the bank is empty"), ("nan", "NaN")])
+def test_a_trial_that_fails_does_not_end_the_search(
+    world: Callable, monkeypatch: pytest.MonkeyPatch, fault: str, cause: str
+) -> None:
+    _use(monkeypatch, fault, always=False)
+    found = _train(world, SPEC.model_copy(update={"families": ["faulty"]}), n=500)
+    states = [trial.state for trial in found.trials]
+    assert states[0] == "failed"
+    assert "complete" in states
+    finding = next(finding for finding in found.findings if finding.code == "trials_failed")
+    assert cause in finding.text()
+
+
+def test_a_family_that_fails_whole_leaves_the_race_to_the_others(
+    world: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _use(monkeypatch, "raises", always=True)
+    found = _train(world, SPEC.model_copy(update={"families": ["faulty", "lightgbm"]}), n=500)
+    assert found.family == "lightgbm"
+    assert "trials_failed" in {finding.code for finding in found.findings}
+
+
+def test_where_every_trial_fails_the_first_cause_is_named(world: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    _use(monkeypatch, "raises", always=True)
+    with pytest.raises(WorkbenchError, match="the bank is empty") as caught:
+        _train(world, SPEC.model_copy(update={"families": ["faulty"]}), n=500)
+    assert caught.value.code == "all_trials_failed"
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_training_rows_without_a_class_are_refused(world: Callable) -> None:
+    matrix, labels = world(n=400)
+    split = make_split(labels, SPEC)
+    one_class = type(labels)(**{**vars(labels), "y": np.zeros(400)})
+    with pytest.raises(InputError, match="0 bads"):
+        train(matrix, one_class, split, SPEC, progress=SilentProgress())
