@@ -24,9 +24,9 @@ def _sentence(state: DeploymentState) -> str:
     if state.champion is None:
         return t("Nothing serves yet: an approved version can be put to work here.")
     return t(
-        "Version {n} answers since {age}; {scored} scores so far.",
+        "Version {n} has answered since {moment}; scores so far: {scored}.",
         n=state.champion.version.number,
-        age=ago(state.champion.since),
+        moment=exact(state.champion.since),
         scored=formats.count(state.n_scored),
     )
 

@@ -13,7 +13,7 @@ from workbench.ui.pieces import chip, draw, empty, panel_title
 from workbench.ui.session import Here, here, theme
 from workbench.ui.start import new_project
 from workbench.ui.texts import html, language, t
-from workbench.ui.times import ago, exact
+from workbench.ui.times import ago, exact, short_period
 from workbench.ui.work import watch
 
 _TONES = {Dot.GOOD: "good", Dot.WATCH: "watch", Dot.BAD: "bad"}
@@ -54,7 +54,7 @@ def _drift(state: LoopState) -> None:
         return
     unknown = float("nan")
     figure = figures.metric_over_time(
-        [point.period for point in state.drift],
+        [short_period(point.period) for point in state.drift],
         [unknown] * len(state.drift),
         [unknown if point.score_psi is None else point.score_psi for point in state.drift],
         language=language(),

@@ -17,7 +17,7 @@ from workbench.ui.frame import PAGES, header
 from workbench.ui.pieces import draw, empty, headline, panel_title, show_error, table
 from workbench.ui.session import Here, theme
 from workbench.ui.texts import html, language, t
-from workbench.ui.times import ago
+from workbench.ui.times import ago, short_period
 from workbench.ui.work import ask_for, watch
 
 
@@ -64,7 +64,7 @@ def _series(state: MonitoringState) -> None:
     unknown = float("nan")
     chart(
         figures.metric_over_time(
-            [check.period for check in state.checks],
+            [short_period(check.period) for check in state.checks],
             [unknown] * len(state.checks),
             [unknown if check.score_psi is None else check.score_psi for check in state.checks],
             language=language(),
@@ -129,7 +129,7 @@ def _one_period(place: Here, state: MonitoringState) -> None:
     if st.button(t("Make the Evidently report"), disabled=not place.can("monitor.run")):
         ask_for(place, "evidently", {"period": period})
         st.rerun()
-    path = monitoring.evidently_path(place.ctx, place.name, period)
+    path = monitoring.evidently_file(place.ctx, place.name, period)
     if path is not None:
         st.download_button(
             t("Download the Evidently report"),

@@ -33,6 +33,7 @@ __all__ = [
     "check",
     "check_months",
     "evidently",
+    "evidently_file",
     "report",
     "state",
     "verdict_text",
@@ -168,11 +169,23 @@ def evidently(ctx: Context, project: str, period: str) -> Path:
     reference = reference_values(ctx, project, bundle)
     ctx.say(0.4, msg("writing the report"))
     frames = [feature_frame(bundle.plan, values, ctx.language) for values in (reference, current)]
-    target = projects.folder(ctx, project) / "drift" / f"{_file_name(period)}-v{stored.version}.html"
+    target = _evidently_target(ctx, project, stored)
     with writing_file(target) as path:
         write_evidently_report(path, *frames)
     ctx.say(1.0, msg("the report is there"))
     return target
+
+
+def evidently_file(ctx: Context, project: str, period: str) -> Path | None:
+    """Return Evidently's report of a checked period, or None where none was made; needs ``view``."""
+    ctx.require("view")
+    target = _evidently_target(ctx, project, _stored(ctx, project, period))
+    return target if target.is_file() else None
+
+
+def _evidently_target(ctx: Context, project: str, stored: StoredReport) -> Path:
+    name = f"{_file_name(stored.report.period)}-v{stored.version}.html"
+    return projects.folder(ctx, project) / "drift" / name
 
 
 def verdict_text(verdict: str) -> Message:

@@ -38,7 +38,7 @@ def verdict_chip(verdict: str) -> str:
 
 def drift_view(report: "DriftReport") -> None:
     """Draw one period's report."""
-    findings(report.findings)
+    findings(report.findings_in(language()))
     if not report.feature_psi:
         return
     left, right = st.columns(2, gap="small")

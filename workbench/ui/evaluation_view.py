@@ -4,7 +4,7 @@ from html import escape
 
 import streamlit as st
 
-from automl.evaluation import Bucket, Evaluation, Metric, SampleEvaluation
+from automl.evaluation import METRIC_NAMES, Bucket, Evaluation, Metric, SampleEvaluation
 from core.i18n import formats
 from reporting import figures
 from workbench.flows.training import Figure
@@ -13,6 +13,16 @@ from workbench.ui.pieces import panel_title, table
 from workbench.ui.session import theme
 from workbench.ui.texts import capital, language, say, t
 
+SAMPLE_ORDER = (
+    "cross_validation",
+    "repeated_cross_validation",
+    "calibration",
+    "holdout",
+    "out_of_time",
+    "out_of_time_new",
+    "out_of_time_returning",
+)
+
 __all__ = ["evaluation_panels", "figure_text", "population", "sample_name"]
 
 
@@ -20,7 +30,7 @@ def evaluation_panels(evaluation: Evaluation, key: str) -> None:
     """Draw the sample's choice, its metrics and its four pictures; `key` keeps two such views apart."""
     chosen = st.segmented_control(
         t("Sample"),
-        list(evaluation.samples),
+        [name for name in SAMPLE_ORDER if name in evaluation.samples],
         default=evaluation.headline,
         required=True,
         format_func=lambda name: capital(evaluation.samples[name].title.text(language())),
@@ -68,7 +78,7 @@ def sample_name(name: str) -> str:
 
 
 def _metrics(sample: SampleEvaluation, evaluation: Evaluation) -> None:
-    metrics = list(sample.metrics.values())
+    metrics = [sample.metrics[name] for name in METRIC_NAMES if name in sample.metrics]
     if evaluation.psi is not None:
         metrics.append(evaluation.psi)
     panel_title(capital(sample.title.text(language())), population(sample.n, sample.n_bad))

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from core.i18n import formats
 from workbench.ui.texts import language
 
-__all__ = ["ago", "day", "exact"]
+__all__ = ["ago", "day", "exact", "short_period"]
 
 
 def ago(moment: datetime | None) -> str:
@@ -21,3 +21,14 @@ def exact(moment: datetime | None) -> str:
 def day(moment: date | datetime | None) -> str:
     """Return the date of `moment` as 2024-12-31; a dash for None."""
     return "–" if moment is None else moment.strftime("%Y-%m-%d")
+
+
+def short_period(period: str) -> str:
+    """Return the end of a period, for an axis.
+
+    Examples
+    --------
+    >>> short_period("2024-07 – 2024-12"), short_period("2024-07")
+    ('2024-12', '2024-07')
+    """
+    return period.rsplit(" ", 1)[-1]
