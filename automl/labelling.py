@@ -288,7 +288,7 @@ def _root_rows(table_set: TableSet, table: str, spec: LabelSpec) -> np.ndarray:
             msg("column {column} names several rows of the root table", column=path[-1].parent_column),
             where=spec.root_table,
         )
-    return root_index.get_indexer(pd.Index(values))
+    return np.asarray(root_index.get_indexer(pd.Index(values)))
 
 
 def _path_up(table_set: TableSet, table: str, root: str) -> list[Any]:
