@@ -149,7 +149,7 @@ def _column_table(profile: TableProfile) -> None:
                 _named(column.name, column.label),
                 escape(_type_word(column.type)),
                 escape(_role_word(column.role)),
-                escape(column.unit or "–"),
+                escape(_unit_word(column.unit or "–")),
                 formats.percent(column.missing_rate),
                 formats.count(column.n_distinct),
                 escape(_values(column)),
@@ -182,6 +182,19 @@ def _role_word(name: str) -> str:
         "event_time": t("event time"),
         "known_at": t("known-at time"),
         "ignore": t("left out"),
+    }
+    return words.get(name, name)
+
+
+def _unit_word(name: str) -> str:
+    words = {
+        "CNY": t("CNY"),
+        "10k CNY": t("10k CNY"),
+        "persons": t("persons"),
+        "days": t("days"),
+        "months": t("months"),
+        "times": t("times"),
+        "points": t("points"),
     }
     return words.get(name, name)
 

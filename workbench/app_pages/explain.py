@@ -38,10 +38,9 @@ def _name(result: TrainResult, alias: str) -> str:
 
 
 def _importance(result: TrainResult) -> None:
-    top = result.explanation.importances[:15]
     figure = figures.importance_bars(
-        [_name(result, item.alias) for item in top],
-        [item.mean_abs for item in top],
+        [_name(result, item.alias) for item in result.explanation.importances],
+        [item.mean_abs for item in result.explanation.importances],
         language=language(),
         theme=theme(),
     )

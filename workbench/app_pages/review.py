@@ -84,10 +84,10 @@ def _comparison(sheet: Dossier) -> None:
 
 
 def _importance(sheet: Dossier) -> None:
-    top = sheet.explanation.importances[:12]
     figure = figures.importance_bars(
-        [sheet.feature_names.get(item.alias, {}).get(language(), item.alias) for item in top],
-        [item.mean_abs for item in top],
+        [sheet.feature_names.get(item.alias, {}).get(language(), item.alias) for item in sheet.explanation.importances],
+        [item.mean_abs for item in sheet.explanation.importances],
+        limit=12,
         language=language(),
         theme=theme(),
     )

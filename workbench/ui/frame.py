@@ -83,7 +83,7 @@ def _project_choice(here: Here) -> None:
         format_func=lambda name: titles.get(name, name),
         label_visibility="collapsed",
         width=220,
-        key="project_choice",
+        key=f"project_choice_{language()}",
     )
     if chosen != here.project.name:
         remember("project", chosen)
