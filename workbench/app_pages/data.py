@@ -195,6 +195,12 @@ def _unit_word(name: str) -> str:
         "months": t("months"),
         "times": t("times"),
         "points": t("points"),
+        "percent": t("percent"),
+        "ratio": t("ratio"),
+        "ratio per year": t("ratio per year"),
+        "houses": t("houses"),
+        "lenders": t("lenders"),
+        "queries": t("queries"),
     }
     return words.get(name, name)
 
