@@ -262,7 +262,7 @@ class TestWorker:
         queue = JobQueue(ctx.database)
         local = Actor("local:me", frozenset({"analyst"}))
         job = queue.enqueue("sample", {"project": project, "n_enterprises": 600}, by=local)
-        code = "from core.settings import Settings; from workbench.jobs.worker import Worker; Worker(Settings.load()).run()"
+        code = "from workbench.jobs.worker import Worker, Settings; Worker(Settings.load()).run()"
         worker = subprocess.Popen([sys.executable, "-c", code], env=environment(settings))
         wait_for(lambda: child_pid(job) is not None, 60, "child")
         pid = child_pid(job)

@@ -1,6 +1,7 @@
 """The rows of one root row's tables, gathered from the stored tables as they were known at a moment."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ __all__ = ["gather_rows"]
 
 
 def gather_rows(
-    table_set: "TableSet", plan: "FeaturePlan", key: str, cutoff: pd.Timestamp
+    table_set: "TableSet", plan: "FeaturePlan", key: str, cutoff: datetime
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the rows that `plan` reads for one root row, JSON values, without what was not known before `cutoff`.
 
@@ -77,9 +78,9 @@ def _rows(
     name: str,
     positions: np.ndarray,
     start: np.ndarray,
-    cutoff: pd.Timestamp,
+    cutoff: datetime,
 ) -> list[dict[str, Any]]:
-    moment = cutoff.to_datetime64()
+    moment = np.datetime64(cutoff, "ns")
     known_at = table_set.known_at(name)
     if known_at is not None:
         # The root row is the question itself, and known at its own cutoff.

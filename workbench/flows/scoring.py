@@ -9,21 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 
-from automl.labelling import build
-from automl.reasons import ReasonWriter
 from core.errors import InputError, NotFoundError
 from core.i18n import msg
-from features.matrix import build_matrix
-from model_registry.scorer import ScoreAnswer, Scorer
 from workbench.flows import importing, projects, training
 from workbench.flows.context import Context
 from workbench.flows.folders import writing_file
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from automl.label import LabelSpec
     from model_registry.bundle import Bundle
+    from model_registry.scorer import ScoreAnswer, Scorer
     from warehouse.table_set import TableSet
 
 __all__ = [
@@ -109,9 +107,8 @@ def payload(
     ctx.require("model.score")
     _, bundle = _served(ctx, project, version)
     table_set = importing.tables(ctx, project)
-    cutoff = pd.Timestamp(as_of) if as_of is not None else cutoff_of(table_set, bundle.label, key)
-    rows = gather_rows(table_set, bundle.plan, key, cutoff)
-    return Payload(project, key, cutoff.to_pydatetime(), rows)
+    cutoff = as_of if as_of is not None else cutoff_of(table_set, bundle.label, key)
+    return Payload(project, key, cutoff, gather_rows(table_set, bundle.plan, key, cutoff))
 
 
 def score(
@@ -122,11 +119,13 @@ def score(
     key: str | None = None,
     as_of: datetime | None = None,
     version: int | None = None,
-) -> ScoreAnswer:
+) -> "ScoreAnswer":
     """Score one payload with the champion (or `version`) in this process; needs ``model.score``.
 
     Nothing is logged: the service logs what business systems ask.
     """
+    from model_registry.scorer import Scorer
+
     ctx.require("model.score")
     number, bundle = _served(ctx, project, version)
     return Scorer(bundle, version=number).score_rows(tables, key=key, cutoff=as_of, language=ctx.language)
@@ -134,7 +133,7 @@ def score(
 
 def score_stored(
     ctx: Context, project: str, key: str, *, as_of: datetime | None = None, version: int | None = None
-) -> ScoreAnswer:
+) -> "ScoreAnswer":
     """Score one stored row with what was known at its own cutoff, or at `as_of`; needs ``model.score``."""
     gathered = payload(ctx, project, key, as_of=as_of, version=version)
     return score(ctx, project, gathered.tables, key=gathered.key, as_of=gathered.cutoff, version=version)
@@ -142,7 +141,7 @@ def score_stored(
 
 def score_file(
     ctx: Context, project: str, path: Path, *, as_of: datetime | None = None, version: int | None = None
-) -> ScoreAnswer:
+) -> "ScoreAnswer":
     """Score a JSON file that holds a body of ``POST /v1/score``; needs ``model.score``.
 
     Raises
@@ -193,6 +192,11 @@ def batch(
     n_reasons : int, optional
         Reasons per row; 4 up to 5,000 rows and none above where left out, because reasons cost more than scores.
     """
+    import pandas as pd
+
+    from features.matrix import build_matrix
+    from model_registry.scorer import Scorer
+
     ctx.require("model.score")
     started = time.monotonic()
     number, bundle = _served(ctx, project, version)
@@ -236,7 +240,7 @@ def batch(
     return result
 
 
-def cutoff_of(table_set: "TableSet", label: "LabelSpec", key: str) -> pd.Timestamp:
+def cutoff_of(table_set: "TableSet", label: "LabelSpec", key: str) -> datetime:
     """Return the cutoff of one root row.
 
     Raises
@@ -245,7 +249,8 @@ def cutoff_of(table_set: "TableSet", label: "LabelSpec", key: str) -> pd.Timesta
         If the root table has no such row.
     """
     keys, cutoffs = chosen_rows(table_set, label, [key], None)
-    return pd.Timestamp(cutoffs[np.flatnonzero(keys == key)[0]])
+    moment: datetime = cutoffs[np.flatnonzero(keys.astype(str) == key)[0]].astype("datetime64[us]").item()
+    return moment
 
 
 def _served(ctx: Context, project: str, version: int | None) -> "tuple[int, Bundle]":
@@ -262,6 +267,8 @@ def chosen_rows(
     table_set: "TableSet", label: "LabelSpec", rows: str | Sequence[str], as_of: datetime | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return keys and cutoffs of the rows to score."""
+    from automl.labelling import build
+
     labels = build(table_set, label, None)
     cutoffs = labels.cutoffs if as_of is None else np.full(len(labels), np.datetime64(as_of, "ns"))
     if rows == "unlabelled":
@@ -293,7 +300,9 @@ def _require_all(found: np.ndarray, wanted: Sequence[str], label: "LabelSpec") -
         )
 
 
-def _reason_columns(scorer: Scorer, values: np.ndarray, n: int, language: str) -> dict[str, list[str]]:
+def _reason_columns(scorer: "Scorer", values: np.ndarray, n: int, language: str) -> dict[str, list[str]]:
+    from automl.reasons import ReasonWriter
+
     if n <= 0 or not len(values):
         return {}
     writer = ReasonWriter(scorer.plan)
@@ -315,7 +324,7 @@ def _file_format(output: Path, file_format: str | None) -> str:
     return chosen
 
 
-def _write(frame: pd.DataFrame, path: Path, file_format: str) -> None:
+def _write(frame: "pd.DataFrame", path: Path, file_format: str) -> None:
     if file_format == "parquet":
         frame.to_parquet(path, index=False)
         return
