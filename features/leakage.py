@@ -228,11 +228,12 @@ def _cutoffs_on_records(
     groups = [group for group in plan.groups if group.down]
     cases: list[tuple[str, int]] = []
     for row in rng.permutation(len(keys)):
-        if len(cases) == _CONTROL_CASES or not groups:
+        if len(cases) == _CONTROL_CASES:
             break
-        moment = _latest_record(
-            plan, data, groups[len(cases) % len(groups)], keys[row : row + 1], moments[row : row + 1]
-        )
+        one = slice(row, row + 1)
+        turned = groups[len(cases) % len(groups) :] + groups[: len(cases) % len(groups)] if groups else []
+        found = (_latest_record(plan, data, group, keys[one], moments[one]) for group in turned)
+        moment = next((moment for moment in found if moment is not None), None)
         if moment is not None:
             cases.append((keys[row], moment))
     return cases

@@ -69,6 +69,7 @@ def make_plan(
         twice = next(alias for alias in aliases if aliases.count(alias) > 1)
         raise ConfigurationError(msg("the feature {alias} comes twice", alias=twice))
     schemas = _schemas(table_set, root_table, key_column, definitions)
+    _refuse_keys(root_table, definitions, schemas)
     plan = FeaturePlan(
         root_table=root_table,
         key_column=key_column,
@@ -140,6 +141,13 @@ def _schemas(
         if item.column is not None and item.column not in table_set.spec(table).columns:
             raise ConfigurationError(msg("there is no column {column}", column=item.column), where=table)
     return {name: table_schema(table_set.spec(name), columns) for name, columns in keys.items()}
+
+
+def _refuse_keys(root_table: str, definitions: Sequence[FeatureDefinition], schemas: dict[str, TableSchema]) -> None:
+    for item in definitions:
+        table = item.path[-1].table if item.path else root_table
+        if item.column is not None and schemas[table].columns[item.column] == "key":
+            raise ConfigurationError(msg("{column} is a key or a text, not a feature", column=item.column), where=table)
 
 
 def _categories(plan: FeaturePlan) -> list[FeatureDefinition]:

@@ -105,7 +105,7 @@ def _think(model: "DataModel", root_table: str, entity: str, spec: FeatureSpec) 
         tables = _below(model, target, spec) if not path or target == entity else [target]
         for feature in _synthesise(model, target, tables, depth, spec):
             thought = _translate(feature, path)
-            if thought is not None:
+            if thought is not None and (depth > 0 or thought[2] == "identity"):
                 yield thought
 
 
@@ -121,7 +121,7 @@ def _synthesise(model: "DataModel", target: str, tables: list[str], depth: int, 
             target_dataframe_name=target,
             agg_primitives=_primitives(featuretools, spec, AGGREGATIONS),
             trans_primitives=_primitives(featuretools, spec, ("month", "weekday", "days_since")),
-            max_depth=depth,
+            max_depth=depth and max(depth, 2),  # grandchildren are found at two steps, whatever is stacked on them
             features_only=True,
         )
     return found

@@ -60,8 +60,15 @@ class Pieces:
         padded = np.empty((values.shape[0], values.shape[1] + 1))
         padded[:, :-1] = values
         padded[:, -1] = identity
-        reduced = ufunc.reduceat(padded, self.starts.ravel(), axis=1).reshape(-1, *self.starts.shape)
+        # The last start, at the padding, ends the last piece: what lies behind must not even take part in the order in
+        # which numpy adds up.
+        starts = np.append(self.starts.ravel(), values.shape[1])
+        reduced = ufunc.reduceat(padded, starts, axis=1)[:, :-1].reshape(-1, *self.starts.shape)
         return np.where(self.lengths > 0, reduced, identity)
+
+    def spread(self, per_piece: np.ndarray) -> np.ndarray:
+        """Return (n_columns, n_roots, n_pieces) values repeated for each row, shape (n_columns, n_visible)."""
+        return np.repeat(per_piece.reshape(len(per_piece), -1), self.lengths.ravel(), axis=1)
 
 
 class Numbers:
@@ -137,12 +144,15 @@ def std(numbers: Numbers) -> np.ndarray:
     """Sample standard deviation (divisor n - 1); NaN for fewer than two values.
 
     Two passes within each piece; pieces are joined by the update of Chan, Golub and LeVeque (1983), whose terms are all
-    positive, so no digits are lost on large amounts.
+    positive. All values of a root row are first measured from the mean of its newest piece, so that the means which
+    are compared when pieces are joined keep their digits on large amounts too.
     """
-    pieces, n, sums = numbers.pieces, numbers.piece_counts, numbers.piece_sums
+    pieces, n = numbers.pieces, numbers.piece_counts
+    origin = _newest_mean(numbers)
+    values = numbers.values - pieces.spread(np.broadcast_to(origin[..., None], n.shape))
+    sums = pieces.reduce(np.add, values if numbers.null is None else np.where(numbers.null, 0.0, values), 0.0)
     centre = np.divide(sums, n, out=np.zeros_like(sums), where=n > 0)
-    lengths = pieces.lengths.ravel()
-    deviation = numbers.values - np.repeat(centre.reshape(len(sums), -1), lengths, axis=1)
+    deviation = values - pieces.spread(centre)
     if numbers.null is not None:
         deviation[numbers.null] = 0.0
     squares = pieces.reduce(np.add, np.square(deviation, out=deviation), 0.0)
@@ -160,6 +170,15 @@ def std(numbers: Numbers) -> np.ndarray:
     degrees = numbers.counts - 1.0
     variance = np.divide(pieces.by_window(joined), degrees, out=np.full_like(joined, np.nan), where=degrees > 0)
     return np.sqrt(variance)
+
+
+def _newest_mean(numbers: Numbers) -> np.ndarray:
+    """Return the mean of the newest piece that has a value, per column and root row; 0 where there is none."""
+    n, sums = numbers.piece_counts, numbers.piece_sums
+    newest = n.shape[-1] - 1 - np.argmax(n[..., ::-1] > 0, axis=-1)[..., None]
+    count_there = np.take_along_axis(n, newest, axis=-1)[..., 0]
+    sum_there = np.take_along_axis(sums, newest, axis=-1)[..., 0]
+    return np.divide(sum_there, count_there, out=np.zeros_like(sum_there), where=count_there > 0)
 
 
 NUMBER_REDUCTIONS: Final[dict[str, Callable[[Numbers], np.ndarray]]] = {

@@ -1,0 +1,146 @@
+"""Definitions, plans and matrices: stable names, JSON that reads back, refusals."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from core.errors import ConfigurationError, InputError, IntegrityError, NotFoundError
+from features.definitions import FeatureDefinition, PathStep, make_alias, parse_window
+from features.matrix import FeatureMatrix, build_matrix
+from features.plan import FeaturePlan, sort_windows
+from features.planning import make_plan
+from features.spec import FeatureSpec
+from tests.features.test_engine import asked, definitions
+from tests.features.worlds import LOANS, UP, Recipe, make_world
+
+
+@pytest.fixture(scope="module")
+def matrix():
+    world = make_world(Recipe(seed=1, n_applications=20, late=True))
+    keys, cutoffs = asked(world)
+    plan = make_plan(world, "application", "application_id", definitions(), keys=keys, cutoffs=cutoffs)
+    return build_matrix(world, plan, keys, cutoffs)
+
+
+def test_a_plan_reads_back_what_it_wrote(matrix, tmp_path):
+    matrix.plan.save(tmp_path / "plan.json")
+    again = FeaturePlan.load(tmp_path / "plan.json")
+    assert again == matrix.plan
+    assert again.fingerprint == matrix.plan.fingerprint
+
+
+def test_something_else_is_not_a_plan():
+    for text in ("{}", "[1]", '{"format": 99}', "not json"):
+        with pytest.raises(InputError, match="not a feature plan"):
+            FeaturePlan.from_json(text)
+
+
+def test_a_selected_plan_needs_only_the_tables_of_its_features(matrix):
+    alias = FeatureDefinition.create((UP,), "sector", "identity").alias
+    plan = matrix.plan.select([alias])
+    assert set(plan.tables) == {"application", "firm"}
+    assert set(plan.levels) == {alias}
+    assert plan.windows == matrix.plan.windows
+    with pytest.raises(NotFoundError, match="no feature nothing"):
+        plan.select(["nothing"])
+
+
+@pytest.mark.parametrize("column", ["金额", "a,b", "a b", "a[1]", "x" * 300, "a__b", "", 'quote"', "{}", "-"])
+def test_aliases_are_safe_for_every_model_library_and_tell_columns_apart(column):
+    alias = FeatureDefinition.create((LOANS,), column, "sum", window="6m").alias
+    other = FeatureDefinition.create((LOANS,), column + "!", "sum", window="6m").alias
+    assert re.fullmatch(r"[A-Za-z0-9_]{1,120}", alias)
+    assert alias != other
+
+
+def test_an_alias_does_not_depend_on_the_other_features():
+    assert make_alias("id", ["a", "b"]) == "a__b"
+    assert make_alias("id one", ["a__b"]) != make_alias("id two", ["a", "b"])
+
+
+def test_parallel_relationships_get_different_aliases():
+    given, taken = (PathStep("down", "edge", column, "ent_id") for column in ("from_ent", "to_ent"))
+    aliases = {FeatureDefinition.create((step,), "amount", "sum").alias for step in (given, taken)}
+    assert aliases == {"edge_by_from_ent__amount__sum", "edge_by_to_ent__amount__sum"}
+
+
+@pytest.mark.parametrize("text", ["", "6", "m6", "0d", "1.5m", "-3d", "6months"])
+def test_a_window_that_is_none_is_refused(text):
+    with pytest.raises(ConfigurationError, match="a window is"):
+        parse_window(text)
+    with pytest.raises(ValidationError, match="a window is"):
+        FeatureSpec(windows=[text])
+
+
+def test_windows_are_ordered_longest_first():
+    assert sort_windows(["30d", "6m", None, "24m", "90d", "6m"]) == (None, "24m", "6m", "90d", "30d")
+
+
+def test_two_features_of_one_alias_are_refused():
+    world = make_world(Recipe())
+    twice = [FeatureDefinition.create((), "amount", "identity")] * 2
+    with pytest.raises(ConfigurationError, match="amount comes twice"):
+        make_plan(world, "application", "application_id", twice)
+
+
+def test_a_feature_of_a_column_that_is_not_there_is_refused():
+    with pytest.raises(ConfigurationError, match="no column nothing"):
+        make_plan(
+            make_world(Recipe()),
+            "application",
+            "application_id",
+            [FeatureDefinition.create((UP,), "nothing", "identity")],
+        )
+
+
+def test_a_key_is_not_a_feature():
+    definition = FeatureDefinition.create((), "firm_id", "identity", kind="category")
+    with pytest.raises(ConfigurationError, match="firm_id is a key"):
+        make_plan(make_world(Recipe()), "application", "application_id", [definition])
+
+
+def test_levels_are_frozen_as_the_training_rows_see_them_most_frequent_first():
+    world = make_world(Recipe(seed=5, n_firms=40, n_applications=80, n_levels=8, null_rate=0.0))
+    keys, cutoffs = asked(world)
+    definition = FeatureDefinition.create((UP,), "sector", "identity", kind="category")
+    plan = make_plan(
+        world, "application", "application_id", [definition], keys=keys[:30], cutoffs=cutoffs[:30], max_levels=3
+    )
+    firms = world.frame("application").iloc[:30].merge(world.frame("firm"), on="firm_id")
+    counts = firms["sector"].value_counts()
+    expected = sorted(counts.index, key=lambda level: (-counts[level], level))[:3]
+    assert plan.levels[definition.alias] == tuple(expected)
+    assert build_matrix(world, plan, keys, cutoffs).values.max() == 3.0
+
+
+def test_a_matrix_reads_back_what_it_wrote_and_notices_changed_bytes(matrix, tmp_path):
+    matrix.save(tmp_path)
+    again = FeatureMatrix.load(tmp_path)
+    assert again.fingerprint == matrix.fingerprint
+    assert again.frame.equals(matrix.frame)
+    values = np.load(tmp_path / "values.npy")
+    np.save(tmp_path / "values.npy", np.nan_to_num(values) + 1)
+    with pytest.raises(IntegrityError):
+        FeatureMatrix.load(tmp_path)
+    with pytest.raises(NotFoundError):
+        FeatureMatrix.load(tmp_path / "nowhere")
+
+
+def test_rows_and_columns_are_taken_in_the_order_asked_for(matrix):
+    part = matrix.take(np.array([3, 1])).select(matrix.plan.aliases[:2][::-1])
+    assert part.keys.tolist() == [matrix.keys[3], matrix.keys[1]]
+    assert np.array_equal(part.values, matrix.values[[3, 1]][:, [1, 0]], equal_nan=True)
+
+
+def test_the_live_path_imports_no_heavy_library():
+    heavy = ("pandas", "featuretools", "duckdb", "sklearn", "scipy", "optbinning", "pyarrow", "pydantic")
+    code = (
+        "import sys, features.engine, features.payload, features.binning\n"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,119 @@
+"""What is proposed: the tables' own schema decides, every name is readable, settings are obeyed."""
+
+import numpy as np
+import pytest
+
+from core.errors import ConfigurationError
+from features.definitions import PathStep
+from features.matrix import build_matrix
+from features.naming import FeatureNamer
+from features.planning import make_plan
+from features.proposal import propose
+from features.spec import FeatureSpec
+from tests.features.worlds import LOANS, PAYMENTS, UP, Recipe, make_world
+from warehouse.data_model import ColumnSpec, DataModel, Relationship, TableSpec
+
+
+@pytest.fixture(scope="module")
+def world():
+    return make_world(Recipe(seed=2, n_firms=10, n_applications=40, n_loans=80, n_payments=300))
+
+
+def proposed(world, **settings):
+    cutoffs = {"keys": world.frame("application")["application_id"].to_numpy()}
+    cutoffs["cutoffs"] = world.frame("application")["asked_on"].to_numpy()
+    return propose(world, "application", FeatureSpec(**settings), **cutoffs)
+
+
+def test_features_come_from_the_row_its_parents_and_what_lies_below_the_entity(world):
+    paths = {item.path for item in proposed(world)}
+    assert {(), (UP,), (UP, LOANS), (UP, LOANS, PAYMENTS)} <= paths
+
+
+def test_what_is_proposed_can_be_computed(world):
+    found = proposed(world)
+    keys = world.frame("application")["application_id"].to_numpy()
+    matrix = build_matrix(
+        world, make_plan(world, "application", "application_id", found), keys, world.frame("application")["asked_on"]
+    )
+    assert matrix.values.shape == (40, len(found))
+    assert len(set(matrix.plan.aliases)) == len(found)
+    assert not np.isnan(matrix.values).all(axis=0).all()
+
+
+def test_settings_leave_out_tables_columns_windows_and_primitives(world):
+    found = proposed(world, windows=["90d"], primitives=["sum", "identity"], ignore={"payment": [], "loan": ["rate"]})
+    assert {item.primitive for item in found} == {"sum", "identity"}
+    assert {item.window for item in found if item.path[-1:] == (LOANS,)} == {"90d"}
+    assert not any(step.table == "payment" for item in found for step in item.path)
+    assert "rate" not in {item.column for item in found}
+    assert {s.table for item in proposed(world, tables=["firm"]) for s in item.path} == {"firm"}
+
+
+def test_a_limit_takes_from_every_path_in_turn(world):
+    found = proposed(world, max_features=30)
+    assert len(found) == 30
+    assert {(UP, LOANS), (UP, LOANS, PAYMENTS)} <= {item.path for item in found}
+
+
+def test_a_path_on_which_nothing_is_ever_known_is_left_out():
+    empty = make_world(Recipe(seed=2, n_applications=10, n_payments=0))
+    assert (UP, LOANS, PAYMENTS) not in {item.path for item in proposed(empty)}
+
+
+def test_keys_texts_and_known_at_columns_never_become_features(world):
+    assert not {"firm_id", "loan_id", "application_id", "closed_at"} & {item.column for item in proposed(world)}
+
+
+def test_depth_one_stays_with_the_row_and_its_parents(world):
+    assert all(len(item.path) <= 1 for item in proposed(world, max_depth=1))
+
+
+def test_unknown_tables_and_columns_in_the_settings_are_refused(world):
+    for settings in ({"entity_table": "nobody"}, {"ignore": {"nobody": []}}, {"ignore": {"loan": ["nothing"]}}):
+        with pytest.raises(ConfigurationError):
+            proposed(world, **settings)
+
+
+def labelled_model():
+    def column(kind, en, zh, role="feature"):
+        return ColumnSpec(type=kind, role=role, label={"en": en, "zh": zh})
+
+    return DataModel(
+        tables={
+            "enterprise": TableSpec(columns={"ent_id": column("id", "Enterprise", "企业", "key")}),
+            "vat": TableSpec(
+                label={"en": "VAT returns", "zh": "增值税申报"},
+                columns={"ent_id": column("id", "Enterprise", "企业", "foreign_key"),
+                         "sales": column("number", "VAT sales", "增值税销售额"),
+                         "amount": column("number", "Amount", "金额")},
+            ),
+            "edge": TableSpec(
+                label={"en": "Guarantees", "zh": "对外担保"},
+                columns={"from_ent": column("id", "Guarantor", "担保企业", "foreign_key"),
+                         "to_ent": column("id", "Guaranteed firm", "被担保企业", "foreign_key"),
+                         "amount": column("number", "Amount", "金额")},
+            ),
+        },
+        relationships=[
+            Relationship(parent="enterprise", parent_column="ent_id", child="vat", child_column="ent_id"),
+            Relationship(parent="enterprise", parent_column="ent_id", child="edge", child_column="from_ent"),
+            Relationship(parent="enterprise", parent_column="ent_id", child="edge", child_column="to_ent"),
+        ],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("step", "column", "primitive", "window", "en", "zh"),
+    [
+        ("vat", "sales", "sum", "6m", "sum of VAT sales, last 6 months", "近6个月增值税销售额合计"),
+        ("vat", "amount", "mean", "90d", "mean of amount (VAT returns), last 90 days", "近90天金额（增值税申报）均值"),
+        ("vat", None, "count", None, "number of rows in VAT returns", "增值税申报条数"),
+        ("edge", "amount", "max", None, "maximum of amount (Guarantees / Guarantor)",
+         "金额（对外担保 / 担保企业）最大值"),
+    ],
+)  # fmt: skip
+def test_names_are_put_together_from_labels_in_both_languages(step, column, primitive, window, en, zh):
+    link = PathStep("down", step, "from_ent" if step == "edge" else "ent_id", "ent_id")
+    names = FeatureNamer(labelled_model(), "enterprise").names((link,), column, primitive, window)
+    assert names == {"en": en, "zh": zh}

@@ -1,0 +1,93 @@
+"""What is dropped has a reason that can be read, and only training rows are looked at."""
+
+import numpy as np
+import pytest
+
+from core.errors import InputError
+from features.definitions import FeatureDefinition
+from features.matrix import FeatureMatrix
+from features.plan import FeaturePlan, TableSchema
+from features.selection import Selection, select_features
+from features.spec import FeatureSpec
+
+N = 3_000
+RNG = np.random.default_rng(3)
+SIGNAL = RNG.normal(size=N)
+Y = (RNG.random(N) < 1 / (1 + np.exp(1.5 - SIGNAL))).astype(float)
+TRAIN = np.arange(2_000)
+COLUMNS = {
+    "signal": SIGNAL,
+    "twin": SIGNAL.copy(),
+    "near_twin": SIGNAL + 0.01 * RNG.normal(size=N),
+    "weaker": SIGNAL + RNG.normal(size=N),
+    "constant": np.full(N, 4.0),
+    "empty": np.full(N, np.nan),
+    **{f"noise_{index}": RNG.normal(size=N) for index in range(12)},
+}
+
+
+def matrix(columns=COLUMNS):
+    definitions = tuple(
+        FeatureDefinition.create((), name, "identity", names={"en": f"the {name}", "zh": f"特征{name}"})
+        for name in columns
+    )
+    plan = FeaturePlan("t", "id", definitions, {"t": TableSchema({"id": "key", **dict.fromkeys(columns, "number")})})
+    keys = np.array([str(row) for row in range(N)], dtype=object)
+    return FeatureMatrix(
+        np.column_stack(list(columns.values())), keys, np.full(N, np.datetime64("2024-01-01", "ns")), plan
+    )
+
+
+def select(columns=COLUMNS, **settings):
+    return select_features(matrix(columns), Y, TRAIN, FeatureSpec(**{"min_kept": 2, **settings}))
+
+
+def test_each_drop_has_its_reason():
+    selection = select()
+    codes = {item.alias: item.code for item in selection.dropped}
+    assert selection.kept[:2] == ["signal", "weaker"] or selection.kept[:2] == ["near_twin", "weaker"]
+    assert (codes["constant"], codes["empty"]) == ("constant", "missing")
+    assert codes["twin"] in ("duplicate", "correlated")
+    noise = [codes.get(f"noise_{index}") for index in range(12)]
+    assert noise.count("noise") >= 9
+    assert set(codes) | set(selection.kept) == set(COLUMNS)
+    assert set(selection.bins) == set(selection.kept)
+
+
+def test_reasons_are_readable_in_both_languages():
+    selection = select()
+    twin = next(item for item in selection.dropped if item.alias == "twin")
+    other = twin.other
+    assert f"the {other}" in twin.text(matrix().plan, "en")
+    assert f"特征{other}" in twin.text(matrix().plan, "zh")
+    for item in selection.dropped:
+        assert item.text(matrix().plan, "zh") != item.text(matrix().plan, "en")
+
+
+def test_rows_outside_training_change_nothing():
+    other = {name: np.where(np.arange(N) < 2_000, column, -9.0) for name, column in COLUMNS.items()}
+    assert select(other) == select()
+
+
+def test_no_more_are_kept_than_asked_for_and_the_best_stay():
+    selection = select(select_top=1)
+    assert len(selection.kept) == 1
+    assert "rank" in {item.code for item in selection.dropped}
+    best = selection.kept[0]
+    assert selection.information_values[best] == max(selection.information_values.values())
+
+
+def test_weak_features_stay_where_fewer_would_be_left_than_asked_for():
+    assert len(select(min_kept=10).kept) >= 10
+
+
+def test_a_selection_reads_back_what_it_wrote():
+    selection = select()
+    assert Selection.from_json(selection.to_json()) == selection
+
+
+def test_one_class_and_nothing_but_constants_are_refused():
+    with pytest.raises(InputError, match="one class"):
+        select_features(matrix(), np.zeros(N), TRAIN, FeatureSpec())
+    with pytest.raises(InputError, match="empty or constant"):
+        select({"constant": COLUMNS["constant"]})
