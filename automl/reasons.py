@@ -151,7 +151,7 @@ def number_text(value: float) -> str:
     Examples
     --------
     >>> number_text(12345678.0), number_text(12.3), number_text(0.012345)
-    ('12,345,678', '12.3', '0.01234')
+    ('12,345,678', '12.3', '0.01235')
     """
     if abs(value) >= _LARGE or not np.isfinite(value):
         return f"{value:.3g}"

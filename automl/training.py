@@ -229,7 +229,7 @@ class _Training:
             Finding("verdict", Severity.INFO, ranking.verdict),
             *self._search_findings(searches),
             *grade_findings,
-            *_evaluation_findings(evaluation),
+            *evaluation_findings(evaluation),
         )
         self.progress.report(1.0, msg("the model is ready"))
         return TrainingResult(
@@ -425,7 +425,8 @@ def _trial_findings(search: FamilySearch) -> list[Finding]:
     return [Finding("trials_failed", severity, text, where=search.family.name)]
 
 
-def _evaluation_findings(evaluation: Evaluation) -> list[Finding]:
+def evaluation_findings(evaluation: Evaluation) -> list[Finding]:
+    """Return what the figures say: an AUC that falls beyond both intervals, a score that has shifted."""
     findings = []
     trained, unseen = next(iter(evaluation.samples.values())), evaluation.best
     before, after = trained.metrics["auc"], unseen.metrics["auc"]

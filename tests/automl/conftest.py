@@ -1,9 +1,10 @@
 """Small worlds for the tests of automl: made here, from a seed, with a known truth."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from automl.label import Labels, LabelSpec
 from features.definitions import FeatureDefinition
@@ -58,3 +59,10 @@ def world() -> Callable[..., tuple[FeatureMatrix, Labels]]:
 @pytest.fixture(scope="session")
 def plan() -> FeaturePlan:
     return make_plan()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_blas_thread() -> Iterator[None]:
+    """Keep BLAS to one thread, as `train` does: for so little work more of them only spin."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield

@@ -12,14 +12,14 @@ import pytest
 from automl import families
 from automl.candidates import Candidate
 from automl.control import FitControl
-from automl.evaluation import Evaluation
+from automl.evaluation import Evaluation, Histogram, Metric, SampleEvaluation
 from automl.explanation import Explanation
 from automl.families.interface import FoldFit
 from automl.families.logistic import LogisticFamily
 from automl.search import TrialRecord
 from automl.spec import TrainSpec
 from automl.split import make_split
-from automl.training import TrainingResult, train
+from automl.training import TrainingResult, evaluation_findings, train
 from core.errors import CancelledError, InputError, WorkbenchError
 from core.i18n import Message
 from core.progress import CallbackProgress, SilentProgress
@@ -61,7 +61,7 @@ def test_the_same_seed_and_trials_give_the_same_fingerprint_on_one_thread_and_tw
 
 
 def test_the_recorded_trials_of_a_run_in_seconds_give_the_same_fingerprint(world: Callable) -> None:
-    spec = TrainSpec(budget_seconds=4, folds=3, bootstrap_draws=60)
+    spec = TrainSpec(budget_seconds=3, folds=3, bootstrap_draws=60)
     first = _train(world, spec, n=800)
     stored = TrainSpec.model_validate_json(first.replay_spec().model_dump_json())
     again = _train(world, stored, n=800)
@@ -215,10 +215,10 @@ def test_finish_asked_for_before_anything_is_there_still_gives_a_model(world: Ca
 
 def test_a_budget_in_seconds_is_kept(world: Callable) -> None:
     started = time.monotonic()
-    found = _train(world, TrainSpec(budget_seconds=6, folds=3, bootstrap_draws=60))
+    found = _train(world, TrainSpec(budget_seconds=4, folds=3, bootstrap_draws=60))
     # A busy machine stretches what comes after the search; the search itself must end in time.
-    assert sum(trial.seconds for trial in found.trials) < 6
-    assert time.monotonic() - started < 12
+    assert sum(trial.seconds for trial in found.trials) < 4
+    assert time.monotonic() - started < 10
 
 
 class _Faulty(LogisticFamily):
@@ -284,3 +284,19 @@ def test_training_rows_without_a_class_are_refused(world: Callable) -> None:
     one_class = type(labels)(**{**vars(labels), "y": np.zeros(400)})
     with pytest.raises(InputError, match="0 bads"):
         train(matrix, one_class, split, SPEC, progress=SilentProgress())
+
+
+def _evaluation(before: tuple[float, float], after: tuple[float, float], psi: float) -> Evaluation:
+    def sample(name: str, low: float, high: float) -> SampleEvaluation:
+        metric = Metric("auc", (low + high) / 2, low, high, 1_000, 100)
+        return SampleEvaluation(name, 1_000, 100, {"auc": metric}, (), (), (), Histogram((), (), ()))
+
+    samples = {"cross_validation": sample("cross_validation", *before), "out_of_time": sample("out_of_time", *after)}
+    return Evaluation(samples, "out_of_time", Metric("psi", psi, psi, psi, 1_000, 100))
+
+
+def test_a_clear_fall_on_unseen_rows_and_a_shifted_score_are_found() -> None:
+    fallen = evaluation_findings(_evaluation((0.80, 0.84), (0.70, 0.78), 0.3))
+    assert [finding.code for finding in fallen] == ["weaker_on_unseen", "score_shift"]
+    assert "from .820 [.800, .840] in training to .740 [.700, .780]" in fallen[0].text()
+    assert evaluation_findings(_evaluation((0.80, 0.84), (0.70, 0.81), 0.1)) == []
