@@ -9,6 +9,8 @@ import numpy as np
 from sample_data.timeline import Array
 
 __all__ = [
+    "choice",
+    "city_names",
     "enterprise_names",
     "identifiers",
     "is_valid_credit_code",
@@ -20,21 +22,55 @@ __all__ = [
 
 CODE_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"  # GB 32100: no I, O, S, V, Z
 RESERVED_REGION = "9999"
-VIRTUAL_MARK = "（虚拟）"
-_CITIES = ("杭州", "宁波", "温州", "台州", "绍兴", "金华", "嘉兴", "湖州", "衢州", "丽水", "舟山")
+VIRTUAL_MARK = {"zh": "（虚拟）", "en": " (virtual)"}
+_CITIES = {
+    "zh": ("杭州", "宁波", "温州", "台州", "绍兴", "金华", "嘉兴", "湖州", "衢州", "丽水", "舟山"),
+    "en": (
+        "Hangzhou", "Ningbo", "Wenzhou", "Taizhou", "Shaoxing", "Jinhua", "Jiaxing", "Huzhou", "Quzhou", "Lishui",
+        "Zhoushan",
+    ),
+}  # fmt: skip
 _TRADES = {
-    "C": ("机械", "纺织", "塑业", "电器", "五金", "阀门"),
-    "F": ("贸易", "商贸", "供应链", "进出口"),
-    "E": ("建设", "建筑工程", "装饰"),
-    "H": ("餐饮管理", "酒店管理"),
-    "G": ("物流", "货运"),
-    "I": ("信息技术", "软件"),
-    "A": ("农业开发", "生态农业"),
-    "O": ("企业服务", "文化传媒", "环保科技"),
+    "zh": {
+        "C": ("机械", "纺织", "塑业", "电器", "五金", "阀门"),
+        "F": ("贸易", "商贸", "供应链", "进出口"),
+        "E": ("建设", "建筑工程", "装饰"),
+        "H": ("餐饮管理", "酒店管理"),
+        "G": ("物流", "货运"),
+        "I": ("信息技术", "软件"),
+        "A": ("农业开发", "生态农业"),
+        "O": ("企业服务", "文化传媒", "环保科技"),
+    },
+    "en": {
+        "C": ("Machinery", "Textile", "Plastics", "Electric", "Hardware", "Valve"),
+        "F": ("Trading", "Commerce", "Supply Chain", "Import and Export"),
+        "E": ("Construction", "Building Works", "Decoration"),
+        "H": ("Catering", "Hotel Management"),
+        "G": ("Logistics", "Freight"),
+        "I": ("Information Technology", "Software"),
+        "A": ("Agricultural Development", "Ecological Farming"),
+        "O": ("Business Services", "Culture and Media", "Environmental Technology"),
+    },
 }
-_FIRST_CHARACTERS = "衡澜砚岫棠霁翊蔚泓漪昉珩璟湛筠翎沅钺垚祎"
-_SECOND_CHARACTERS = "沣翮铭昇濯屹弘琮晖骞磊泽煦朔彦桓榕洵笙翰"
-_SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许邓冯韩曹"
+_FIRST = {
+    "zh": tuple("衡澜砚岫棠霁翊蔚泓漪昉珩璟湛筠翎沅钺垚祎"),
+    "en": tuple(
+        "Heng Lan Yan Xiu Tang Ji Yi Wei Hong Yi Fang Heng Jing Zhan Yun Ling Yuan Yue Yao Yi".split()  # noqa: SIM905
+    ),
+}
+_SECOND = {
+    "zh": tuple("沣翮铭昇濯屹弘琮晖骞磊泽煦朔彦桓榕洵笙翰"),
+    "en": tuple(
+        "Feng He Ming Sheng Zhuo Yi Hong Cong Hui Qian Lei Ze Xu Shuo Yan Huan Rong Xun Sheng Han".split()  # noqa: SIM905
+    ),
+}
+_SURNAMES = {
+    "zh": tuple("王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许邓冯韩曹"),
+    "en": tuple(
+        "Wang Li Zhang Liu Chen Yang Huang Zhao Wu Zhou Xu Sun Ma Zhu Hu Guo He Lin Gao Luo Zheng Liang Xie Song "  # noqa: SIM905
+        "Tang Xu Deng Feng Han Cao".split()
+    ),
+}
 
 
 def identifiers(prefix: str, n: int, width: int = 7) -> Array:
@@ -43,21 +79,32 @@ def identifiers(prefix: str, n: int, width: int = 7) -> Array:
     return np.char.add(prefix, numbers).astype(object)
 
 
-def enterprise_names(rng: np.random.Generator, region: Array, sector: Array, sectors: str) -> Array:
+def enterprise_names(
+    rng: np.random.Generator, region: Array, sector: Array, sectors: str, language: str = "zh"
+) -> Array:
     """Return invented firm names of shape (n_enterprises,): city, two characters, trade, legal form, virtual mark."""
-    brand = _pick(rng, list(_FIRST_CHARACTERS), len(region)) + _pick(rng, list(_SECOND_CHARACTERS), len(region))
+    first, second = _pick(rng, _FIRST[language], len(region)), _pick(rng, _SECOND[language], len(region))
     trade = np.empty(len(region), dtype=object)
     for index, letter in enumerate(sectors):
         members = np.flatnonzero(sector == index)
-        trade[members] = _pick(rng, list(_TRADES[letter]), len(members))
-    names: Array = np.array(_CITIES, dtype=object)[region] + brand + trade + f"有限公司{VIRTUAL_MARK}"
+        trade[members] = _pick(rng, _TRADES[language][letter], len(members))
+    city = np.array(_CITIES[language], dtype=object)[region]
+    if language == "en":
+        return _lower_second(city + " ", first, second) + " " + trade + " Co., Ltd." + VIRTUAL_MARK["en"]
+    names: Array = city + first + second + trade + "有限公司" + VIRTUAL_MARK["zh"]
     return names
 
 
-def person_names(rng: np.random.Generator, n: int) -> Array:
-    """Return names such as 王某澜 of shape (n,), which name nobody."""
-    names: Array = _pick(rng, list(_SURNAMES), n) + "某" + _pick(rng, list(_FIRST_CHARACTERS + _SECOND_CHARACTERS), n)
+def person_names(rng: np.random.Generator, n: int, language: str = "zh") -> Array:
+    """Return names such as 王某澜 or Wang X. Lan (virtual) of shape (n,), which name nobody."""
+    surname, given = _pick(rng, _SURNAMES[language], n), _pick(rng, _FIRST[language] + _SECOND[language], n)
+    names: Array = surname + " X. " + given + VIRTUAL_MARK["en"] if language == "en" else surname + "某" + given
     return names
+
+
+def city_names(language: str) -> tuple[str, ...]:
+    """Return the names of the cities, in the order of the regions."""
+    return _CITIES[language]
 
 
 def person_hashes(rng: np.random.Generator, n: int) -> Array:
@@ -93,6 +140,11 @@ def is_valid_credit_code(code: str) -> bool:
     return (31 - total % 31) % 31 == values[17]
 
 
+def choice(rng: np.random.Generator, values: list[str], shares: list[float], n: int) -> Array:
+    """Draw `n` of `values` in proportion to `shares`, as an object array of shape (n,)."""
+    return rng.choice(np.array(values, dtype=object), n, p=np.array(shares) / sum(shares))
+
+
 def or_null(values: Array, is_given: Array) -> Array:
     """Return `values` as an object array with None where not `is_given`."""
     given: Array = values.astype(object)
@@ -100,5 +152,12 @@ def or_null(values: Array, is_given: Array) -> Array:
     return given
 
 
-def _pick(rng: np.random.Generator, choices: list[str], n: int) -> Array:
+def _lower_second(before: Array, first: Array, second: Array) -> Array:
+    """Write two syllables as one word: Heng, Ming gives Hengming."""
+    syllables, position = np.unique(second.astype(str), return_inverse=True)
+    joined: Array = before + first + np.char.lower(syllables).astype(object)[position]
+    return joined
+
+
+def _pick(rng: np.random.Generator, choices: tuple[str, ...], n: int) -> Array:
     return np.array(choices, dtype=object)[rng.integers(0, len(choices), n)]

@@ -6,7 +6,7 @@ import numpy as np
 
 from sample_data.timeline import N_MONTHS, Array, day, month_of, month_start
 
-__all__ = ["REGIONS", "SECTORS", "Firms", "draw_firms", "logistic", "macro_path", "trailing_growth"]
+__all__ = ["REGIONS", "SECTORS", "Firms", "draw_firms", "logistic", "macro_path", "persistent_noise", "trailing_growth"]
 
 SECTORS = "CFEHGIAO"  # GB/T 4754 sections; O stands for all others
 _SECTOR_SHARE = np.array([0.42, 0.24, 0.08, 0.05, 0.06, 0.05, 0.04, 0.06])
@@ -76,7 +76,7 @@ def draw_firms(rng: np.random.Generator, n: int) -> Firms:
     macro = macro_path(rng)
     sensitivity = SECTOR_SENSITIVITY[sector]
     cycle = macro[None, :] * sensitivity[:, None]
-    quality = 0.85 * quality0[:, None] + 0.25 * cycle + _persistent(rng, n, spread=0.45, memory=0.93)
+    quality = 0.85 * quality0[:, None] + 0.25 * cycle + persistent_noise(rng, n, spread=0.45, memory=0.93)
     first_application = _first_applications(rng, n)
     age_days = np.maximum(np.exp(rng.normal(4.3, 0.7, n)), 4) * 30.44
     return Firms(
@@ -113,7 +113,7 @@ def _span(first: str, last: str) -> slice:
     return slice(int(start), int(end) + 1)
 
 
-def _persistent(rng: np.random.Generator, n: int, *, spread: float, memory: float) -> Array:
+def persistent_noise(rng: np.random.Generator, n: int, *, spread: float, memory: float) -> Array:
     """Draw stationary monthly noise of shape (n, n_months) whose neighbours correlate by `memory`."""
     noise = rng.standard_normal((n, N_MONTHS)) * spread
     fresh = np.sqrt(1 - memory**2)
@@ -126,7 +126,7 @@ def _sales(rng: np.random.Generator, size: Array, quality: Array, cycle: Array) 
     """Draw true monthly sales in 10,000 CNY: growth on the year before follows quality and economy."""
     n = len(size)
     season = np.array([0.0, -0.35, 0.02, 0.0, 0.03, 0.06, -0.02, 0.0, 0.05, 0.02, 0.06, 0.12])
-    level = 0.05 + 0.11 * quality + 0.10 * cycle + _persistent(rng, n, spread=0.207, memory=0.9)
+    level = 0.05 + 0.11 * quality + 0.10 * cycle + persistent_noise(rng, n, spread=0.207, memory=0.9)
     level[:, :12] = (size - np.log(12) - 0.15)[:, None] + season
     for month in range(12, N_MONTHS):
         level[:, month] += level[:, month - 12]

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sample_data.applications import BATCH, CURED, GOOD, SUBROGATED, SUBROGATED_LATE, Rounds
+from sample_data.groups import rows_of, sum_of
 from sample_data.identities import identifiers
 from sample_data.latent import logistic
 from sample_data.timeline import AS_OF_DAY, NEVER, Array, add_months, timestamps, year_of
@@ -42,6 +43,42 @@ class Loans:
     def subrogated(self) -> Array:
         """Positions of the contracts whose subrogation is known on the as-of day."""
         return np.flatnonzero((self.compensation_day >= 0) & (self.compensation_day < AS_OF_DAY))
+
+    @property
+    def cured_day(self) -> Array:
+        """Day the first overdue instalment was paid after all, per contract; -1 where none was overdue or none paid."""
+        rows = self.instalments
+        owner = rows["contract"]
+        cured = np.full(len(self.kind), -1)
+        at = np.flatnonzero((self.first_overdue[owner] >= 0) & (rows["due"] == self.first_overdue[owner]))
+        cured[owner[at]] = rows["pay"][at]
+        return cured
+
+    def outstanding(self, contract: Array, days: Array) -> Array:
+        """Return the principal in cents still owed on contracts at the start of days, of shape (n,).
+
+        It is nothing before the disbursement and after the subrogation.
+        """
+        rows = self.instalments
+        row, position = rows_of(rows["n"][contract])
+        at = rows["first"][contract][row] + position
+        is_paid = (rows["pay"][at] >= 0) & (rows["pay"][at] < days[row])
+        owed = self.terms["principal"][contract] - sum_of(row, rows["principal"][at] * is_paid, len(contract))
+        is_compensated = (self.compensation_day[contract] >= 0) & (self.compensation_day[contract] < days)
+        left: Array = np.where((self.terms["disburse_day"][contract] < days) & ~is_compensated, owed, 0)
+        return left
+
+    def days_overdue(self, contract: Array, days: Array) -> Array:
+        """Return for how many days the first overdue instalment of contracts has been unpaid on days; 0 for none."""
+        first, cured, compensated = (
+            self.first_overdue[contract],
+            self.cured_day[contract],
+            self.compensation_day[contract],
+        )
+        is_open = (first >= 0) & (days > first) & ((cured < 0) | (days <= cured))
+        is_open &= (compensated < 0) | (days <= compensated)
+        overdue: Array = np.where(is_open, days - first, 0)
+        return overdue
 
 
 def make_loans(rng: np.random.Generator, facts: Rounds) -> Loans:
@@ -200,6 +237,7 @@ def _schedule(terms: dict[str, Array]) -> dict[str, Array]:
         "contract": contract,
         "seq": seq,
         "due": due,
+        "planned": due.copy(),  # as agreed at disbursement; a loan called early moves only `due`
         "principal": principal,
         "interest": interest,
         "first": first,

@@ -8,6 +8,7 @@ import pandas as pd
 from sample_data.decline import Decline
 from sample_data.histories import Edges
 from sample_data.identities import (
+    choice,
     enterprise_names,
     identifiers,
     or_null,
@@ -52,7 +53,9 @@ def draw_persons(rng: np.random.Generator, n_firms: int) -> Persons:
     return Persons(n_leading + n_others, legal_rep, controller, np.arange(n_leading, n_leading + n_others))
 
 
-def person_frame(rng: np.random.Generator, persons: Persons, firms: Firms, person_id: Array) -> pd.DataFrame:
+def person_frame(
+    rng: np.random.Generator, persons: Persons, firms: Firms, person_id: Array, language: str = "zh"
+) -> pd.DataFrame:
     """Return the table of persons."""
     n = persons.n
     owner = rng.standard_normal(n)
@@ -64,14 +67,14 @@ def person_frame(rng: np.random.Generator, persons: Persons, firms: Firms, perso
     return pd.DataFrame(
         {
             "person_id": person_id,
-            "person_name": person_names(rng, n),
+            "person_name": person_names(rng, n, language),
             "id_hash": person_hashes(rng, n),
             "gender": rng.choice(np.array(["M", "F"], dtype=object), n, p=[0.74, 0.26]),
             "birth_date": timestamps(birth),
-            "education": _choice(
+            "education": choice(
                 rng, ["10", "20", "30", "40", "60", "91", "99"], [0.03, 0.17, 0.24, 0.12, 0.2, 0.2, 0.04], n
             ),
-            "marital": _choice(rng, ["10", "20", "40", "30", "99"], [0.12, 0.74, 0.09, 0.02, 0.03], n),
+            "marital": choice(rng, ["10", "20", "40", "30", "99"], [0.12, 0.74, 0.09, 0.02, 0.03], n),
             "house_count": np.minimum(houses, 9),
             "hukou_city": np.array(REGIONS, dtype=object)[region],
         }
@@ -79,7 +82,13 @@ def person_frame(rng: np.random.Generator, persons: Persons, firms: Firms, perso
 
 
 def enterprise_frame(
-    rng: np.random.Generator, firms: Firms, persons: Persons, decline: Decline, ent_id: Array, person_id: Array
+    rng: np.random.Generator,
+    firms: Firms,
+    persons: Persons,
+    decline: Decline,
+    ent_id: Array,
+    person_id: Array,
+    language: str = "zh",
 ) -> pd.DataFrame:
     """Return the table of firms; whether one has closed down is filled in later."""
     n, city = firms.n, np.array(REGIONS, dtype=object)[firms.region]
@@ -92,11 +101,11 @@ def enterprise_frame(
         {
             "ent_id": ent_id,
             "uscc": social_credit_codes(rng, n),
-            "ent_name": enterprise_names(rng, firms.region, firms.sector, SECTORS),
+            "ent_name": enterprise_names(rng, firms.region, firms.sector, SECTORS, language),
             "est_date": timestamps(firms.established),
             "reg_capital": capital,
             "paid_capital": np.round(capital * np.clip(rng.beta(1.2, 1.0, n), 0.02, 1.0), 1),
-            "econ_type": _choice(
+            "econ_type": choice(
                 rng, ["173", "150", "160", "171", "175", "200"], [0.6, 0.22, 0.04, 0.08, 0.04, 0.02], n
             ),
             "sector": np.array(list(SECTORS), dtype=object)[firms.sector],
@@ -170,7 +179,7 @@ def edge_frame(rng: np.random.Generator, edges: Edges, firms: Firms, ent_id: Arr
             "start_date": timestamps(edges.start),
             "known_at": timestamps(edges.start + rng.integers(10, 46, n)),
             "end_date": timestamps(edges.end),
-            "class5": or_null(_choice(rng, ["2", "3", "4"], [0.4, 0.4, 0.2], n), is_known),
+            "class5": or_null(choice(rng, ["2", "3", "4"], [0.4, 0.4, 0.2], n), is_known),
             "class5_known_at": timestamps(np.where(is_known, class_known, NEVER)),
         }
     )
@@ -183,7 +192,3 @@ def _industry(rng: np.random.Generator, sector: Array) -> Array:
         names = [f"{'L' if letter == 'O' else letter}{number:04d}" for number in _CLASSES[letter]]
         codes[members] = np.array(names, dtype=object)[rng.integers(0, len(names), len(members))]
     return codes
-
-
-def _choice(rng: np.random.Generator, values: list[str], shares: list[float], n: int) -> Array:
-    return rng.choice(np.array(values, dtype=object), n, p=np.array(shares) / sum(shares))

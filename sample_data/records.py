@@ -23,10 +23,10 @@ from sample_data.timeline import (
     year_of,
 )
 
-__all__ = ["application_frame", "case_frame", "query_frame"]
+__all__ = ["QUERY_BUG", "application_frame", "case_frame", "query_frame"]
 
 _SCALE_REMAP_DAY = day("2024-01-01")
-_QUERY_BUG = (day("2024-03-04"), day("2024-03-24"))  # three weeks in which a count came in tenths
+QUERY_BUG = (day("2024-03-04"), day("2024-03-24"))  # three weeks in which a count came in tenths
 _CREDIT_SHARE = {2019: 0.35, 2020: 0.42, 2021: 0.50, 2022: 0.58, 2023: 0.65, 2024: 0.70}
 _CAUSES = ["sales_contract", "loan_contract", "labour", "lease", "construction", "other"]
 _DAY_SECONDS = 86_400
@@ -144,7 +144,7 @@ def query_frame(
         name: np.concatenate([part[name] for part in (firm_part, rep_part, controller_part)]) for name in firm_part
     }
     day_number = merged["second"] // _DAY_SECONDS
-    is_bug = (day_number >= _QUERY_BUG[0]) & (day_number <= _QUERY_BUG[1])
+    is_bug = (day_number >= QUERY_BUG[0]) & (day_number <= QUERY_BUG[1])
     stamp = merged["second"].astype("datetime64[s]").astype("datetime64[ns]")
     is_person = merged["person"] >= 0
     frame = pd.DataFrame(
