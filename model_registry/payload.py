@@ -155,11 +155,14 @@ class PayloadSchema:
         return text
 
     def complete(self, tables: Mapping[str, Rows]) -> "tuple[dict[str, Rows], list[Warned]]":
-        """Return the tables that the model reads, the missing ones empty, and what was taken as null or empty."""
+        """Return the tables that the model reads, the missing ones empty, and what was taken as null or empty.
+
+        Empty text is null, as it is where tables are imported.
+        """
         warnings = []
         found: dict[str, Rows] = {}
         for table, needed in self.needed.items():
-            found[table] = rows = tables.get(table, ())
+            found[table] = rows = self._without_empty_texts(table, tables.get(table, ()))
             if table not in tables:
                 text: MessageLike = msg("{table} was not sent: taken as having no rows", table=table)
                 warnings.append(Warned("missing_table", text))
@@ -171,6 +174,12 @@ class PayloadSchema:
                     )
                     warnings.append(Warned("missing_column", text))
         return found, warnings
+
+    def _without_empty_texts(self, table: str, rows: Rows) -> Rows:
+        texts = [name for name in self.needed[table] if self.columns[table][name] in ("text", "key")]
+        if not any(row.get(name) == "" for row in rows for name in texts):
+            return rows
+        return [{**row, **{name: None for name in texts if row.get(name) == ""}} for row in rows]
 
     def _check_table(self, table: str, rows: Rows) -> Iterable[Finding]:
         known = self.columns.get(table)

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -42,7 +42,7 @@ __all__ = [
 
 _LOG = logging.getLogger(__name__)
 _PATTERN = "scores-*.jsonl"
-_CHUNK = 500
+_CHUNK = 200
 _STOP = None
 
 
@@ -120,6 +120,9 @@ class ScoreRecord:
             return cls(**values)
         except (KeyError, TypeError) as error:
             raise ValueError("not a score record") from error
+
+
+_FIELDS = tuple(column.name for column in fields(ScoreRecord))
 
 
 class LocalScoreLog:
@@ -410,10 +413,9 @@ def latest_scores(
     query = _select(project, slot, None, "asked_at", (None, None))
     if key is not None:
         query = query.where(score_record.c.key == key)
-    names = [column.name for column in fields(ScoreRecord)]
     query = query.order_by(score_record.c.asked_at.desc(), score_record.c.id.desc()).limit(limit)
     with database.connect() as connection:
-        rows = connection.execute(query.with_only_columns(*(score_record.c[name] for name in names)))
+        rows = connection.execute(query.with_only_columns(*(score_record.c[name] for name in _FIELDS)))
         return [ScoreRecord(*row) for row in rows]
 
 
@@ -432,10 +434,12 @@ def _select(
 
 
 def _row(record: ScoreRecord) -> dict[str, Any]:
-    features = {
+    # Not `asdict`, which copies every value of every row deeply and costs more than the insert.
+    row = {name: getattr(record, name) for name in _FIELDS}
+    row["features"] = {
         alias: None if value is None or value != value else float(value) for alias, value in record.features.items()
     }
-    return {**asdict(record), "features": features}
+    return row
 
 
 def _insert(connection: sa.Connection, rows: list[dict[str, Any]]) -> int:

@@ -1,6 +1,7 @@
 """Running the service."""
 
 import logging
+import sys
 
 import uvicorn
 
@@ -13,6 +14,7 @@ _MAX_AT_ONCE = 512
 _KEEP_ALIVE_SECONDS = 30
 _STOP_SECONDS = 30
 _MAX_HEADER_BYTES = 65_536
+_SWITCH_SECONDS = 0.0005
 
 
 def make_server(settings: Settings, host: str | None = None, port: int | None = None) -> uvicorn.Server:
@@ -47,4 +49,6 @@ def run(settings: Settings, host: str | None = None, port: int | None = None) ->
     """
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # The thread that ships the log holds the interpreter at most so long before an answer gets its turn.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     make_server(settings, host, port).run()

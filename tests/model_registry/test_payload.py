@@ -144,5 +144,12 @@ def test_what_is_missing_is_completed_and_said() -> None:
     assert [warned.code for warned in warnings] == ["missing_column", "missing_table"]
 
 
+def test_an_empty_text_is_null_as_in_an_imported_table() -> None:
+    sent = {"loan": [{"id": "L1", "at": None, "amount": 1}], "payment": [{"loan_id": "", "paid": 1}]}
+    rows, _ = SCHEMA.complete(sent)
+    assert rows["payment"] == [{"loan_id": None, "paid": 1}]
+    assert sent["payment"] == [{"loan_id": "", "paid": 1}]
+
+
 def test_the_schema_travels_as_json() -> None:
     assert PayloadSchema.from_json(SCHEMA.to_json()) == SCHEMA
