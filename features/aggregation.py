@@ -1,6 +1,6 @@
 """Aggregations: find the visible child rows of every root row, cut them by window, reduce them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -208,7 +208,7 @@ def _numbers(block: _Block) -> Iterator[Result]:
 
 
 def _column_sets(
-    targets: dict[str, dict[str, tuple[tuple[int, int], ...]]], n_visible: int
+    targets: Mapping[str, Mapping[str, tuple[tuple[int, int], ...]]], n_visible: int
 ) -> list[tuple[list[str], list[str]]]:
     """Return columns that are reduced together, and by what.
 

@@ -101,7 +101,10 @@ class FeatureBins:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "FeatureBins":
         """Read what `to_json` wrote."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+        }
+        return cls(**fields)
 
 
 def fit_bins(

@@ -44,7 +44,7 @@ class Clock:
         """Return the tick of each of the times the clock was made of."""
         safe = np.where(times == NO_TIME, self.first, times)
         if self.distinct is not None:
-            ticks = np.searchsorted(self.distinct, safe) + 1
+            ticks: np.ndarray = np.searchsorted(self.distinct, safe) + 1
         else:
             ticks = (safe - self.first) // self.step + 1
         return np.where(times == NO_TIME, 0, ticks)
@@ -57,7 +57,8 @@ class Clock:
         if self.distinct is not None:
             return np.searchsorted(self.distinct, moments) + 1
         inside = np.clip(moments, self.first, min(self.last + 1, np.iinfo(np.int64).max))
-        return -((self.first - inside) // self.step) + 1
+        ticks: np.ndarray = 1 - (self.first - inside) // self.step
+        return ticks
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,9 @@ class History:
 
     def positions(self, anchors: np.ndarray, moments: np.ndarray) -> np.ndarray:
         """Return where the rows of `anchors` at or after `moments` begin; both of one shape."""
-        return np.searchsorted(self.packed, anchors * (self.clock.n_ticks + 2) + self.clock.ticks_before(moments))
+        wanted = anchors * (self.clock.n_ticks + 2) + self.clock.ticks_before(moments)
+        found: np.ndarray = np.searchsorted(self.packed, wanted)
+        return found
 
     def first_positions(self, anchors: np.ndarray) -> np.ndarray:
         """Return where the rows of `anchors` begin."""

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -76,8 +76,10 @@ class LeakageCertificate:
     @classmethod
     def from_json(cls, text: str) -> "LeakageCertificate":
         """Read what `to_json` wrote."""
-        data = json.loads(text)
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(text).items()
+        }
+        return cls(**fields)
 
 
 def prove_no_leakage(

@@ -74,7 +74,7 @@ def _table(table: str, schema: TableSchema, columns: Mapping[str, list[Any]], n_
         times={name: _times(columns[name], table, name) for name in of("time")},
         order_keys=order_keys,
         schema=schema,
-        has_nulls=np.isnan(numbers).any(axis=1),
+        has_nulls=np.asarray(np.isnan(numbers).any(axis=1)),
     )
 
 

@@ -93,7 +93,7 @@ def _table(schema: TableSchema, frame: pd.DataFrame) -> TableArrays:
         times=times,
         order_keys=order_keys,
         schema=schema,
-        has_nulls=np.isnan(numbers).any(axis=1),
+        has_nulls=np.asarray(np.isnan(numbers).any(axis=1)),
     )
 
 

@@ -180,7 +180,7 @@ def _entity_set(featuretools: Any, model: "DataModel", tables: list[str], spec: 
         types[index] = "Categorical"
         time = table.event_time or table.known_at
         types |= {time: "Datetime"} if time is not None and time != index else {}
-        frame = pd.DataFrame({column: pd.Series([], dtype=_DTYPES[kind]) for column, kind in types.items()})
+        frame = pd.DataFrame({column: np.empty(0, dtype=_DTYPES[kind]) for column, kind in types.items()})
         entity_set.add_dataframe(
             dataframe_name=name,
             dataframe=frame,
@@ -194,7 +194,7 @@ def _entity_set(featuretools: Any, model: "DataModel", tables: list[str], spec: 
     return entity_set
 
 
-_DTYPES: Final = {"Categorical": object, "Double": float, "Datetime": "datetime64[ns]"}
+_DTYPES: Final = {"Categorical": "object", "Double": "float64", "Datetime": "datetime64[ns]"}
 
 
 def _usable_columns(model: "DataModel", table: str, spec: FeatureSpec) -> "dict[str, ColumnSpec]":

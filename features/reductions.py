@@ -5,9 +5,10 @@ primitive reduces each piece once and adds pieces up from the cutoff backwards, 
 number of windows.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 
 import numpy as np
@@ -123,7 +124,7 @@ def sum_(numbers: Numbers) -> np.ndarray:
 
 def mean(numbers: Numbers) -> np.ndarray:
     """Mean of the values; NaN where there are none."""
-    return numbers.sums / numbers.counts
+    return np.asarray(numbers.sums / numbers.counts)
 
 
 def max_(numbers: Numbers) -> np.ndarray:
@@ -169,7 +170,7 @@ def std(numbers: Numbers) -> np.ndarray:
         joined[..., piece] = joined_squares
     degrees = numbers.counts - 1.0
     variance = np.divide(pieces.by_window(joined), degrees, out=np.full_like(joined, np.nan), where=degrees > 0)
-    return np.sqrt(variance)
+    return np.asarray(np.sqrt(variance))
 
 
 def _newest_mean(numbers: Numbers) -> np.ndarray:
@@ -178,7 +179,7 @@ def _newest_mean(numbers: Numbers) -> np.ndarray:
     newest = n.shape[-1] - 1 - np.argmax(n[..., ::-1] > 0, axis=-1)[..., None]
     count_there = np.take_along_axis(n, newest, axis=-1)[..., 0]
     sum_there = np.take_along_axis(sums, newest, axis=-1)[..., 0]
-    return np.divide(sum_there, count_there, out=np.zeros_like(sum_there), where=count_there > 0)
+    return np.asarray(np.divide(sum_there, count_there, out=np.zeros_like(sum_there), where=count_there > 0))
 
 
 NUMBER_REDUCTIONS: Final[dict[str, Callable[[Numbers], np.ndarray]]] = {
@@ -215,49 +216,66 @@ def num_unique(codes: np.ndarray, n_levels: int, pieces: Pieces) -> np.ndarray:
 def mode_codes(codes: np.ndarray, n_levels: int, pieces: Pieces) -> np.ndarray:
     """Code of the most frequent level per window, the first in order among equals; -1 where there is none."""
     result = np.empty(pieces.starts.shape, dtype=np.int64)
-    for block, tally, levels in _level_counts(codes, n_levels, pieces):
+    for block, tally, decode in _level_counts(codes, n_levels, pieces):
         best = tally.argmax(axis=1)
-        code = best if levels is None else np.take_along_axis(levels, best, axis=1)
-        result[block] = np.where(np.take_along_axis(tally, best[:, None, :], axis=1)[:, 0] > 0, code, -1)
+        has_any = np.take_along_axis(tally, best[:, None, :], axis=1)[:, 0] > 0
+        result[block] = np.where(has_any, decode(best), -1)
     return result
 
 
-def _level_counts(codes: np.ndarray, n_levels: int, pieces: Pieces):  # type: ignore[no-untyped-def]
-    """Yield blocks of root rows with their counts (n_roots, n_local_levels, n_windows) and the levels' codes.
+@dataclass(frozen=True)
+class _Levels:
+    """Levels numbered from 0 within each root row, so that the table of counts stays small however many there are.
 
-    The codes are None where local levels are the codes themselves. Many-levelled columns are renumbered within each
-    root row, so that the table of counts stays small.
+    Parameters
+    ----------
+    local : ndarray of shape (n_known,), int64
+        Number of each value's level within its root row.
+    width : int
+        Most levels in one root row.
+    first, codes : ndarray or None
+        Root row i has the levels ``codes[first[i] : first[i + 1]]``, ascending; None where numbers are codes already.
     """
-    n_roots, n_pieces = pieces.starts.shape
-    lengths = pieces.lengths.ravel()
-    cell = np.repeat(np.arange(n_roots * n_pieces), lengths)
-    known = codes >= 0
-    cell, codes = cell[known], codes[known].astype(np.int64)
-    root, piece = np.divmod(cell, n_pieces)
-    width, local = n_levels, codes
-    distinct_root = distinct_code = first = None
-    if n_levels > _FEW_LEVELS:
+
+    local: np.ndarray
+    width: int
+    first: np.ndarray | None = None
+    codes: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, root: np.ndarray, codes: np.ndarray, n_levels: int, n_roots: int) -> "_Levels":
+        if n_levels <= _FEW_LEVELS:
+            return cls(codes, max(n_levels, 1))
         distinct, inverse = np.unique(root * n_levels + codes, return_inverse=True)
-        distinct_root, distinct_code = np.divmod(distinct, n_levels)
-        first = np.searchsorted(distinct_root, np.arange(n_roots + 1))
-        local = inverse - first[root]
-        width = int(np.diff(first).max(initial=0))
-    step = max(_MAX_CELLS // max(width * n_pieces, 1), 1)
+        first = np.searchsorted(distinct, np.arange(n_roots + 1) * n_levels)
+        return cls(inverse - first[root], int(max(np.diff(first).max(initial=0), 1)), first, distinct % n_levels)
+
+    def decode(self, begin: int, local: np.ndarray) -> np.ndarray:
+        """Return the codes of `local` (n_roots, n_windows) numbers of the root rows from `begin` on."""
+        if self.first is None or self.codes is None:
+            return local
+        first = self.first[begin : begin + len(local), None]
+        return self.codes[np.minimum(first + local, self.codes.size - 1)] if self.codes.size else local
+
+
+def _level_counts(
+    codes: np.ndarray, n_levels: int, pieces: Pieces
+) -> Iterator[tuple[slice, np.ndarray, Callable[[np.ndarray], np.ndarray]]]:
+    """Yield runs of root rows, their counts (n_roots, n_local_levels, n_windows), and what turns numbers into codes."""
+    n_roots, n_pieces = pieces.starts.shape
+    known = codes >= 0
+    cell = np.repeat(np.arange(n_roots * n_pieces), pieces.lengths.ravel())[known]
+    root, piece = np.divmod(cell, n_pieces)
+    levels = _Levels.of(root, codes[known].astype(np.int64), n_levels, n_roots)
+    step = max(_MAX_CELLS // (levels.width * n_pieces), 1)
     for begin in range(0, n_roots, step):
         end = min(begin + step, n_roots)
         inside = slice(*np.searchsorted(root, (begin, end)))
-        flat = ((root[inside] - begin) * max(width, 1) + local[inside]) * n_pieces + piece[inside]
-        size = (end - begin) * max(width, 1) * n_pieces
-        tally = np.bincount(flat, minlength=size).reshape(end - begin, max(width, 1), n_pieces)
+        place = ((root[inside] - begin) * levels.width + levels.local[inside]) * n_pieces + piece[inside]
+        shape = (end - begin, levels.width, n_pieces)
+        tally = np.bincount(place, minlength=math.prod(shape)).reshape(shape)
         reached = np.cumsum(tally[..., ::-1], axis=-1)[..., ::-1]
         if pieces.rank is not None:
-            rank = np.broadcast_to(pieces.rank[begin:end, None, :], reached.shape)
+            rank = np.broadcast_to(pieces.rank[begin:end, None, :], shape)
             reached = np.take_along_axis(reached, rank, axis=-1)
-        levels = None
-        if distinct_code is not None and first is not None:
-            levels = np.full((end - begin, max(width, 1)), -1)
-            part = slice(first[begin], first[end])
-            levels[distinct_root[part] - begin, np.arange(first[begin], first[end]) - first[distinct_root[part]]] = (
-                distinct_code[part]
-            )
-        yield slice(begin, end), reached, levels
+        yield slice(begin, end), reached, partial(levels.decode, begin)

@@ -233,8 +233,8 @@ def _drop_for(funnel: _Funnel, worse: str, better: str, correlation: float) -> N
 def _rank_scores(x: np.ndarray) -> np.ndarray:
     """Return centred ranks of unit length; nulls share the lowest rank, ties the middle one."""
     _, inverse, counts = np.unique(np.where(np.isnan(x), -np.inf, x), return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2.0)[inverse]
-    centred = ranks - ranks.mean()
+    ranks: np.ndarray = (np.cumsum(counts) - (counts - 1) / 2.0)[inverse]
+    centred: np.ndarray = ranks - ranks.mean()
     length = np.sqrt((centred * centred).sum())
     return centred / length if length > 0 else centred
 
