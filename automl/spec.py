@@ -41,7 +41,7 @@ class TrainSpec(BaseModel):
     Parameters
     ----------
     budget_seconds : float, optional
-        Wall time of the whole training. Default 120 where `n_trials` is left out too.
+        Wall time of the whole training, once its libraries are loaded. Default 120 where `n_trials` is left out too.
     n_trials : int, optional
         Number of trials of each tuned family; such a run repeats exactly.
     seed : int, default=20_240_101

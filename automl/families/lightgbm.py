@@ -22,7 +22,7 @@ _FILE = "model.txt"
 _MANY_ROWS = 100_000
 _MANY_EXPLAINED = 200
 _MOST_ROUNDS = 1_000
-_LEAST_ROUNDS = 10
+_LEAST_ROUNDS = 30
 _PATIENCE = 2.5
 """Rounds without gain before a fit stops, times the learning rate: 50 rounds at 0.05."""
 _DATASET = {"max_bin": 255, "feature_pre_filter": False, "verbosity": -1}
