@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import stat
 import warnings
 import zipfile
 import zlib
@@ -19,6 +18,7 @@ import pyarrow as pa
 from core.errors import InputError
 from core.findings import Finding, Severity
 from core.i18n import msg
+from warehouse.archives import leads_out
 from warehouse.data_model import DataModel
 from warehouse.headers import check_header, table_name
 from warehouse.raw_table import RawColumn, RawTable, SourceFile
@@ -106,14 +106,8 @@ def check_archive(path: Path) -> None:
             fix=msg("Save the table as CSV or Parquet."),
             code="too_large",
         )
-    if len(entries) > _MAX_ENTRIES or any(_leads_out(entry) for entry in entries):
+    if len(entries) > _MAX_ENTRIES or any(leads_out(entry) for entry in entries):
         raise InputError(msg("the workbook is not one that Excel writes"), where=path.name, code="bad_archive")
-
-
-def _leads_out(entry: zipfile.ZipInfo) -> bool:
-    parts = entry.filename.replace("\\", "/").split("/")
-    is_link = stat.S_ISLNK(entry.external_attr >> 16)
-    return is_link or ".." in parts or entry.filename.startswith(("/", "\\")) or ":" in entry.filename
 
 
 @contextmanager

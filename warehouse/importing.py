@@ -12,7 +12,8 @@ from warehouse.data_model import DataModel, TableSpec
 from warehouse.excel_files import read_excel
 from warehouse.parquet_files import read_parquet
 from warehouse.raw_table import RawTable, SourceFile
-from warehouse.source_files import FoundFile, find_files
+from warehouse.source_files import FoundFile, find_files, open_archive
+from warehouse.staging import Staging
 from warehouse.table_set import TableSet
 from warehouse.text_files import read_text
 
@@ -44,13 +45,14 @@ class ImportResult:
 
 
 def import_tables(
-    source: Path, data_model: DataModel | None = None, *, progress: Progress | None = None
+    source: Path, data_model: DataModel | None = None, *, progress: Progress | None = None, staging: Path | None = None
 ) -> ImportResult:
-    """Import a folder of files, or one file, as a table set. Nothing is written: the result is whole or an error.
+    """Import a folder of files, or one file, as a table set: the result is whole or an error, and nothing is left.
 
     CSV and kin (plain or ``.gz``; UTF-8 with or without byte order mark, GB18030, UTF-16), Parquet and Excel ``.xlsx``
-    are read; each file is a table named after it, each sheet of a workbook of several sheets a table named after the
-    sheet. Where no model is given and the folder has a ``data_model.yaml``, that one is taken.
+    are read, and zip archives of them; each file is a table named after it, each sheet of a workbook of several sheets
+    a table named after the sheet. Where no model is given and the folder or archive has a ``data_model.yaml``, that one
+    is taken.
 
     Parameters
     ----------
@@ -60,6 +62,8 @@ def import_tables(
         Whole or partial; what it says wins over what is inferred, column by column.
     progress : Progress, optional
         Told about each file.
+    staging : Path, optional
+        Folder for working files while the import runs; by default that of the system.
 
     Raises
     ------
@@ -70,11 +74,19 @@ def import_tables(
     NotFoundError
         There is no such file or folder.
     """
-    source, progress = Path(source), progress or SilentProgress()
+    work = Staging(staging)
+    try:
+        return _import(Path(source), data_model, progress or SilentProgress(), work)
+    finally:
+        work.close()
+
+
+def _import(source: Path, data_model: DataModel | None, progress: Progress, work: Staging) -> ImportResult:
+    source, left = open_archive(source, work)
     model = data_model or _model_beside(source)
-    found = find_files(source, model)
+    found = find_files(source, model, work)
     raw: dict[str, RawTable] = {}
-    findings = list(found.findings)
+    findings = [*left, *found.findings]
     for position, file in enumerate(found.files):
         progress.report(_READ_SHARE * position / len(found.files), msg("reading {file}", file=file.path.name))
         tables, notes = _read(file, model)

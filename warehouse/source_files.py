@@ -1,18 +1,20 @@
 """Which files there are to import, what they really are, and which table each becomes."""
 
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from core.errors import InputError, NotFoundError
 from core.findings import Finding, Severity
-from core.i18n import msg
+from core.i18n import Message, msg
+from warehouse.archives import unpack
 from warehouse.data_model import DataModel
 from warehouse.headers import table_name
+from warehouse.staging import Staging
 
-__all__ = ["FoundFile", "FoundFiles", "find_files"]
+__all__ = ["FoundFile", "FoundFiles", "find_files", "open_archive"]
 
 FileKind = Literal["text", "parquet", "excel"]
 
@@ -25,10 +27,14 @@ _KINDS: Final[dict[str, FileKind]] = {
     ".xlsx": "excel",
 }
 _REFUSED: Final = frozenset(
-    {".xls", ".xlsm", ".xlsb", ".xltx", ".ods", ".et", ".zip", ".rar", ".7z", ".tar", ".tgz", ".dbf", ".sav"}
+    {".xls", ".xlsm", ".xlsb", ".xltx", ".ods", ".et", ".rar", ".7z", ".tar", ".tgz", ".dbf", ".sav"}
 )
+_ARCHIVE: Final = ".zip"
 _OWN_FILES: Final = frozenset({"data_model.yaml", "manifest.json"})
 _MAX_FILES: Final = 500
+_OLE2: Final = b"\xd0\xcf\x11\xe0"
+_ENCRYPTED_PART: Final = "EncryptedPackage".encode("utf-16-le")
+_ENCRYPTED: Final = "an encrypted workbook"
 
 
 @dataclass(frozen=True)
@@ -63,8 +69,21 @@ class FoundFiles:
     findings: tuple[Finding, ...]
 
 
-def find_files(source: Path, data_model: DataModel) -> FoundFiles:
-    """Find the files of `source`, a folder or one file.
+def open_archive(source: Path, staging: Staging) -> tuple[Path, Sequence[Finding]]:
+    """Return `source`, or where it is a zip archive the folder that its tables were unpacked to, and what was left.
+
+    Raises
+    ------
+    InputError
+        The archive is refused (see `warehouse.archives.unpack`).
+    """
+    if source.suffix.lower() != _ARCHIVE or not source.is_file():
+        return source, ()
+    return _unpacked(source, staging)
+
+
+def find_files(source: Path, data_model: DataModel, staging: Staging) -> FoundFiles:
+    """Find the files of `source`, a folder or one file; zip archives in the folder are unpacked into `staging`.
 
     Raises
     ------
@@ -72,7 +91,7 @@ def find_files(source: Path, data_model: DataModel) -> FoundFiles:
         There is no such file or folder.
     InputError
         A file is of a kind that is refused, or its content is not what its name says; a folder has no table in it; a
-        table of the data model has no file.
+        table of the data model has no file; an archive is not sound.
     """
     if source.is_dir():
         paths = sorted(path for path in source.iterdir() if path.is_file() and not path.name.startswith("."))
@@ -80,19 +99,44 @@ def find_files(source: Path, data_model: DataModel) -> FoundFiles:
         paths = [source]
     else:
         raise NotFoundError(msg("there is no such file or folder"), where=str(source))
+    for path in paths:
+        _check_link(path, source)
+    paths, findings = _without_archives(paths, staging)
     wanted = [path for path in paths if _is_wanted(path, alone=path == source)]
     if not wanted:
         raise InputError(
             msg("there is no table here"),
             where=source.name,
-            fix=msg("Give CSV (also .gz), Parquet or Excel (.xlsx) files."),
+            fix=msg("Give CSV (also .gz), Parquet or Excel (.xlsx) files, or a zip archive of them."),
             code="no_files",
         )
     if len(wanted) > _MAX_FILES:
         raise InputError(msg("there are {n} files, more than the {limit} allowed", n=len(wanted), limit=_MAX_FILES))
-    files = tuple(_found(path, source, data_model) for path in wanted)
+    files = tuple(_found(path, data_model) for path in wanted)
     _check_all_found(files, data_model)
-    return FoundFiles(files, tuple(_skipped(set(paths) - set(wanted))))
+    return FoundFiles(files, (*findings, *_skipped(set(paths) - set(wanted))))
+
+
+def _without_archives(paths: list[Path], staging: Staging) -> tuple[list[Path], list[Finding]]:
+    """Return the paths with every archive replaced by the files that are in it."""
+    plain: list[Path] = []
+    findings: list[Finding] = []
+    for path in paths:
+        if path.suffix.lower() == _ARCHIVE:
+            folder, notes = _unpacked(path, staging)
+            plain += sorted(folder.iterdir())
+            findings += notes
+        else:
+            plain.append(path)
+    return plain, findings
+
+
+def _unpacked(path: Path, staging: Staging) -> tuple[Path, Sequence[Finding]]:
+    content = _content_of(path)
+    if content not in {"an archive", "a damaged archive"}:
+        raise _wrong_content(path, "zip", content)
+    folder = staging.new_path() / path.name
+    return folder, unpack(path, folder, frozenset(_KINDS) | _OWN_FILES, _REFUSED).findings
 
 
 def _stem(name: str) -> tuple[str, str]:
@@ -109,15 +153,18 @@ def _is_wanted(path: Path, *, alone: bool) -> bool:
         raise InputError(
             msg("files of the kind {ending} are not read", ending=ending or "?"),
             where=path.name,
-            fix=msg("Save it as CSV, Parquet or Excel (.xlsx) without macros or password."),
+            fix=_way_out(ending),
             code="unsupported_file",
         )
     return ending in _KINDS
 
 
-def _found(path: Path, source: Path, data_model: DataModel) -> FoundFile:
+def _check_link(path: Path, source: Path) -> None:
     if path != source and path.is_symlink() and not path.resolve().is_relative_to(source.resolve()):
         raise InputError(msg("the file is a link that leads out of the folder"), where=path.name, code="link")
+
+
+def _found(path: Path, data_model: DataModel) -> FoundFile:
     kind = _KINDS[_stem(path.name)[1]]
     _check_content(path, kind)
     tables = tuple(
@@ -129,27 +176,44 @@ def _found(path: Path, source: Path, data_model: DataModel) -> FoundFile:
 
 
 def _check_content(path: Path, kind: FileKind) -> None:
-    with path.open("rb") as file:
-        start = file.read(8)
-    content = _content_of(path, start)
+    content = _content_of(path)
     named = "gzip" if path.suffix.lower() == ".gz" else kind
-    if not start or content == named:
-        return
-    raise InputError(
+    if content not in {"", named}:
+        raise _wrong_content(path, named, content)
+
+
+def _wrong_content(path: Path, named: str, content: str) -> InputError:
+    return InputError(
         msg("the file is named as {named} and holds {content}", named=named, content=content),
         where=path.name,
-        fix=msg("Save it as CSV, Parquet or Excel (.xlsx) without macros or password."),
+        fix=_way_out(content),
         code="wrong_content",
     )
 
 
-def _content_of(path: Path, start: bytes) -> str:
+def _way_out(found: str) -> Message:
+    """Return what to do about a file of this ending or content."""
+    if found == _ENCRYPTED:
+        return msg("Open it with its password, take the password off (File, Info, Protect), and save it as .xlsx.")
+    if found in {".xls", ".xlsb", ".et", ".ods"}:
+        return msg("Open it in Excel or WPS and save it as an Excel workbook (.xlsx).")
+    if found in {".xlsm", "macros"}:
+        return msg("Open it in Excel or WPS and save it as a workbook without macros (.xlsx).")
+    return msg("Save it as CSV, Parquet or Excel (.xlsx) without macros or password.")
+
+
+def _content_of(path: Path) -> str:
+    """Return what the first bytes say the file is; nothing for an empty file."""
+    with path.open("rb") as file:
+        start = file.read(8)
+    if not start:
+        return ""
     if start.startswith(b"\x1f\x8b"):
         return "gzip"
     if start.startswith(b"PAR1"):
         return "parquet"
-    if start.startswith(b"\xd0\xcf\x11\xe0"):
-        return "xls or encrypted"
+    if start.startswith(_OLE2):
+        return _ENCRYPTED if _ENCRYPTED_PART in path.read_bytes() else "xls or encrypted"
     if start.startswith(b"PK"):
         return _content_of_archive(path)
     return "pdf" if start.startswith(b"%PDF") else "text"

@@ -256,7 +256,8 @@ def test_keys_of_numbers_and_of_texts_are_one(folder):
         ("a.parquet", b"PAR1nothing", "damaged", ["a.parquet"]),
         ("a.xls", "x", "unsupported_file", [".xls"]),
         ("a.xlsm", "x", "unsupported_file", [".xlsm"]),
-        ("a.zip", "x", "unsupported_file", [".zip"]),
+        ("a.rar", "x", "unsupported_file", [".rar"]),
+        ("a.zip", "x", "wrong_content", ["zip", "text"]),
         ("notes.md", "x", "no_files", ["CSV"]),
     ],
 )  # fmt: skip
