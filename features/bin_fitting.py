@@ -17,13 +17,20 @@ def quantile_edges(x: np.ndarray, max_bins: int) -> tuple[float, ...]:
     """Return inner edges at quantiles; a value repeated over a whole quantile gets its own bin."""
     finite = np.sort(x[np.isfinite(x)])
     if not finite.size or finite[0] == finite[-1]:
-        return (float(finite[0]), float(np.nextafter(finite[0], np.inf))) if finite.size else ()
+        return _own_bin(finite[0]) if finite.size else ()
     picked = finite[np.minimum((np.arange(1, max_bins) * finite.size) // max_bins, finite.size - 1)]
     values, repeats = np.unique(picked, return_counts=True)
-    above = [np.nextafter(value, np.inf) for value, n in zip(values, repeats, strict=True) if n > 1]
+    above = [edge for value, n in zip(values, repeats, strict=True) if n > 1 for edge in _own_bin(value)[1:]]
     below = [value for value in values if value > finite[0]]
     edges = sorted({*map(float, below), *map(float, above)})
     return tuple(edge for edge in edges if edge <= finite[-1])
+
+
+def _own_bin(value: float) -> tuple[float, ...]:
+    """Return the edges around `value` alone; the upper one is left out where no finite number lies above."""
+    if value >= np.finfo(np.float64).max:
+        return (float(value),)
+    return float(value), float(np.nextafter(value, np.inf))
 
 
 def frequent_groups(codes: np.ndarray, n_codes: int, min_share: float) -> list[list[int]]:
