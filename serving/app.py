@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from core.errors import WorkbenchError
+from core.i18n import msg
 from core.settings import Settings
 from serving.body import read_body
 from serving.docs_page import STYLE, docs_page
@@ -51,13 +52,29 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(_documentation(app, settings))
     app.add_middleware(SecurityHeaders)
     add_problem_handlers(app, settings.language)
+    describe(app)
     return app
+
+
+def describe(app: FastAPI) -> None:
+    """Let the application describe errors and keys too, which FastAPI does not know of."""
+    plain = app.openapi
+
+    def with_components() -> dict[str, Any]:
+        description = plain()
+        for kind, named in _COMPONENTS.items():
+            description.setdefault("components", {}).setdefault(kind, {}).update(named)
+        return description
+
+    app.openapi = with_components  # type: ignore[method-assign]  # FastAPI's documented way
 
 
 def _scoring(service: ScoringService) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["scoring"])
 
-    @router.post("/score", summary="Score one enterprise, application or contract", openapi_extra=_SCORE_OPENAPI)
+    @router.post(
+        "/score", summary=str(msg("Score one enterprise, application or contract")), openapi_extra=_SCORE_OPENAPI
+    )
     async def score(request: Request) -> Response:
         started = time.perf_counter()
         project, status = "", 500
@@ -72,7 +89,11 @@ def _scoring(service: ScoringService) -> APIRouter:
             service.metrics.seconds.labels(project).observe(time.perf_counter() - started)
         return response
 
-    @router.get("/models", summary="What is deployed, and which rows it takes")
+    @router.get(
+        "/models",
+        summary=str(msg("What is deployed, and which rows it takes")),
+        openapi_extra={"security": [{"bearer": []}]},
+    )
     async def models(request: Request) -> Response:
         service.callers.authenticate(request.headers.get("authorization")).require("model.score")
         return _json([_model(model) for model in service.models.all()])
@@ -96,11 +117,11 @@ async def _score(service: ScoringService, request: Request) -> tuple[Response, s
 def _operations(service: ScoringService) -> APIRouter:
     router = APIRouter(tags=["operation"])
 
-    @router.get("/healthz", summary="Whether the process answers")
+    @router.get("/healthz", summary=str(msg("Whether the process answers")))
     async def healthz() -> Response:
         return _json({"status": "ok"})
 
-    @router.get("/readyz", summary="Whether scores can be given")
+    @router.get("/readyz", summary=str(msg("Whether scores can be given")))
     async def readyz() -> Response:
         age = service.models.seconds_since_contact()
         is_ready = bool(service.models.all())
@@ -112,7 +133,7 @@ def _operations(service: ScoringService) -> APIRouter:
         }
         return _json(content, 200 if is_ready else 503)
 
-    @router.get("/metrics", summary="Figures for Prometheus")
+    @router.get("/metrics", summary=str(msg("Figures for Prometheus")))
     async def metrics() -> Response:
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -157,14 +178,37 @@ _SCORE_OPENAPI: dict[str, Any] = {
     "security": [{"bearer": []}],
     "requestBody": {"required": True, "content": {"application/json": {"schema": ScoreRequest.model_json_schema()}}},
     "responses": {
-        "200": {"description": "The answer, kept in the score log."},
-        "401": {"description": "No usable key.", **_PROBLEM},
-        "403": {"description": "The key may not score.", **_PROBLEM},
-        "404": {"description": "No model is deployed for the project, or the key is not among the rows.", **_PROBLEM},
-        "409": {"description": "Another request was answered under this request_id.", **_PROBLEM},
-        "413": {"description": "The body is too large.", **_PROBLEM},
-        "415": {"description": "The body is not plain JSON.", **_PROBLEM},
-        "422": {"description": "The request or a row is not as it must be.", **_PROBLEM},
-        "503": {"description": "The model or the log is not available now.", **_PROBLEM},
+        "200": {"description": str(msg("The answer, kept in the score log."))},
+        "401": {"description": str(msg("No usable key.")), **_PROBLEM},
+        "403": {"description": str(msg("The key may not score.")), **_PROBLEM},
+        "404": {
+            "description": str(msg("No model is deployed for the project, or the key is not among the rows.")),
+            **_PROBLEM,
+        },
+        "409": {"description": str(msg("Another request was answered under this request_id.")), **_PROBLEM},
+        "408": {"description": str(msg("The body did not arrive in time.")), **_PROBLEM},
+        "413": {"description": str(msg("The body is too large.")), **_PROBLEM},
+        "415": {"description": str(msg("The body is not plain JSON.")), **_PROBLEM},
+        "422": {"description": str(msg("The request or a row is not as it must be.")), **_PROBLEM},
+        "503": {"description": str(msg("The model or the log is not available now.")), **_PROBLEM},
+    },
+}
+
+_COMPONENTS: dict[str, Any] = {
+    "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+    "schemas": {
+        "Problem": {
+            "type": "object",
+            "required": ["error", "request_id"],
+            "properties": {
+                "request_id": {"type": ["string", "null"]},
+                "error": {
+                    "type": "object",
+                    "required": ["code", "message", "where", "fix"],
+                    "properties": {name: {"type": "string"} for name in ("code", "message", "where", "fix")}
+                    | {"points": {"type": "array", "items": {"type": "object"}}},
+                },
+            },
+        }
     },
 }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from core.i18n import msg
+from core.i18n import Message, MessageLike, msg, translate
 
 __all__ = ["STYLE", "docs_page"]
 
@@ -24,6 +24,10 @@ _EXAMPLE = """curl -s http://127.0.0.1:8502/v1/score \\
   -d '{"project": "...", "request_id": "2026-000123", "language": "zh", "tables": {"...": [{"...": "..."}]}}'"""
 
 
+# What FastAPI writes where nothing was said.
+_SAYS_NOTHING = "Successful Response"
+
+
 def docs_page(openapi: Mapping[str, Any], language: str) -> str:
     """Return the page.
 
@@ -32,12 +36,8 @@ def docs_page(openapi: Mapping[str, Any], language: str) -> str:
     openapi : mapping
         The description that the application makes of itself.
     language : {"en", "zh"}
-        Language of the page's own words; summaries are as in the description.
+        Language of the page.
     """
-
-    def say(template: Any) -> str:
-        return escape(template.text(language))
-
     operations = "".join(
         _operation(method, path, operation, language)
         for path, methods in openapi["paths"].items()
@@ -45,36 +45,43 @@ def docs_page(openapi: Mapping[str, Any], language: str) -> str:
     )
     return (
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
-        f"<title>{say(msg('Scoring service'))}</title>"
+        f"<title>{say(msg('Scoring service'), language)}</title>"
         '<link rel="stylesheet" href="/docs/style.css"></head><body>'
-        f"<h1>{say(msg('Scoring service'))}</h1>"
-        f"<p>{say(msg('Every answer names the version that gave it and is kept before it is sent.'))} "
-        f"{say(msg('What rows a model takes is listed by'))} <code>GET /v1/models</code>. "
+        f"<h1>{say(msg('Scoring service'), language)}</h1>"
+        f"<p>{say(msg('Every answer names the version that gave it and is kept before it is sent.'), language)} "
+        f"{say(msg('What rows a model takes is listed by'), language)} <code>GET /v1/models</code>. "
         f'<a href="/openapi.json">OpenAPI</a></p>'
         f"<pre>{escape(_EXAMPLE)}</pre>{operations}</body></html>"
     )
 
 
+def say(text: MessageLike, language: str) -> str:
+    """Return a text in `language`, safe in HTML; the description's own texts are found by their English."""
+    return escape(text.text(language) if isinstance(text, Message) else translate(text, language))
+
+
 def _operation(method: str, path: str, operation: Mapping[str, Any], language: str) -> str:
     heading = f'<h2><span class="method">{method.upper()}</span> <code>{escape(path)}</code></h2>'
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    return f"{heading}<p>{escape(operation.get('summary', ''))}</p>{_fields(body, language)}{_answers(operation)}"
+    summary = say(operation.get("summary", ""), language)
+    return f"{heading}<p>{summary}</p>{_fields(body, language)}{_answers(operation, language)}"
 
 
 def _fields(schema: Mapping[str, Any], language: str) -> str:
     needed = set(schema.get("required", ()))
     rows = "".join(
         f"<tr><td><code>{escape(name)}</code></td>"
-        f"<td>{escape(msg('needed').text(language)) if name in needed else ''}</td>"
-        f"<td>{escape(field.get('description', ''))}</td></tr>"
+        f"<td>{say(msg('needed'), language) if name in needed else ''}</td>"
+        f"<td>{say(field.get('description', ''), language)}</td></tr>"
         for name, field in schema.get("properties", {}).items()
     )
     return f"<table>{rows}</table>" if rows else ""
 
 
-def _answers(operation: Mapping[str, Any]) -> str:
+def _answers(operation: Mapping[str, Any], language: str) -> str:
     rows = "".join(
-        f"<tr><td><code>{escape(status)}</code></td><td>{escape(answer.get('description', ''))}</td></tr>"
+        f"<tr><td><code>{escape(status)}</code></td><td>{say(answer.get('description', ''), language)}</td></tr>"
         for status, answer in sorted(operation.get("responses", {}).items())
+        if answer.get("description") != _SAYS_NOTHING
     )
-    return f"<table>{rows}</table>"
+    return f"<table>{rows}</table>" if rows else ""

@@ -24,27 +24,36 @@ class ScoreRequest(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    project: Annotated[str, Field(min_length=1, max_length=120, description="Project whose champion answers.")]
+    project: Annotated[
+        str, Field(min_length=1, max_length=120, description=str(msg("Project whose champion answers.")))
+    ]
     tables: Annotated[
         dict[Annotated[str, Field(max_length=200)], list[_Row]],
-        Field(description="Raw rows by table: text, numbers, true and false, null; times as 2024-05-31T12:00:00."),
+        Field(
+            description=str(
+                msg("Raw rows by table: text, numbers, true and false, null; times as 2024-05-31T12:00:00.")
+            )
+        ),
     ]
     key: Annotated[
-        str | int | None, Field(description="Which row of the root table; may be left out where there is one only.")
+        str | int | None,
+        Field(description=str(msg("Which row of the root table; may be left out where there is one only."))),
     ] = None
     as_of: Annotated[
         str | None,
-        Field(max_length=32, description="Time up to which (exclusive) rows count, in the data's own clock."),
+        Field(max_length=32, description=str(msg("Time up to which (exclusive) rows count, in the data's own clock."))),
     ] = None
     request_id: Annotated[
         str | None,
         Field(
             pattern=r"^[A-Za-z0-9._:\-]{1,128}$",
-            description="Names the request; repeated with the same content it gets the same answer and one record.",
+            description=str(
+                msg("Names the request; repeated with the same content it gets the same answer and one record.")
+            ),
         ),
     ] = None
-    language: Annotated[Language | None, Field(description="Language of reasons and warnings.")] = None
-    reasons: Annotated[int, Field(ge=0, le=4, description="Reasons at most; 0 is faster.")] = 4
+    language: Annotated[Language | None, Field(description=str(msg("Language of reasons and warnings.")))] = None
+    reasons: Annotated[int, Field(ge=0, le=4, description=str(msg("Reasons at most; 0 is faster.")))] = 4
 
 
 def read_request(content: Any) -> ScoreRequest:

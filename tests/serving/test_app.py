@@ -1,6 +1,7 @@
 """What a business system gets: the same score as in batch, logged, or a clear refusal that repeats nothing of it."""
 
 import json
+import re
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -407,8 +408,19 @@ def test_the_documentation_loads_nothing_from_outside(client: httpx.Client) -> N
     outside = page.text.replace("http://127.0.0.1:8502", "")
     assert "http://" not in outside and "https://" not in outside and "<script" not in outside
     assert client.get("/docs/style.css").headers["content-type"].startswith("text/css")
-    paths = client.get("/openapi.json").json()["paths"]
-    assert {"/v1/score", "/v1/models", "/healthz", "/readyz", "/metrics"} <= set(paths)
+    assert "为一家企业、一笔申请或一份合同评分" in page.text and "Successful Response" not in page.text
+
+
+def test_the_openapi_description_is_whole(client: httpx.Client) -> None:
+    description = client.get("/openapi.json").json()
+    assert {"/v1/score", "/v1/models", "/healthz", "/readyz", "/metrics"} <= set(description["paths"])
+    for reference in re.findall(r'"\$ref": ?"#/([^"]+)"', json.dumps(description)):
+        part: Any = description
+        for name in reference.split("/"):
+            part = part[name]
+    score = description["paths"]["/v1/score"]["post"]
+    assert set(score["security"][0]) <= set(description["components"]["securitySchemes"])
+    assert error_of(client.post("/v1/score", content=b"x"), 415).keys() <= {"code", "message", "where", "fix", "points"}
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/docs", "/nothing", "/v1/score"])
