@@ -64,11 +64,11 @@ class FeatureNamer:
         via = self._via(path, language)
         if column is None:
             what = self._in_brackets(self._table_label(table, language), via, language)
-            name = _with(_OF_TABLE[primitive], what)
+            name = _with(_OF_TABLE[primitive], what).text(language)
         else:
             what = self._column_name(path, table, column, via, language)
-            name = Message("{what}", {"what": what}) if primitive == "identity" else _with(_OF_COLUMN[primitive], what)
-        return name.text(language) if window is None else _in_window(name, window).text(language)
+            name = what if primitive == "identity" else _with(_OF_COLUMN[primitive], what).text(language)
+        return name if window is None else _in_window(name, window).text(language)
 
     def _column_name(self, path: tuple[PathStep, ...], table: str, column: str, via: str, language: Language) -> str:
         label = self._column_label(table, column, language)
@@ -116,7 +116,7 @@ def _inside_sentence(label: str) -> str:
     return label[0].lower() + label[1:] if label[:1].isupper() and label[1:2].islower() else label
 
 
-def _in_window(name: Message, window: str) -> Message:
+def _in_window(name: str, window: str) -> Message:
     span = parse_window(window)
     if span.months:
         return msg("{name}, last {n} months", name=name, n=span.months)
