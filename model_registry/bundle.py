@@ -94,7 +94,7 @@ class Bundle:
         """What the training data looked like, on the frozen bins."""
         from features.binning import ReferenceProfile
 
-        return ReferenceProfile.from_json(self.json("reference.json"))
+        return ReferenceProfile.from_json(self.text("reference.json"))
 
     @cached_property
     def calibration(self) -> "Calibration":
@@ -132,14 +132,24 @@ class Bundle:
         return Explanation.from_json(self.json("explanation.json"))
 
     @cached_property
-    def certificate(self) -> Any:
-        """The leakage certificate as JSON values, or None where none was made."""
-        return self.json("certificate.json")
+    def certificate(self) -> "LeakageCertificate | None":
+        """The leakage certificate, or None where none was made."""
+        from features.leakage import LeakageCertificate
+
+        text = self.text("certificate.json")
+        return LeakageCertificate.from_json(text) if json.loads(text) is not None else None
 
     @cached_property
-    def selection(self) -> Any:
-        """Which features were dropped and why, as JSON values, or None."""
-        return self.json("selection.json")
+    def selection(self) -> "Selection | None":
+        """Which features were kept and dropped and why, or None where none were chosen among."""
+        from features.selection import Selection
+
+        content = self.json("selection.json")
+        return Selection.from_json(content) if content is not None else None
+
+    def text(self, name: str) -> str:
+        """Read a file of the bundle by its relative path; raises `IntegrityError` where it has none of this name."""
+        return self._file(name).read_text(encoding="utf-8")
 
     def json(self, name: str) -> Any:
         """Read a JSON file of the bundle by its relative path.
@@ -235,7 +245,10 @@ _TRAINING_PARTS = ("calibration", "scale", "evaluation", "explanation", "candida
 
 
 def _json_text(part: Any) -> str:
-    return json.dumps(_json_value(part), ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
+    value = _json_value(part)
+    if isinstance(value, str):
+        return value  # the part writes its own JSON text
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
 
 
 def _json_value(part: Any) -> Any:

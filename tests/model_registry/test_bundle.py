@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from core.errors import ConflictError, IntegrityError
+from features.leakage import prove_no_leakage
+from features.selection import select_features
+from features.spec import FeatureSpec
 from model_registry.bundle import Bundle
 from model_registry.manifest import seal
 from model_registry.scorer import Scorer
@@ -48,6 +51,19 @@ def test_a_bundle_gives_back_its_parts(bundle: Bundle, family: str) -> None:
     assert bundle.info["training_fingerprint"] == training.fingerprint
     assert bundle.info["data_fingerprint"] == tiny_world().table_set.fingerprint
     assert bundle.info["plan_fingerprint"] == bundle.plan.fingerprint
+
+
+def test_the_leakage_proof_and_the_selection_travel_in_the_bundle(tmp_path: Path) -> None:
+    world = tiny_world()
+    certificate = prove_no_leakage(
+        world.table_set, world.matrix.plan, world.labels.keys, world.labels.cutoffs, seed=1, n_cutoffs=3
+    )
+    rows = tiny_training("logistic").split.train
+    selection = select_features(world.matrix, world.labels, rows, FeatureSpec())
+    made = make_tiny_bundle(tmp_path / "whole", "logistic", certificate=certificate, selection=selection)
+    assert made.certificate == certificate
+    assert made.selection == selection
+    assert Scorer(made).score_rows(payload(example_keys(1)[0])).probability > 0
 
 
 def test_every_file_of_a_bundle_is_text(bundle: Bundle) -> None:

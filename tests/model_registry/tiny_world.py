@@ -14,8 +14,10 @@ from automl.split import make_split
 from automl.training import TrainingResult, train
 from features.binning import make_reference_profile
 from features.definitions import FeatureDefinition, PathStep
+from features.leakage import LeakageCertificate
 from features.matrix import FeatureMatrix, build_matrix
 from features.planning import make_plan
+from features.selection import Selection
 from model_registry.bundle import Bundle, write_bundle
 from warehouse.data_model import DataModel
 from warehouse.table_set import TableSet
@@ -104,7 +106,14 @@ def tiny_training(family: str) -> TrainingResult:
     return train(world.matrix, world.labels, make_split(world.labels, spec), spec)
 
 
-def make_tiny_bundle(folder: Path, family: str = "lightgbm", **info: Any) -> Bundle:
+def make_tiny_bundle(
+    folder: Path,
+    family: str = "lightgbm",
+    *,
+    certificate: LeakageCertificate | None = None,
+    selection: Selection | None = None,
+    **info: Any,
+) -> Bundle:
     """Write the bundle of a model of `family`; other `info`, other hash."""
     world, training = tiny_world(), tiny_training(family)
     rows = training.split.train
@@ -116,8 +125,8 @@ def make_tiny_bundle(folder: Path, family: str = "lightgbm", **info: Any) -> Bun
         training=training,
         reference=make_reference_profile(values, world.matrix.plan, scores),
         label=LABEL,
-        certificate=None,
-        selection=None,
+        certificate=certificate,
+        selection=selection,
         data_fingerprint=world.table_set.fingerprint,
         info=info,
         data_model=DATA_MODEL,
