@@ -13,7 +13,7 @@ from reporting.figures.wording import metric_ticks, safe, shorten
 __all__ = ["lying_bars", "name_rows", "row_height"]
 
 Floats = npt.NDArray[np.float64]
-_NAME_WIDTH = 34
+_NAME_WIDTH = 42
 
 
 def row_height(n_rows: int) -> int:

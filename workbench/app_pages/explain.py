@@ -26,7 +26,7 @@ def _sentence(result: TrainResult | None) -> str:
         return t("Nothing to explain yet: a model is needed first.")
     first = result.explanation.importances[0]
     return t(
-        "“{name}” moves the score most: {share} of all movement over {n} cases.",
+        "The score moves most with {name}: {share} of all movement over {n} cases.",
         name=_name(result, first.alias),
         share=formats.percent(first.share),
         n=formats.count(result.explanation.n_rows),

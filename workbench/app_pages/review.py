@@ -97,6 +97,9 @@ def _importance(sheet: Dossier) -> None:
 def _sign(place: Here, sheet: Dossier) -> None:
     number = sheet.version.number
     panel_title(t("Decide"))
+    if sheet.version.state in {"approved", "rejected", "retired"}:
+        st.caption(t("Nothing to decide: the version is {state}.", state=state_word(sheet.version.state)))
+        return
     reasons = {say(action.reason) for action in sheet.actions if action.name != "deploy" and action.reason}
     if not any(action.allowed for action in sheet.actions if action.name != "deploy"):
         for reason in sorted(reasons):
