@@ -7,19 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from automl.evaluation import METRIC_NAMES, Evaluation
 from automl.label import Cutoff, LabelSpec
 from core.errors import InputError
 from core.i18n import msg
-from core.i18n.formats import count, interval, metric, percent
+from core.i18n.formats import count, metric, percent
 from warehouse.data_model import DataModel
+from workbench.commands import answers
 from workbench.commands.display import print_lines, print_table
 from workbench.commands.session import (
     AsOption,
     JsonOption,
     LanguageOption,
     ProjectOption,
-    Session,
     chosen_project,
     say,
     session,
@@ -28,7 +27,7 @@ from workbench.flows import features, importing, projects, scoring, training
 from workbench.flows.context import Context
 from workbench.flows.results import to_json
 from workbench.flows.spec import ProjectSpec
-from workbench.flows.training import Budget, Figure
+from workbench.flows.training import Budget
 
 __all__ = ["add_to"]
 
@@ -88,7 +87,7 @@ def import_(
     with session(as_json=as_json, as_name=as_name, language=language) as run:
         name = _prepare_project(run.ctx, project, data, spec)
         result = importing.run(run.ctx, name, data)
-        run.answer(_import_json(result), lambda: _show_import(run, result))
+        run.answer(answers.import_json(result), lambda: answers.show_import(run, result))
 
 
 def build_features(
@@ -101,7 +100,7 @@ def build_features(
     """Propose, compute, select and prove features."""
     with session(as_json=as_json, as_name=as_name, language=language) as run:
         result = features.run(run.ctx, chosen_project(run.ctx, project), label=label)
-        run.answer(_features_json(result), lambda: print_lines(_feature_lines(run, result)))
+        run.answer(answers.features_json(result), lambda: print_lines(answers.feature_lines(run, result)))
 
 
 def train(
@@ -135,20 +134,23 @@ def train(
         ctx = run.ctx
         if data is not None:
             name = _prepare_project(ctx, project, data, spec)
-            shown["import"] = _import_json(importing.run(ctx.part(0.0, 0.15), name, data))
+            shown["import"] = answers.import_json(importing.run(ctx.part(0.0, 0.15), name, data))
             _set_label(ctx, name, target, cutoff)
         else:
             name = chosen_project(ctx, project)
         if data is not None or features.stored(ctx, name) is None:
             built = features.run(ctx.part(0.15, 0.4), name, label=label)
-            shown["features"] = _features_json(built)
+            shown["features"] = answers.features_json(built)
         training_ctx = ctx.part(0.4, 1.0)
         if parts is not None:
             tested = training.hash_splits(training_ctx, name, n_parts=parts[0], parts=parts[1], budget=chosen_budget)
-            run.answer({"project": name, **shown, "splits": to_json(tested)}, lambda: _show_splits(run, tested))
+            run.answer({"project": name, **shown, "splits": to_json(tested)}, lambda: answers.show_splits(run, tested))
             return
         result = training.run(training_ctx, name, budget=chosen_budget, seed=seed)
-        run.answer({"project": name, **shown, "training": _training_json(result)}, lambda: _show_training(run, result))
+        run.answer(
+            {"project": name, **shown, "training": answers.training_json(result)},
+            lambda: answers.show_training(run, result),
+        )
 
 
 def evaluate(
@@ -161,7 +163,7 @@ def evaluate(
     """Show a version's figures on every sample."""
     with session(as_json=as_json, as_name=as_name, language=language) as run:
         bundle = training.bundle(run.ctx, chosen_project(run.ctx, project), version)
-        run.answer(bundle.evaluation.to_json(), lambda: _show_evaluation(run, bundle.evaluation))
+        run.answer(bundle.evaluation.to_json(), lambda: answers.show_evaluation(run, bundle.evaluation))
 
 
 def explain(
@@ -177,7 +179,7 @@ def explain(
     with session(as_json=as_json, as_name=as_name, language=language) as run:
         name = chosen_project(run.ctx, project)
         if key is not None:
-            _answer_score(run, scoring.score_stored(run.ctx, name, key, version=version))
+            answers.answer_score(run, scoring.score_stored(run.ctx, name, key, version=version))
             return
         bundle = training.bundle(run.ctx, name, version)
         importances = bundle.explanation.importances[:top]
@@ -224,9 +226,9 @@ def score(
                                   n=count(result.n_rows), version=result.version, path=str(output)))]  # fmt: skip
             run.answer(to_json(result), lambda: print_lines(lines))
         elif payload is not None:
-            _answer_score(run, scoring.score_file(run.ctx, name, payload, as_of=moment, version=version))
+            answers.answer_score(run, scoring.score_file(run.ctx, name, payload, as_of=moment, version=version))
         else:
-            _answer_score(run, scoring.score_stored(run.ctx, name, key or "", as_of=moment, version=version))
+            answers.answer_score(run, scoring.score_stored(run.ctx, name, key or "", as_of=moment, version=version))
 
 
 def _prepare_project(ctx: Context, name: str | None, data: Path, spec_path: Path | None) -> str:
@@ -304,147 +306,3 @@ def _parts(splits: int | None, holdout_hash: str | None) -> tuple[int, tuple[int
             msg("a part is written K/N such as 0/5, not {text}", text=repr(holdout_hash)), where="--holdout-hash"
         )
     return int(match[2]), (int(match[1]),)
-
-
-def _import_json(result: importing.ImportResult) -> dict[str, Any]:
-    return {
-        "project": result.project,
-        "fingerprint": result.fingerprint,
-        "as_of": result.as_of.isoformat() if result.as_of else None,
-        "tables": {table.name: table.n_rows for table in result.tables},
-        "findings": [finding.to_json() for finding in result.findings],
-        "seconds": round(result.seconds, 2),
-    }
-
-
-def _show_import(run: Session, result: importing.ImportResult) -> None:
-    headers = [run.text(text) for text in (msg("table"), msg("rows"), msg("columns"), msg("key"), msg("time"))]
-    rows = [
-        (
-            table.name,
-            count(table.n_rows),
-            str(len(table.columns)),
-            ", ".join(table.primary_key),
-            table.event_time or "–",
-        )
-        for table in result.tables
-    ]
-    print_table(run.text(msg("Imported into {project}", project=result.project)), headers, rows)
-    print_lines([finding.text(run.ctx.language) for finding in result.findings])
-
-
-def _features_json(result: features.FeatureResult) -> dict[str, Any]:
-    return {
-        "project": result.project,
-        "label": result.label.name,
-        "rows": result.label.n_rows,
-        "goods": result.label.n_good,
-        "bads": result.label.n_bad,
-        "unlabelled": result.label.n_unlabelled,
-        "computed": result.n_computed,
-        "kept": result.n_kept,
-        "leakage_proof_passed": result.certificate.passed,
-        "split": result.label.split_kind,
-        "fingerprint": result.fingerprint,
-        "findings": [finding.to_json() for finding in result.findings],
-        "seconds": round(result.seconds, 2),
-    }
-
-
-def _feature_lines(run: Session, result: features.FeatureResult) -> list[str]:
-    label = result.label
-    proof = msg("leakage proof passed") if result.certificate.passed else msg("leakage proof failed")
-    lines = [
-        msg("{kept} features kept of {computed} computed; {proof}", kept=result.n_kept, computed=result.n_computed, proof=proof),
-        msg("{bad} bads and {good} goods, {rate} bad", bad=count(label.n_bad), good=count(label.n_good),
-            rate=percent(label.bad_rate)),
-    ]  # fmt: skip
-    return [run.text(line) for line in lines] + [finding.text(run.ctx.language) for finding in result.findings]
-
-
-def _training_json(result: training.TrainResult) -> dict[str, Any]:
-    return {
-        "version": result.version,
-        "family": result.family,
-        "label": result.label,
-        "split": result.split_kind,
-        "auc": to_json(result.auc),
-        "ks": to_json(result.ks),
-        "n_features": result.n_features,
-        "n_trials": len(result.trials),
-        "bundle_hash": result.bundle_hash,
-        "fingerprint": result.fingerprint,
-        "findings": [finding.to_json() for finding in result.findings],
-        "seconds": round(result.seconds, 2),
-    }
-
-
-def figure_text(figure: Figure) -> str:
-    """Return a figure with its interval."""
-    return f"{metric(figure.value)} {interval(figure.low, figure.high)}"
-
-
-def _show_training(run: Session, result: training.TrainResult) -> None:
-    from workbench.flows.loop_state import sample_title
-
-    lines = [
-        msg("version {n}: {family}, {k} features", n=result.version or "–", family=result.family, k=result.n_features),
-        msg("AUC {auc}, KS {ks} ({sample}, {n} rows, {bad} bads)", auc=figure_text(result.auc), ks=figure_text(result.ks),
-            sample=sample_title(result.auc.sample), n=count(result.auc.n), bad=count(result.auc.n_bad)),
-    ]  # fmt: skip
-    print_lines([run.text(line) for line in lines])
-    print_lines([finding.text(run.ctx.language) for finding in result.findings])
-
-
-def _show_splits(run: Session, tested: training.HashSplitResult) -> None:
-    headers = [run.text(text) for text in (msg("part"), msg("rows"), msg("bads"), msg("test AUC"), msg("test KS"))]
-    rows = [
-        (f"{split.part}/{tested.n_parts}", count(split.n), count(split.n_bad),
-         f"{split.auc:.4f} [{split.auc_low:.4f}, {split.auc_high:.4f}]", f"{split.ks:.4f}")
-        for split in tested.splits
-    ]  # fmt: skip
-    rows.append((run.text(msg("mean")), "", "", f"{tested.mean_auc:.4f}", f"{tested.mean_ks:.4f}"))
-    print_table(run.text(msg("Test figures by part")), headers, rows)
-
-
-def _show_evaluation(run: Session, evaluation: Evaluation) -> None:
-    samples = list(evaluation.samples.values())
-    names = [name for name in METRIC_NAMES if name in samples[0].metrics]
-    headers = [run.text(msg("sample")), run.text(msg("rows")), run.text(msg("bads"))]
-    headers += [run.text(samples[0].metrics[name].title) for name in names]
-    rows = [
-        [
-            run.text(sample.title),
-            count(sample.n),
-            count(sample.n_bad),
-            *(
-                f"{metric(item.value)} {interval(item.low, item.high)}"
-                for item in (sample.metrics[name] for name in names)
-            ),
-        ]
-        for sample in samples
-    ]
-    print_table(run.text(msg("Figures by sample, with 95% intervals")), headers, rows)
-    print_lines([reason.text(run.ctx.language) for reason in evaluation.not_applicable.values()])
-
-
-def _answer_score(run: Session, answered: Any) -> None:
-    value = {
-        "key": answered.key,
-        "as_of": answered.cutoff.isoformat(),
-        "probability": answered.probability,
-        "score": answered.score,
-        "grade": answered.grade,
-        "reasons": [reason.to_json() for reason in answered.reasons],
-        "warnings": [{"code": item.code, "text": run.text(item.text)} for item in answered.warnings],
-        "version": answered.version,
-        "bundle_hash": answered.bundle_hash,
-    }
-    lines = [
-        run.text(msg("{key}: probability {p}, score {score}, grade {grade} (version {version})", key=answered.key,
-                     p=percent(answered.probability, 2), score=f"{answered.score:.0f}", grade=answered.grade,
-                     version=answered.version)),
-        *(f"- {reason.text}" for reason in answered.reasons),
-        *(f"! {run.text(item.text)}" for item in answered.warnings),
-    ]  # fmt: skip
-    run.answer(value, lambda: print_lines(lines))

@@ -15,6 +15,7 @@ from core.progress import CallbackProgress
 from workbench.commands.display import print_lines, print_table
 from workbench.flows.demo import DemoResult, DriftLine
 from workbench.flows.monitoring import verdict_text
+from workbench.flows.scorer_process import Answered
 from workbench.flows.training import Figure
 
 __all__ = ["show_demo", "staged_progress"]
@@ -104,9 +105,9 @@ def show_demo(result: DemoResult, language: str) -> None:
 
 
 def _lines(result: DemoResult, language: str) -> list[tuple[Message, Message]]:
-    training, scored, label = result.training, result.scored, result.features.label
-    lines = [
-        (msg("Data"), msg("{rows} rows in {tables} tables", rows=count(result.data.n_rows), tables=len(result.data.tables))),
+    data, training, label = result.data, result.training, result.features.label
+    return [
+        (msg("Data"), msg("{rows} rows in {tables} tables", rows=count(data.n_rows), tables=len(data.tables))),
         (msg("Label"), msg("{bad} bads and {good} goods, {rate} bad", bad=count(label.n_bad), good=count(label.n_good),
                            rate=percent(label.bad_rate))),
         (msg("Features"), msg("{kept} kept of {computed} computed; {proof}", kept=result.features.n_kept,
@@ -117,16 +118,25 @@ def _lines(result: DemoResult, language: str) -> list[tuple[Message, Message]]:
         (msg("Version"), msg("v{n}, bundle {hash}", n=result.version, hash=training.bundle_hash[:12])),
         (msg("Approval"), msg("built by {author}, approved by {reviewer}", author=result.author,
                               reviewer=result.approved_by)),
-        (msg("Scored over HTTP"), msg("{key} as of {when}: {p} probability, score {score}, grade {grade}, {ms} ms",
-                                      key=scored.key, when=when(scored.cutoff, language), p=percent(scored.probability, 2),
-                                      score=f"{scored.score:.0f}", grade=scored.grade, ms=f"{scored.milliseconds:.0f}")),
+        (msg("Scored over HTTP"), _scored(result.scored, language)),
         *((msg("Reason {n}", n=number), Message("{text}", {"text": reason}))
-          for number, reason in enumerate(scored.reasons, start=1)),
+          for number, reason in enumerate(result.scored.reasons, start=1)),
         (msg("Drift before the 2022 shock"), _drift(result.before_shock)),
         (msg("Drift after the 2022 shock"), _drift(result.after_shock)),
         (msg("Time"), msg("{n} seconds", n=f"{result.seconds:.0f}")),
     ]  # fmt: skip
-    return lines
+
+
+def _scored(scored: Answered, language: str) -> Message:
+    return msg(
+        "{key} as of {when}: {p} probability, score {score}, grade {grade}, {ms} ms",
+        key=scored.key,
+        when=when(scored.cutoff, language),
+        p=percent(scored.probability, 2),
+        score=f"{scored.score:.0f}",
+        grade=scored.grade,
+        ms=f"{scored.milliseconds:.0f}",
+    )
 
 
 def _proof(result: DemoResult) -> Message:

@@ -45,8 +45,8 @@ AsOption = Annotated[
         metavar="NAME",
         help=say(
             msg(
-                "Act as this user of the workbench. Left out: the owner of this machine's workbench, who may take every "
-                "step but approve a model of their own."
+                "Act as this user of the workbench. Left out: the owner of this machine's workbench, who may take "
+                "every step but approve a model of their own."
             )
         ),
     ),

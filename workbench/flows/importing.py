@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError, NotFoundError
 from core.findings import Finding, Severity
@@ -240,9 +240,10 @@ def _store(
     ctx: Context, project: str, table_set: "TableSet", findings: Iterable[Finding], source: str, started: float
 ) -> ImportResult:
     """Keep the tables and their profile in a folder of their own, then point the project at it."""
-    from workbench.flows.profiling import profile_tables, relationship_views
+    from workbench.flows.profiling import profile_tables
 
     ctx.say(0.1, msg("looking at the columns"))
+    profiles, links = profile_tables(table_set)
     result = ImportResult(
         project=project,
         source=source,
@@ -250,8 +251,8 @@ def _store(
         seconds=time.monotonic() - started,
         fingerprint=table_set.fingerprint,
         as_of=_moment(table_set.as_of),
-        tables=profile_tables(table_set),
-        relationships=relationship_views(table_set),
+        tables=profiles,
+        relationships=links,
         findings=tuple(findings),
         data_model_yaml=table_set.data_model.to_yaml(),
     )
@@ -273,6 +274,8 @@ def _store(
     return result
 
 
-def _moment(time_stamp: "pd.Timestamp") -> datetime | None:
-    moment = time_stamp.to_pydatetime()
-    return moment if moment == moment else None  # pandas' NaT differs from itself
+def _moment(moment: Any) -> datetime | None:
+    if moment != moment:  # pandas' NaT differs from itself
+        return None
+    known: datetime = moment.to_pydatetime()
+    return known

@@ -1,5 +1,6 @@
 """The scoring service as a process of its own, started for a while on a free port here, and asked over HTTP."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -125,14 +126,16 @@ def _key_maker(ctx: Context) -> Any:
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int) -> None:
     deadline = time.monotonic() + _READY_WITHIN_S
+    answer: Any = None
     while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if _request(port, "GET", "/readyz")[0] == http.client.OK:
+        with contextlib.suppress(OSError):  # it does not listen yet
+            status, answer = _request(port, "GET", "/readyz")
+            if status == http.client.OK:
                 return
-        except OSError:
-            pass  # it does not listen yet
         time.sleep(0.1)
-    raise UnavailableError(msg("the scorer did not come up on port {port}", port=port))
+    raise UnavailableError(
+        msg("the scorer did not come up on port {port}: {answer}", port=port, answer=json.dumps(answer))
+    )
 
 
 def _request(
