@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from sample_data import applications, decline, histories, latent, lending, parties
 from sample_data.identities import identifiers
 from sample_data.timeline import Array, generator
 
-__all__ = ["Base", "NameLanguage", "draw_base"]
+__all__ = ["Base", "NameLanguage", "draw_base", "positions"]
 
 NameLanguage = Literal["zh", "en"]
 
@@ -44,9 +45,19 @@ class Base:
     person_id: Array
     app_id: Array
 
+    def firm_of(self, ent_id: "pd.Series[str]") -> Array:
+        """Return the positions of firms by key."""
+        return positions(self.ent_id, ent_id)
+
     def stream(self, part: str) -> np.random.Generator:
         """Return the random stream of a part of this world."""
         return generator(self.seed, part)
+
+
+def positions(keys: Array, asked: "pd.Series[str]") -> Array:
+    """Return where in `keys` each of `asked` stands; -1 for a null."""
+    found: Array = pd.Index(keys).get_indexer(pd.Index(asked))
+    return found
 
 
 def draw_base(n: int, seed: int, names: NameLanguage = "zh") -> Base:

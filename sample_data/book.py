@@ -5,7 +5,7 @@ import pandas as pd
 
 from sample_data.base import Base
 from sample_data.business import grades, points
-from sample_data.identities import VIRTUAL_MARK, city_names, identifiers
+from sample_data.identities import VIRTUAL_MARK, city_names, identifiers, numbered_keys
 from sample_data.latent import REGIONS, logistic, trailing_growth
 from sample_data.timeline import AS_OF_DAY, N_MONTHS, Array, day, month_end, month_of, timestamps
 
@@ -25,8 +25,7 @@ def guarantor_of(base: Base, level: Array) -> Array:
 
 def guarantor_ids(number: Array) -> Array:
     """Return the keys of guarantors by number."""
-    keys: Array = np.char.add("G", np.char.zfill(np.asarray(number).astype(str), 2)).astype(object)
-    return keys
+    return numbered_keys("G", number, 2)
 
 
 def guarantor_frame(base: Base, level: Array) -> pd.DataFrame:

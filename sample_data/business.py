@@ -118,12 +118,14 @@ def decision_frame(base: Base, decisions: pd.DataFrame) -> pd.DataFrame:
 
 def points(log_odds: Array) -> Array:
     """Return the score of log odds of going bad: 600 points at odds of 1 to 30, 20 more for half the odds."""
-    return np.round(600 - 20 / np.log(2) * (log_odds + np.log(30))).astype(np.int64)
+    scored: Array = np.round(600 - 20 / np.log(2) * (log_odds + np.log(30))).astype(np.int64)
+    return scored
 
 
 def grades(probability: Array) -> Array:
     """Return the grade A (best) to F of probabilities."""
-    return np.array(list("ABCDEF"), dtype=object)[np.digitize(probability, _GRADE_LIMITS)]
+    graded: Array = np.array(list("ABCDEF"), dtype=object)[np.digitize(probability, _GRADE_LIMITS)]
+    return graded
 
 
 def security_frame(base: Base, applications: pd.DataFrame) -> pd.DataFrame:
@@ -274,7 +276,7 @@ def fee_frame(base: Base) -> pd.DataFrame:
     days = terms["sign_day"][contract] + rng.integers(0, 4, len(contract))
     fee = terms["principal"][contract] * terms["fee_rate"][contract] * terms["term"][contract] / 12
     amount = np.round(np.where(is_fee, fee, terms["principal"][contract] * 0.05)) / 100
-    frame = pd.DataFrame(
+    frame: pd.DataFrame = pd.DataFrame(
         {
             "contract_id": loans.contract_id[contract],
             "ent_id": base.ent_id[base.loan_firm[contract]],

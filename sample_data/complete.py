@@ -13,7 +13,7 @@ import pandas as pd
 from core.errors import InputError
 from core.i18n import msg
 from sample_data import book, business, credit_reports, enterprise_reports, operations, personal_reports, public_records
-from sample_data.base import Base
+from sample_data.base import Base, positions
 from sample_data.core_tables import core_frames
 from sample_data.dirt import Dirt
 from sample_data.groups import Owned
@@ -140,7 +140,7 @@ def _widen(base: Base, frames: Frames, agreement: Array, level: Array, reports: 
     report_id = np.full(len(queries), None, dtype=object)
     report_id[reports.query_row] = reports.report_id
     queries["report_id"] = report_id
-    contract = pd.Index(base.loans.contract_id).get_indexer(frames["repay_record"]["contract_id"])
+    contract = positions(base.loans.contract_id, frames["repay_record"]["contract_id"])
     frames["repay_record"]["disbursement_id"] = business.disbursement_ids(base)[contract]
     return balance
 

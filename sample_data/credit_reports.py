@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sample_data.base import Base
+from sample_data.base import Base, positions
 from sample_data.identities import identifiers
 from sample_data.records import QUERY_BUG
 from sample_data.timeline import Array
@@ -86,9 +86,9 @@ def obtained(base: Base, queries: pd.DataFrame) -> Reports:
         number=np.arange(len(row)),
         report_id=identifiers("D", len(row)),
         query_row=row,
-        firm=pd.Index(base.ent_id).get_indexer(found["ent_id"]),
-        person=pd.Index(base.person_id).get_indexer(found["person_id"]),
-        app=pd.Index(base.app_id).get_indexer(found["app_id"]),
+        firm=base.firm_of(found["ent_id"]),
+        person=positions(base.person_id, found["person_id"]),
+        app=positions(base.app_id, found["app_id"]),
         day=days,
         time=time,
         is_before=(found["reason"] != "03").to_numpy(),

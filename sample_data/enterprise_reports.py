@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sample_data.base import Base
+from sample_data.base import Base, positions
 from sample_data.business import N_BANKS, bank_of_agreement
 from sample_data.credit_reports import Reports
 from sample_data.groups import Owned, rows_of, running_before, split_whole, sum_of
-from sample_data.identities import choice
+from sample_data.identities import choice, numbered_keys
 from sample_data.timeline import NEVER, Array, month_end, month_of, timestamps, year_of
 
 __all__ = ["Book", "enterprise_details", "make_book"]
@@ -61,7 +61,7 @@ def make_book(base: Base, frames: Frames, agreement: Array, edge_balance: Array)
     subrogated[loans.subrogated] = frames["compensation"]["total"].to_numpy() * 100
     last_paid = np.full(n_loans, -1)
     np.maximum.at(last_paid, loans.instalments["contract"], loans.instalments["pay"])
-    contract = pd.Index(loans.contract_id).get_indexer(frames["recovery"]["contract_id"])
+    contract = positions(loans.contract_id, frames["recovery"]["contract_id"])
     edge = frames["guarantee_edge"]
     return Book(
         contracts=Owned.by(base.loan_firm, n_firms),
@@ -516,7 +516,7 @@ def _liabilities(rng: np.random.Generator, base: Base, book: Book, reports: Repo
         {
             "report": report,
             "ED070I01": _keys("ED07", reports, report, position),
-            "edge_id": np.char.add("G", np.char.zfill((edge + 1).astype(str), 7)).astype(object),
+            "edge_id": numbered_keys("G", edge + 1, 7),
             "ED070D01": np.full(len(edge), "2", dtype=object),
             "ED070D02": np.full(len(edge), "D1", dtype=object),
             "ED070D03": np.full(len(edge), "2", dtype=object),
@@ -641,7 +641,7 @@ def _public_records(base: Base, frames: Frames) -> dict[str, tuple[Owned, Fields
 
 
 def _public_source(base: Base, frame: pd.DataFrame, date: str, known: str, amount: str) -> tuple[Owned, Fields]:
-    firm = pd.Index(base.ent_id).get_indexer(frame["ent_id"])
+    firm = base.firm_of(frame["ent_id"])
     fields = {
         "known": _day_of(frame[known]),
         "day": _day_of(frame[date]),
@@ -729,9 +729,7 @@ def _with_head(base: Base, reports: Reports, frame: pd.DataFrame) -> pd.DataFram
 
 def _keys(unit: str, reports: Reports, report: Array, position: Array) -> Array:
     """Return the key of each row: unit, number of the report, number within it."""
-    number = (reports.number[report] + 1) * 1_000 + position
-    keys: Array = np.char.add(unit, np.char.zfill(number.astype("U10"), 10)).astype(object)
-    return keys
+    return numbered_keys(unit, (reports.number[report] + 1) * 1_000 + position, 10)
 
 
 def _institution_ids(institution: Array) -> Array:

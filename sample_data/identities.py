@@ -14,6 +14,7 @@ __all__ = [
     "enterprise_names",
     "identifiers",
     "is_valid_credit_code",
+    "numbered_keys",
     "or_null",
     "person_hashes",
     "person_names",
@@ -75,8 +76,20 @@ _SURNAMES = {
 
 def identifiers(prefix: str, n: int, width: int = 7) -> Array:
     """Return `n` text keys ``prefix`` + running number, as an object array of shape (n,)."""
-    numbers = np.char.zfill(np.arange(1, n + 1).astype(f"U{width}"), width)
-    return np.char.add(prefix, numbers).astype(object)
+    return numbered_keys(prefix, np.arange(1, n + 1), width)
+
+
+def numbered_keys(prefix: str, numbers: Array, width: int) -> Array:
+    """Return text keys ``prefix`` + number with leading zeros, as an object array of shape (n,).
+
+    Examples
+    --------
+    >>> numbered_keys("E", np.array([7, 12]), 4).tolist()
+    ['E0007', 'E0012']
+    """
+    if len(numbers) == 0:
+        return np.empty(0, dtype=object)
+    return np.char.add(prefix, np.char.zfill(np.asarray(numbers).astype(f"U{width}"), width)).astype(object)
 
 
 def enterprise_names(

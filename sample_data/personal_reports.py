@@ -10,7 +10,7 @@ import pandas as pd
 from sample_data.base import Base
 from sample_data.credit_reports import Reports
 from sample_data.groups import Owned, rows_of, running_before, split_whole, sum_of
-from sample_data.identities import choice
+from sample_data.identities import choice, numbered_keys
 from sample_data.records import QUERY_BUG
 from sample_data.timeline import NEVER, Array, month_end, month_of, timestamps
 
@@ -56,7 +56,7 @@ def _accounts(rng: np.random.Generator, base: Base, reports: Reports) -> Fields:
     accounts = {name: values[order] for name, values in joined.items()}
     accounts["rank"] = rows_of(np.bincount(accounts["report"], minlength=reports.n))[1]
     number = (reports.number[accounts["report"]] + 1) * 1_000 + accounts["rank"]
-    accounts["id"] = np.char.add("PD01", np.char.zfill(number.astype("U10"), 10)).astype(object)
+    accounts["id"] = numbered_keys("PD01", number, 10)
     return accounts | _overdue(rng, base, reports, accounts)
 
 
@@ -180,7 +180,7 @@ def _queries(rng: np.random.Generator, reports: Reports) -> Fields:
     number = (reports.number[report] + 1) * 1_000 + rows_of(np.bincount(report, minlength=reports.n))[1]
     return {
         "report": report,
-        "id": np.char.add("PH01", np.char.zfill(number.astype("U10"), 10)).astype(object),
+        "id": numbered_keys("PH01", number, 10),
         "ago": ago,
         "reason": reason[order],
         "institution": institution,
@@ -222,7 +222,7 @@ def _liabilities(rng: np.random.Generator, base: Base, by_firm: Owned, reports: 
     frame = frame.sort_values("report", kind="stable", ignore_index=True)
     position = rows_of(np.bincount(frame["report"].to_numpy(), minlength=reports.n))[1]
     number = (reports.number[frame["report"].to_numpy()] + 1) * 1_000 + position
-    frame.insert(1, "liability_id", np.char.add("PD03", np.char.zfill(number.astype("U10"), 10)).astype(object))
+    frame.insert(1, "liability_id", numbered_keys("PD03", number, 10))
     return frame
 
 

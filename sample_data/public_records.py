@@ -126,7 +126,7 @@ def enforcement_frame(base: Base, cases: pd.DataFrame) -> pd.DataFrame:
     is_removed = (rng.random(n) < 0.7) & (removed + 30 <= AS_OF_DAY)
     target = chosen["amount_cny"].to_numpy()
     executed = np.round(target * np.where(rng.random(n) < 0.45, 1.0, rng.beta(0.8, 1.6, n)), 2)
-    firm = pd.Index(base.ent_id).get_indexer(chosen["ent_id"])
+    firm = base.firm_of(chosen["ent_id"])
     frame = pd.DataFrame(
         {
             "ent_id": chosen["ent_id"].to_numpy(),

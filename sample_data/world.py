@@ -101,11 +101,11 @@ def generate_world(
     base = _drawn(n_enterprises, seed, names, progress)
     progress.report(0.2, msg("writing the sample tables"))
     if chosen is None:
-        frames, model = core_tables.core_frames(base), _project_model()
+        frames = core_tables.core_frames(base)
+        progress.report(0.8, msg("checking the sample tables against their data model"))
+        table_set = TableSet.from_frames(frames, _project_model())
     else:
-        frames, model = _joined(complete.complete_parts(base, chosen, dirty=dirty)), complete_data_model()
-    progress.report(0.8, msg("checking the sample tables against their data model"))
-    table_set = TableSet.from_frames(frames, model)
+        table_set = _joined(complete.complete_parts(base, chosen, dirty=dirty), complete_data_model(), progress)
     progress.report(1.0, msg("the sample world is ready"))
     return World(table_set, _oracle(base))
 
@@ -183,17 +183,21 @@ def _drawn(n: int, seed: int, names: "NameLanguage", progress: Progress) -> "Bas
     return draw_base(n, seed, names)
 
 
-def _joined(parts: "Iterator[tuple[str, pd.DataFrame]]") -> "dict[str, pd.DataFrame]":
+def _joined(parts: "Iterator[tuple[str, pd.DataFrame]]", model: "DataModel", progress: Progress) -> "TableSet":
+    """Put the parts together, table by table, each freed as soon as it is copied."""
     import pandas as pd
+
+    from sample_data.writing import conformed
+    from warehouse.table_set import Table, TableSet
 
     collected: dict[str, list[pd.DataFrame]] = {}
     for name, frame in parts:
-        collected.setdefault(name, []).append(frame)
-    frames = {}
-    for name in list(collected):
-        some = collected.pop(name)
-        frames[name] = some[0] if len(some) == 1 else pd.concat(some, ignore_index=True)
-    return frames
+        collected.setdefault(name, []).append(conformed(frame, model.table(name)))
+    progress.report(0.8, msg("checking the sample tables against their data model"))
+    tables = {
+        name: Table(spec, pd.concat(collected.pop(name), ignore_index=True)) for name, spec in model.tables.items()
+    }
+    return TableSet(tables, model)
 
 
 def _oracle(base: "Base") -> "pd.DataFrame":

@@ -15,7 +15,7 @@ from core.progress import Progress
 from warehouse.data_model import DataModel, TableSpec
 from warehouse.table_set import Table, conform, to_arrow
 
-__all__ = ["write_parts"]
+__all__ = ["conformed", "write_parts"]
 
 
 def write_parts(
@@ -30,9 +30,9 @@ def write_parts(
     writers: dict[str, pq.ParquetWriter] = {}
     with ExitStack() as open_files:
         for name, frame in parts:
-            arrow = to_arrow(Table(model.table(name), _conformed(frame, model.table(name))))
+            arrow = to_arrow(Table(model.table(name), conformed(frame, model.table(name))))
             if name not in writers:
-                progress.report(0.2, msg("writing the table {table}", table=name))
+                progress.report(0.2 + 0.7 * len(rows) / len(model.tables), msg("writing the table {table}", table=name))
                 writer = pq.ParquetWriter(folder / f"{name}.parquet", arrow.schema, compression="zstd")
                 writers[name] = open_files.enter_context(writer)
             writers[name].write_table(arrow)
@@ -44,6 +44,7 @@ def write_parts(
     return rows
 
 
-def _conformed(frame: pd.DataFrame, spec: TableSpec) -> pd.DataFrame:
+def conformed(frame: pd.DataFrame, spec: TableSpec) -> pd.DataFrame:
+    """Return the columns of `spec` in its order, with the types that a `Table` has."""
     columns: dict[str, np.ndarray] = {name: conform(frame[name], column.type) for name, column in spec.columns.items()}
     return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))

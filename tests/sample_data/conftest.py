@@ -10,8 +10,30 @@ def world() -> World:
 
 
 @pytest.fixture(scope="session")
+def complete() -> World:
+    """The complete world of the smallest size."""
+    return generate_world(size="small", seed=11)
+
+
+@pytest.fixture(scope="session")
+def tables(complete: World) -> dict[str, pd.DataFrame]:
+    """All tables of the complete world by name."""
+    return {name: complete.table_set.frame(name) for name in complete.table_set.names}
+
+
+@pytest.fixture(scope="session")
 def loans(world: World) -> pd.DataFrame:
     """One row per mature contract: start, both labels derived from the tables by hand, oracle beside."""
+    return mature_loans(world)
+
+
+@pytest.fixture(scope="session")
+def complete_loans(complete: World) -> pd.DataFrame:
+    """The mature contracts of the complete world."""
+    return mature_loans(complete)
+
+
+def mature_loans(world: World) -> pd.DataFrame:
     tables = world.table_set
     contract = tables.frame("contract").merge(world.oracle, on="app_id").set_index("contract_id")
     end = contract["disburse_date"] + pd.DateOffset(months=12)
