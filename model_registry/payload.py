@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from features.plan import FeaturePlan
     from warehouse.data_model import DataModel
 
-__all__ = ["ColumnForm", "PayloadSchema", "Warned", "read_time"]
+__all__ = ["ColumnForm", "PayloadSchema", "Warned", "case_key", "read_time"]
 
 ColumnForm = Literal["key", "text", "number", "boolean", "time"]
 Rows = Sequence[Mapping[str, Any]]
@@ -145,14 +145,7 @@ class PayloadSchema:
                     code="key_needed",
                 )
             key = rows[0].get(self.key_column)
-        text = "" if key is None else str(key)
-        if not text or len(text) > MAX_KEY or not text.isprintable():
-            raise InputError(
-                msg("A key has 1 to {n} printable characters", n=MAX_KEY),
-                where=f"{self.root_table}.{self.key_column}",
-                code="bad_key",
-            )
-        return text
+        return case_key(key, where=f"{self.root_table}.{self.key_column}")
 
     def complete(self, tables: Mapping[str, Rows]) -> "tuple[dict[str, Rows], list[Warned]]":
         """Return the tables that the model reads, the missing ones empty, and what was taken as null or empty.
@@ -194,6 +187,20 @@ class PayloadSchema:
         for column, form in known.items():
             if column in sent:
                 yield from _check_column(table, column, form, rows)
+
+
+def case_key(key: str | int | None, *, where: str = "key") -> str:
+    """Return a key as text.
+
+    Raises
+    ------
+    InputError
+        If it is empty, too long, or cannot be shown.
+    """
+    text = "" if key is None else str(key)
+    if not text or len(text) > MAX_KEY or not text.isprintable():
+        raise InputError(msg("A key has 1 to {n} printable characters", n=MAX_KEY), where=where, code="bad_key")
+    return text
 
 
 class Warned(NamedTuple):

@@ -1,6 +1,6 @@
 """The scorer: one bundle in memory that answers for rows or for a matrix, by the same code in batch and live."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from core.i18n import msg
 from features.engine import EngineData, compute
 from model_registry.bundle import Bundle
 from model_registry.payload import PayloadSchema, Rows, Warned, read_time
+from model_registry.ready_features import ReadyFeatures
 
 if TYPE_CHECKING:
     from features.plan import FeaturePlan
@@ -78,6 +79,7 @@ class Scorer:
         self.version = version
         self.plan: FeaturePlan = bundle.plan
         self.payload: PayloadSchema = bundle.payload
+        self.ready = ReadyFeatures(self.plan)
         self._model = load_model(bundle.model_folder)
         self._calibration = bundle.calibration
         self._scale = bundle.scale
@@ -160,24 +162,83 @@ class Scorer:
         rows, missing = self.payload.complete(tables)
         data = EngineData.from_rows(self.plan, rows)
         values = compute(self.plan, data, np.array([chosen], dtype=object), np.array([moment], "datetime64[ns]"))
-        probability, points, grade = self.score_matrix(values)
-        return ScoreAnswer(
-            key=chosen,
-            cutoff=moment.astype("datetime64[us]").item(),
-            probability=float(probability[0]),
-            score=float(points[0]),
-            grade=str(grade[0]),
-            reasons=tuple(self._reasons(values, n_reasons, language)),
-            warnings=(*warnings, *missing, *self._unseen(values[0])),
-            version=self.version,
-            bundle_hash=self.bundle_hash,
-            features=dict(zip(self.plan.aliases, values[0].tolist(), strict=True)),
-        )
+        (answer,) = self._answers(values, n_reasons, language, [chosen], [moment], [(*warnings, *missing)])
+        return answer
 
-    def _reasons(self, values: np.ndarray, n: int, language: str) -> list[Reason]:
+    def score_features(
+        self,
+        features: Mapping[str, Any],
+        key: str = "",
+        cutoff: datetime | np.datetime64 | str | None = None,
+        n_reasons: int = 4,
+        language: str = "en",
+    ) -> ScoreAnswer:
+        """Answer for feature values that the caller has computed.
+
+        Parameters
+        ----------
+        features : mapping of str to JSON value
+            Every alias of the plan (see `ReadyFeatures`).
+        key : str, default=""
+            How the caller names the case; kept with the answer.
+        cutoff, n_reasons, language
+            As in `score_rows`; the cutoff is only kept, because the values are what they are.
+
+        Raises
+        ------
+        InputError
+            If an alias is missing, unknown or has a value of a wrong type.
+        """
+        values = self.ready.row(features)[np.newaxis]
+        return self.score_values(values, [key], [cutoff], n_reasons, language)[0]
+
+    def score_values(
+        self,
+        values: np.ndarray,
+        keys: Sequence[str],
+        cutoffs: Sequence[datetime | np.datetime64 | str | None],
+        n_reasons: int = 4,
+        language: str = "en",
+    ) -> list[ScoreAnswer]:
+        """Answer for several rows of checked values (n_rows, n_features) at once, the same as for each alone."""
+        now = _now()
+        moments = [now if cutoff is None else _as_moment(cutoff) for cutoff in cutoffs]
+        return self._answers(values, n_reasons, language, keys, moments, [()] * len(values))
+
+    def _answers(
+        self,
+        values: np.ndarray,
+        n_reasons: int,
+        language: str,
+        keys: Sequence[str],
+        moments: Sequence[np.datetime64],
+        warnings: Sequence[tuple[Warned, ...]],
+    ) -> list[ScoreAnswer]:
+        probability, points, grade = self.score_matrix(values)
+        reasons = self._reasons(values, n_reasons, language)
+        return [
+            ScoreAnswer(
+                key=keys[i],
+                cutoff=moments[i].astype("datetime64[us]").item(),
+                probability=float(probability[i]),
+                score=float(points[i]),
+                grade=str(grade[i]),
+                reasons=tuple(reasons[i]),
+                warnings=(*warnings[i], *self._unseen(row)),
+                version=self.version,
+                bundle_hash=self.bundle_hash,
+                features=dict(zip(self.plan.aliases, row.tolist(), strict=True)),
+            )
+            for i, row in enumerate(values)
+        ]
+
+    def _reasons(self, values: np.ndarray, n: int, language: str) -> list[list[Reason]]:
         if n <= 0:
-            return []
-        return self._reason_writer.write(self._model.contributions(values)[0], values[0], n, language)
+            return [[] for _ in values]
+        contributions = self._model.contributions(values)
+        return [
+            self._reason_writer.write(moved, row, n, language) for moved, row in zip(contributions, values, strict=True)
+        ]
 
     def _moment(
         self, tables: Mapping[str, Rows], key: str, cutoff: datetime | np.datetime64 | str | None
@@ -190,9 +251,9 @@ class Scorer:
                 own = row.get(schema.cutoff_column)
                 if own is not None and str(row.get(schema.key_column)) == key:
                     return read_time(own), []
-        now = datetime.now().astimezone().replace(tzinfo=None, microsecond=0)
-        text = msg("no time was given: scored as of {when}", when=now.isoformat(" "))
-        return np.datetime64(now, "ns"), [Warned("as_of_assumed", text)]
+        now = _now()
+        text = msg("no time was given: scored as of {when}", when=str(now.astype("datetime64[s]")).replace("T", " "))
+        return now, [Warned("as_of_assumed", text)]
 
     def _unseen(self, values: np.ndarray) -> list[Warned]:
         """Return a warning for each category whose level was not there in training."""
@@ -202,6 +263,11 @@ class Scorer:
                 text = msg("{feature} has a value that was not there in training", feature=alias)
                 found.append(Warned("unseen_category", text))
         return found
+
+
+def _now() -> np.datetime64:
+    """Return the present in the clock of this machine, to the second."""
+    return np.datetime64(datetime.now().astimezone().replace(tzinfo=None, microsecond=0), "ns")
 
 
 def _as_moment(cutoff: Any) -> np.datetime64:

@@ -166,6 +166,7 @@ def _model(model: Any) -> dict[str, Any]:
         "approval_expires_at": slot.expires_at,
         "n_features": len(scorer.plan.aliases),
         "rows": scorer.payload.to_json(),
+        "features": scorer.ready.to_json(),
     }
 
 

@@ -28,16 +28,24 @@ class ScoreRequest(BaseModel):
         str, Field(min_length=1, max_length=120, description=str(msg("Project whose champion answers.")))
     ]
     tables: Annotated[
-        dict[Annotated[str, Field(max_length=200)], list[_Row]],
+        dict[Annotated[str, Field(max_length=200)], list[_Row]] | None,
         Field(
             description=str(
                 msg("Raw rows by table: text, numbers, true and false, null; times as 2024-05-31T12:00:00.")
             )
         ),
-    ]
+    ] = None
+    features: Annotated[
+        _Row | None,
+        Field(description=str(msg("Instead of tables: ready values, every feature of the model by its alias."))),
+    ] = None
     key: Annotated[
         str | int | None,
-        Field(description=str(msg("Which row of the root table; may be left out where there is one only."))),
+        Field(
+            description=str(
+                msg("Which row of the root table, or the name of the case; may be left out where one row is sent.")
+            )
+        ),
     ] = None
     as_of: Annotated[
         str | None,
@@ -65,13 +73,22 @@ def read_request(content: Any) -> ScoreRequest:
         With one finding per field that is missing, unknown or wrong; what was sent is in none of them.
     """
     try:
-        return ScoreRequest.model_validate(content)
+        request = ScoreRequest.model_validate(content)
     except ValidationError as error:
         points = [
             _point(detail["type"], detail["loc"]) for detail in error.errors(include_input=False, include_url=False)
         ]
-    first = points[0]
-    raise InputError(first.message, where=first.where, code=first.code, findings=points)
+        first = points[0]
+        raise InputError(first.message, where=first.where, code=first.code, findings=points) from None
+    if (request.tables is None) == (request.features is None):
+        raise _one_of_two(request)
+    return request
+
+
+def _one_of_two(request: ScoreRequest) -> InputError:
+    if request.tables is None:
+        return InputError(msg("Send tables or features"), where="tables", code="missing_field")
+    return InputError(msg("Send either tables or features, not both"), where="features", code="both_given")
 
 
 def _point(kind: str, place: tuple[int | str, ...]) -> Finding:

@@ -16,7 +16,9 @@ from core.database import Database
 from core.errors import UnavailableError
 from core.identity import Identity
 from core.settings import Settings
+from model_registry.payload import case_key
 from model_registry.registry import Registry
+from model_registry.scorer import ScoreAnswer
 from monitoring.score_log import LocalScoreLog, ScoreRecord, read_local, remove_shipped, ship
 from serving.answers import GivenAnswers, record_of
 from serving.callers import Callers
@@ -128,7 +130,7 @@ class ScoringService:
     ) -> bytes:
         asked_at = datetime.now(UTC)
         language = request.language or language
-        answer = model.scorer.score_rows(request.tables, request.key, request.as_of, request.reasons, language)
+        answer = score(model, request, request_id, language)
         record = record_of(
             model, answer, request_id=request_id, payload_hash=payload_hash, language=language, asked_at=asked_at
         )
@@ -157,6 +159,15 @@ class ScoringService:
             self.metrics.shipped.inc(ship(self._log_folder, self._database))
         except (UnavailableError, sa.exc.SQLAlchemyError) as error:
             _LOG.warning("the score log waits for the database: %s", type(error).__name__)
+
+
+def score(model: DeployedModel, request: ScoreRequest, request_id: str, language: str) -> ScoreAnswer:
+    """Return what `model` says to a request; ready features without a key are named by the request."""
+    if request.features is None:
+        tables = request.tables or {}
+        return model.scorer.score_rows(tables, request.key, request.as_of, request.reasons, language)
+    key = request_id if request.key is None else case_key(request.key)
+    return model.scorer.score_features(request.features, key, request.as_of, request.reasons, language)
 
 
 def _hash(content: Any) -> str:

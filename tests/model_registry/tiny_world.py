@@ -148,6 +148,16 @@ def payload(key: str) -> dict[str, list[dict[str, Any]]]:
     return {name: [_json_row(row) for row in frame.to_dict("records")] for name, frame in chosen.items()}
 
 
+def ready_values(row: int) -> dict[str, Any]:
+    """Return one row of the matrix as a system sends it that computes features itself."""
+    matrix = tiny_world().matrix
+    plan, values = matrix.plan, matrix.values[row].tolist()
+    return {
+        alias: plan.display_value(alias, value) if alias in plan.category_aliases else None if value != value else value
+        for alias, value in zip(plan.aliases, values, strict=True)
+    }
+
+
 def example_keys(n: int) -> list[str]:
     keys = tiny_world().labels.keys
     return [str(key) for key in keys[:: max(len(keys) // n, 1)][:n]]
