@@ -6,6 +6,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from core.i18n import msg
+from core.progress import Progress, SilentProgress
 from sample_data import applications, decline, histories, latent, lending, parties
 from sample_data.identities import identifiers
 from sample_data.timeline import Array, generator
@@ -60,12 +62,15 @@ def positions(keys: Array, asked: "pd.Series[str]") -> Array:
     return found
 
 
-def draw_base(n: int, seed: int, names: NameLanguage = "zh") -> Base:
+def draw_base(n: int, seed: int, names: NameLanguage = "zh", progress: Progress | None = None) -> Base:
     """Draw `n` firms with their applications, loans and fates."""
+    progress = progress or SilentProgress()
+    progress.report(0.0, msg("drawing enterprises and the economy"))
     firms = latent.draw_firms(generator(seed, "firms"), n)
     edges = histories.draw_edges(generator(seed, "edges"), firms)
     past = histories.draw_histories(generator(seed, "histories"), firms, edges)
     persons = parties.draw_persons(generator(seed, "leaders"), n)
+    progress.report(0.1, msg("drawing applications, decisions and outcomes"))
     facts = applications.simulate(generator(seed, "applications"), firms, edges, past)
     loans = lending.make_loans(generator(seed, "loans"), facts)
     loan_firm = facts["firm"][loans.application]

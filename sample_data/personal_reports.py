@@ -49,8 +49,8 @@ def _accounts(rng: np.random.Generator, base: Base, reports: Reports) -> Fields:
     has_card = ~np.isnan(reports.card_usage)
     is_known = has_card | (rng.random(reports.n) > _NO_HISTORY_SHARE)
     cards = _cards(rng, reports, has_card)
-    running = _loans(rng, reports, rows_of(rng.poisson(2.2, reports.n) * is_known)[0], settled=False)
-    settled = _loans(rng, reports, rows_of(rng.poisson(2.9, reports.n) * is_known)[0], settled=True)
+    running = _loans(rng, reports, rows_of(rng.poisson(2.4, reports.n) * is_known)[0], settled=False)
+    settled = _loans(rng, reports, rows_of(rng.poisson(3.1, reports.n) * is_known)[0], settled=True)
     joined = {name: np.concatenate([part[name] for part in (cards, running, settled)]) for name in cards}
     order = np.lexsort((-joined["balance"], joined["closed"] != NEVER, joined["report"]))
     accounts = {name: values[order] for name, values in joined.items()}
@@ -200,6 +200,11 @@ def _liabilities(rng: np.random.Generator, base: Base, by_firm: Owned, reports: 
     n = len(other)
     drawn = np.maximum(np.round(np.exp(rng.normal(13.6, 0.8, n)), -4), 10_000).astype(np.int64)
     opened = reports.day[other] - rng.integers(20, 700, n)
+    late = rng.choice(3, n, p=[0.96, 0.03, 0.01])
+    months = np.concatenate(
+        [-(-overdue // 30), np.select([late == 1, late == 2], [rng.integers(1, 4, n), rng.integers(4, 13, n)], 0)]
+    )
+    grade = np.concatenate([np.select([overdue > 90, overdue > 30], [3, 2], 1), late + 1])
     both = np.concatenate([report, other])
     frame = pd.DataFrame(
         {
@@ -208,13 +213,8 @@ def _liabilities(rng: np.random.Generator, base: Base, by_firm: Owned, reports: 
             "PD03AD03": np.full(len(both), "2", dtype=object),
             "PD03AJ01": np.concatenate([terms["principal"][contract] * 100, drawn]),
             "PD03AJ02": np.concatenate([owed * 100, np.round(drawn * rng.uniform(0.3, 1.0, n)).astype(np.int64)]),
-            "PD03AD05": np.concatenate(
-                [
-                    np.select([overdue > 90, overdue > 30], ["3", "2"], "1"),
-                    choice(rng, ["1", "2", "3"], [0.96, 0.03, 0.01], n),
-                ]
-            ).astype(object),
-            "PD03AS01": np.concatenate([-(-overdue // 30), np.zeros(n, dtype=np.int64)]),
+            "PD03AD05": grade.astype(str).astype(object),
+            "PD03AS01": months,
             "PD03AR01": timestamps(np.concatenate([terms["disburse_day"][contract], opened])),
             "PD03AR02": timestamps(np.concatenate([terms["maturity"][contract], opened + 1_095])),
         }

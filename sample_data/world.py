@@ -1,6 +1,7 @@
 """The whole sample world: its tables with keys and two times, and apart from them the truth behind the loans."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -154,6 +155,7 @@ def write_world(
     return rows
 
 
+@cache  # read-only, and half a second to parse
 def complete_data_model() -> "DataModel":
     """Return the data model of a complete world: that of the sample project, widened by the other tables."""
     from warehouse.data_model import DataModel
@@ -179,8 +181,7 @@ def _drawn(n: int, seed: int, names: "NameLanguage", progress: Progress) -> "Bas
             msg("a sample world needs at least {least} enterprises and a seed of 0 or more", least=_FEWEST),
             where=f"n_enterprises={n!r}, seed={seed!r}",
         )
-    progress.report(0.0, msg("drawing enterprises and the economy"))
-    return draw_base(n, seed, names)
+    return draw_base(n, seed, names, progress)
 
 
 def _joined(parts: "Iterator[tuple[str, pd.DataFrame]]", model: "DataModel", progress: Progress) -> "TableSet":
@@ -219,6 +220,7 @@ def _oracle(base: "Base") -> "pd.DataFrame":
     )
 
 
+@cache
 def _project_model() -> "DataModel":
     """Return the data model of the sample project, which the frames must fit."""
     import yaml

@@ -257,3 +257,12 @@ def test_weak_owners_are_overdue_more_often(complete: World, tables: Tables, per
     application = tables["credit_report"].set_index("report_id")["app_id"].reindex(personal.index)
     owner = application.map(complete.oracle.set_index("app_id")["owner"])
     assert personal.loc[owner < -0.5, "PC02DS03"].mean() > 1.5 * personal.loc[owner > 0.5, "PC02DS03"].mean()
+
+
+def test_loans_of_others_are_graded_by_their_months_overdue(tables: Tables) -> None:
+    liability = tables["ind_liability"]
+    by_grade = liability.groupby("PD03AD05")["PD03AS01"]
+    assert by_grade.max()["1"] <= 1  # ours may be some days late
+    assert by_grade.min()["2"] >= 1
+    assert by_grade.min()["3"] >= 4
+    assert (liability["PD03AJ02"] <= liability["PD03AJ01"]).all()
