@@ -233,7 +233,7 @@ def _spec(draft: _Draft, primary_key: list[str], links: list[Relationship]) -> T
         "known_at": draft.known_at,
         **({"late_columns": draft.late_columns} if draft.late_columns else {}),
     }
-    if draft.raw.source.name:
+    if draft.raw.source.name and draft.raw.source.kind != "database":
         fields["file"] = draft.raw.source.name.partition("#")[0]
     return TableSpec(**fields)
 

@@ -1,6 +1,7 @@
 """Files become a table set: each read strictly, all put together with the given data model and what can be inferred."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.errors import InputError
@@ -13,6 +14,7 @@ from warehouse.excel_files import read_excel
 from warehouse.parquet_files import read_parquet
 from warehouse.raw_table import RawTable, SourceFile
 from warehouse.source_files import FoundFile, find_files, open_archive
+from warehouse.sql_source import WatermarkValue
 from warehouse.staging import Staging
 from warehouse.table_set import TableSet
 from warehouse.text_files import read_text
@@ -36,12 +38,16 @@ class ImportResult:
         The complete model: what was given and what was inferred.
     sources : tuple of SourceFile
         The files, with their fingerprints.
+    watermarks : mapping of str to int, float, str, date or datetime, default={}
+        Per table of a database that is imported bit by bit, the value to go on from (see
+        `warehouse.sql_source.TableQuery`).
     """
 
     table_set: TableSet
     findings: tuple[Finding, ...]
     data_model: DataModel
     sources: tuple[SourceFile, ...]
+    watermarks: Mapping[str, WatermarkValue] = field(default_factory=dict)
 
 
 def import_tables(

@@ -23,7 +23,7 @@ class SourceFile:
     ----------
     name : str
         File name, for Excel with the sheet.
-    kind : {"text", "parquet", "excel"}
+    kind : {"text", "parquet", "excel", "database"}
         What it is.
     n_bytes : int
         Size on disk.
