@@ -8,6 +8,7 @@ import numpy as np
 
 from automl.calibration import sigmoid
 from automl.evaluation import Metric
+from automl.families.titles import family_title
 from automl.metrics import metrics_with_intervals, paired_auc_difference
 from automl.search import FamilySearch, SearchResult
 from automl.spec import TrainSpec
@@ -150,25 +151,25 @@ def _candidate(search: FamilySearch, y: np.ndarray, spec: TrainSpec) -> Candidat
 def _verdict(ranked: list[Candidate], simplest: Candidate) -> Message:
     best = ranked[0]
     if len(ranked) == 1:
-        return msg("{family} is the only candidate", family=best.family)
+        return msg("{family} is the only candidate", family=family_title(best.family))
     if simplest is not best:
         assert simplest.behind is not None  # noqa: S101  # every candidate but the best has it
         return msg(
             "{best} and {simplest} cannot be told apart: the AUC differs by {difference} {interval}; the simpler "
             "of them is {simplest}",
-            best=best.family, simplest=simplest.family, **_texts(simplest.behind),
+            best=family_title(best.family), simplest=family_title(simplest.family), **_texts(simplest.behind),
         )  # fmt: skip
     second = ranked[1]
     assert second.behind is not None  # noqa: S101  # every candidate but the best has it
     if second.behind.can_be_told:
         return msg(
             "{best} is better than {second}: the AUC differs by {difference} {interval}",
-            best=best.family, second=second.family, **_texts(second.behind),
+            best=family_title(best.family), second=family_title(second.family), **_texts(second.behind),
         )  # fmt: skip
     return msg(
         "{best} and {second} cannot be told apart: the AUC differs by {difference} {interval}; {best} is the "
         "simpler too",
-        best=best.family, second=second.family, **_texts(second.behind),
+        best=family_title(best.family), second=family_title(second.family), **_texts(second.behind),
     )  # fmt: skip
 
 

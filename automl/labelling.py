@@ -12,6 +12,7 @@ from automl.label import Condition, EventCondition, Labels, LabelSpec
 from core.errors import InputError
 from core.findings import Finding, Severity
 from core.i18n import msg
+from core.i18n.formats import count
 from warehouse.table_set import TableSet
 
 __all__ = ["build"]
@@ -382,9 +383,11 @@ def _count_findings(labels: Labels) -> list[Finding]:
     unlabelled = int(np.isnan(labels.y).sum()) - immature
     findings = []
     if immature:
-        text = msg("{n} rows are immature: their performance window has not closed, so they carry no label", n=immature)
+        text = msg(
+            "{n} rows are immature: their performance window has not closed, so they carry no label", n=count(immature)
+        )
         findings.append(Finding("immature", Severity.INFO, text))
     if unlabelled > 0:
-        text = msg("{n} rows have no label; they are scored and not trained on", n=unlabelled)
+        text = msg("{n} rows have no label; they are scored and not trained on", n=count(unlabelled))
         findings.append(Finding("unlabelled", Severity.INFO, text))
     return findings

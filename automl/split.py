@@ -10,6 +10,7 @@ import numpy as np
 from automl.spec import SplitSpec, TrainSpec
 from core.findings import Finding, NotApplicable, Severity
 from core.i18n import Message, MessageLike, msg
+from core.i18n.formats import count
 
 if TYPE_CHECKING:
     from automl.label import Labels
@@ -226,7 +227,7 @@ def _embargo_findings(n_embargoed: int, boundary: np.datetime64) -> tuple[Findin
         return ()
     text = msg(
         "{n} rows are under embargo: their performance window was still open on {date}, where out-of-time begins",
-        n=n_embargoed,
+        n=count(n_embargoed),
         date=str(boundary)[:10],
     )
     return (Finding("embargo", Severity.INFO, text),)

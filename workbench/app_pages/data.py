@@ -12,7 +12,7 @@ from workbench.flows import importing, projects
 from workbench.flows.importing import ColumnProfile, ImportResult, TableProfile
 from workbench.ui.charts import chart
 from workbench.ui.frame import header
-from workbench.ui.pieces import empty, findings, panel_title, show_error, table
+from workbench.ui.pieces import action, empty, findings, panel_title, show_error, table
 from workbench.ui.session import Here, here, theme
 from workbench.ui.start import new_project
 from workbench.ui.state import recall, remember
@@ -35,8 +35,8 @@ def _sentence(result: ImportResult | None) -> str:
     )
 
 
-def _import_panel(place: Here, is_busy: bool) -> None:
-    blocked = is_busy or not place.can("data.import")
+def _import_panel(place: Here) -> None:
+    blocked = not place.can("data.import")
     panel_title(t("Import"), t("CSV (also .gz), Parquet or Excel. What is there stays until the new tables are whole."))
     way = st.segmented_control(
         t("From"),
@@ -247,6 +247,9 @@ def _main() -> None:
     result = importing.stored(place.ctx, place.name)
     header(place, t("Which tables are here?"), _sentence(result))
     is_busy = watch(place, ("import", "sample"))
+    if not is_busy:
+        with action(t("Import again"), "import", is_first=result is None):
+            _import_panel(place)
     if result is None:
         with st.container(key="panel_empty"):
             empty(t("No tables yet"), t("Their rows, links, times and findings appear here after the import."))
@@ -264,8 +267,6 @@ def _main() -> None:
                 findings(result.findings)
         with st.container(key="panel_columns"):
             _columns(place, result)
-    with st.container(key="panel_import"):
-        _import_panel(place, is_busy)
     _data_model(place, result)
 
 

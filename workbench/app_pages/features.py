@@ -12,7 +12,7 @@ from workbench.ui.charts import chart
 from workbench.ui.empty_project import project_or_stop
 from workbench.ui.frame import PAGES, header
 from workbench.ui.label_form import label_form
-from workbench.ui.pieces import draw, empty, findings, headline, panel_title, table
+from workbench.ui.pieces import action, draw, empty, findings, headline, panel_title, table
 from workbench.ui.pieces import figures as figure_row
 from workbench.ui.session import Here, theme
 from workbench.ui.texts import html, language, say, t
@@ -35,18 +35,18 @@ def _sentence(result: FeatureResult | None) -> str:
     )
 
 
-def _settings(place: Here, is_busy: bool) -> None:
+def _settings(place: Here) -> None:
     spec = projects.spec(place.ctx, place.name)
     names = {label.name: label.title(language()) for label in spec.labels}
     panel_title(
         t("Build"), t("Featuretools proposes, the point-in-time engine computes, selection gives a reason per drop.")
     )
-    chosen = st.selectbox(t("Label"), list(names), format_func=lambda name: names[name], disabled=is_busy)
+    chosen = st.selectbox(t("Label"), list(names), format_func=lambda name: names[name])
     draw(
         f'<div class="caption">{escape(t("Windows"))}: {escape(", ".join(spec.features.windows))}</div>'
         f'<div class="caption">{escape(t("Primitives"))}: {escape(", ".join(spec.features.primitives))}</div>'
     )
-    if st.button(t("Build the features"), type="primary", disabled=is_busy or not place.can("model.train")):
+    if st.button(t("Build the features"), type="primary", disabled=not place.can("model.train")):
         ask_for(place, "features", {"label": chosen})
         st.rerun()
     if not place.can("model.train"):
@@ -206,6 +206,9 @@ def _main() -> None:
         with st.container(key="panel_label_form"):
             label_form(place)
         return
+    if not is_busy:
+        with action(t("Build again"), "build", is_first=result is None):
+            _settings(place)
     if result is not None:
         _summary(result)
         with st.container(key="panel_samples"):
@@ -220,8 +223,6 @@ def _main() -> None:
                 findings(result.findings)
         with st.container(key="panel_features"):
             _kept(place, result)
-    with st.container(key="panel_build"):
-        _settings(place, is_busy)
 
 
 _main()

@@ -14,7 +14,7 @@ from workbench.ui.charts import chart
 from workbench.ui.drift_view import drift_view, verdict_chip, verdict_word
 from workbench.ui.empty_project import project_or_stop
 from workbench.ui.frame import PAGES, header
-from workbench.ui.pieces import draw, empty, headline, panel_title, show_error, table
+from workbench.ui.pieces import action, draw, empty, headline, panel_title, show_error, table
 from workbench.ui.session import Here, theme
 from workbench.ui.texts import html, language, t
 from workbench.ui.times import ago, short_period
@@ -95,7 +95,7 @@ def _checks(state: MonitoringState) -> None:
     )
 
 
-def _ask(place: Here, is_busy: bool) -> None:
+def _ask(place: Here) -> None:
     panel_title(
         t("Check a period"), t("From the score log as each night does, or by scoring a period of the stored tables.")
     )
@@ -112,7 +112,7 @@ def _ask(place: Here, is_busy: bool) -> None:
             ["score_log", "tables"],
             format_func=lambda key: {"score_log": t("Score log"), "tables": t("Stored tables")}[key],
         )
-        if st.form_submit_button(t("Check"), type="primary", disabled=is_busy):
+        if st.form_submit_button(t("Check"), type="primary"):
             ask_for(place, "monitor", {"start": str(start), "end": str(end), "source": source})
             st.rerun()
 
@@ -153,6 +153,9 @@ def _main() -> None:
             )
         st.page_link(PAGES["deploy"], label=t("Deploy a version"), icon=":material/arrow_forward:")
         return
+    if not is_busy:
+        with action(t("Check a period"), "ask", is_first=not state.checks):
+            _ask(place)
     if state.checks:
         _answer(state, state.checks[-1])
         if len(state.checks) > 1:
@@ -162,8 +165,6 @@ def _main() -> None:
             _one_period(place, state)
         with st.container(key="panel_checks"):
             _checks(state)
-    with st.container(key="panel_ask"):
-        _ask(place, is_busy)
 
 
 _main()

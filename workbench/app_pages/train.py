@@ -4,6 +4,7 @@ from html import escape
 
 import streamlit as st
 
+from automl.families.titles import family_title
 from core.i18n import formats
 from reporting import figures
 from workbench.flows import features, projects, training
@@ -12,7 +13,7 @@ from workbench.ui.charts import chart
 from workbench.ui.empty_project import project_or_stop
 from workbench.ui.evaluation_view import evaluation_panels, figure_text, population, sample_name
 from workbench.ui.frame import PAGES, header
-from workbench.ui.pieces import chip, empty, findings, headline, panel_title, table
+from workbench.ui.pieces import action, chip, empty, findings, headline, panel_title, table
 from workbench.ui.session import Here, theme
 from workbench.ui.texts import capital, language, say, t
 from workbench.ui.times import ago
@@ -38,11 +39,10 @@ def _sentence(result: TrainResult | None) -> str:
 
 def family_name(family: str) -> str:
     """Return a model family's name in the session's language."""
-    names = {"lightgbm": "LightGBM", "logistic": t("Logistic regression")}
-    return names.get(family, family)
+    return capital(family_title(family).text(language()))
 
 
-def _start(place: Here, is_busy: bool) -> None:
+def _start(place: Here) -> None:
     spec = projects.spec(place.ctx, place.name)
     panel_title(t("Train"), t("Known good settings first, then a search. Finish early keeps the best so far."))
     preset = st.segmented_control(
@@ -55,12 +55,11 @@ def _start(place: Here, is_busy: bool) -> None:
             "standard": t("Standard (≤ 4 min)"),
             "thorough": t("Thorough (≤ 25 min)"),
         }[key],
-        disabled=is_busy,
     )
     chosen = st.multiselect(
-        t("Families"), spec.training.families, default=spec.training.families, format_func=family_name, disabled=is_busy
+        t("Families"), spec.training.families, default=spec.training.families, format_func=family_name
     )
-    blocked = is_busy or not chosen or not place.can("model.train")
+    blocked = not chosen or not place.can("model.train")
     if st.button(t("Train a model"), type="primary", disabled=blocked):
         ask_for(place, "train", {"budget": _BUDGETS[str(preset)], "families": chosen})
         st.rerun()
@@ -170,6 +169,9 @@ def _main() -> None:
             empty(t("No features yet"), t("A model is trained on the project's feature matrix."))
         st.page_link(PAGES["features"], label=t("Build features"), icon=":material/arrow_forward:")
         return
+    if not is_busy:
+        with action(t("Train again"), "start", is_first=result is None):
+            _start(place)
     if result is not None:
         _summary(result)
         with st.container(key="panel_candidates"):
@@ -183,8 +185,6 @@ def _main() -> None:
         with st.container(key="panel_versions"):
             _versions(place)
         st.page_link(PAGES["review"], label=t("Take it to review"), icon=":material/arrow_forward:")
-    with st.container(key="panel_start"):
-        _start(place, is_busy)
 
 
 _main()

@@ -1,6 +1,7 @@
 """Small drawn parts that every page shares: figures, chips, tables, findings, empty states."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from html import escape
 
 import streamlit as st
@@ -11,6 +12,7 @@ from core.i18n import MessageLike
 from workbench.ui.texts import html, language, t
 
 __all__ = [
+    "action",
     "chip",
     "draw",
     "empty",
@@ -88,6 +90,24 @@ def findings(items: Sequence[Finding]) -> None:
         for item in sorted(items, key=lambda item: -order.index(item.severity))
     ]
     table(("", ""), rows)
+
+
+@contextmanager
+def action(label: str, key: str, *, is_first: bool) -> Iterator[None]:
+    """Hold the page's main action: a panel the first time, later a filled button that opens it.
+
+    Parameters
+    ----------
+    label : str
+        The verb on the button.
+    key : str
+        Tells it from other actions.
+    is_first : bool
+        Whether the page has nothing else to show yet.
+    """
+    holder = st.container(key=f"panel_{key}") if is_first else st.popover(label, type="primary", key=f"again_{key}")
+    with holder:
+        yield
 
 
 def empty(title: str, text: str) -> None:
