@@ -5,8 +5,7 @@ its values. Confidence runs from 0 to 1: 1 is the standard's own name, .95 anoth
 words agree; a type of another kind takes a third away, values that fit give back half of what is missing.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Final
@@ -27,6 +26,7 @@ __all__ = ["ColumnMatch", "StandardMatch", "TableMatch", "match_columns"]
 _MIN_CONFIDENCE: Final = 0.6
 _MIN_TABLE_CONFIDENCE: Final = 0.3
 _EXACT, _OTHER_NAME, _PARTIAL = 1.0, 0.95, 0.8
+_MIN_NAME: Final = 0.4
 _ELSEWHERE: Final = 0.85
 _WRONG_TYPE: Final = 0.65
 _RARE: Final = 3  # a name in no more tables than this tells one table from another
@@ -170,23 +170,22 @@ def _best_table(
 
 
 def _match_table(columns: list[_Column], table: StandardTable | None, standard: Standard) -> list[ColumnMatch]:
-    """Give each column the field it fits best, surest first, no field of the own table twice."""
+    """Give each column the field it fits best, surest first, no field twice."""
     inside = [] if table is None else list(table.fields.values())
-    outside = [field for field in standard.fields if table is None or field.table != table.code]
-    scored = [(_score(column, field, standard), column, field) for column in columns for field in inside]
+    scored = [(*_score(column, field, standard), column, field) for column in columns for field in inside]
+    sure = {column.name for confidence, _, column, _ in scored if confidence >= _OTHER_NAME}
     scored += [
-        ((confidence * _ELSEWHERE, evidence), column, field)
+        (confidence * _ELSEWHERE, evidence, column, field)
         for column in columns
-        for field in outside
-        if (names := _exact_name(column, field)) or field.check or _is_telling(field, standard)
-        for confidence, evidence in [_score(column, field, standard, needs_values=not names)]
-        if (names and _rarity(standard)[names] <= _RARE) or "values" in evidence
+        if column.name not in sure
+        for field, is_named in _elsewhere(column, table, standard)
+        for confidence, evidence in [_score(column, field, standard, needs_values=not is_named)]
     ]
-    scored.sort(key=lambda entry: -entry[0][0])
+    scored.sort(key=lambda entry: -entry[0])
     taken: set[str] = set()
     used: set[str] = set()
     matches = []
-    for (confidence, evidence), column, field in scored:
+    for confidence, evidence, column, field in scored:
         if confidence < _MIN_CONFIDENCE or column.name in taken or field.id in used:
             continue
         taken.add(column.name)
@@ -196,12 +195,43 @@ def _match_table(columns: list[_Column], table: StandardTable | None, standard: 
     return sorted(matches, key=lambda match: order[match.column])
 
 
+def _elsewhere(column: _Column, table: StandardTable | None, standard: Standard) -> Iterator[tuple[Field, bool]]:
+    """Yield fields of other tables that the column may be, and whether by a rare name: else only its values tell."""
+    fields = _by_name(standard)
+    named = {
+        field.id: field
+        for name in _column_names(column)
+        for field in fields.get(name, ())
+        if _rarity(standard)[name] <= _RARE
+    }
+    told = {} if column.values is None else {field.id: field for field in _told_by_values(standard)}
+    for code, field in (told | named).items():
+        if table is None or field.table != table.code:
+            yield field, code in named
+
+
+@cache
+def _by_name(standard: Standard) -> Mapping[str, list[Field]]:
+    """Return the fields that bear each name."""
+    found: dict[str, list[Field]] = {}
+    for field in standard.fields:
+        for name in {name for name, _ in _field_names(field)}:
+            found.setdefault(name, []).append(field)
+    return found
+
+
+@cache
+def _told_by_values(standard: Standard) -> tuple[Field, ...]:
+    """Return the fields whose values alone tell them: check characters, or many long codes."""
+    return tuple(field for field in standard.fields if field.check or _is_telling(field, standard))
+
+
 def _score(
     column: _Column, field: Field, standard: Standard, *, needs_values: bool = False
 ) -> tuple[float, tuple[str, ...]]:
     """Return confidence and evidence that `column` is `field`."""
     confidence, name = _name_score(column, field)
-    if confidence < 0.4 and not (needs_values or field.check):
+    if confidence < _MIN_NAME and not (needs_values or field.check):
         return 0.0, ()
     same = _same_kind(column.spec, field)
     fit = _fit(column, field, standard) if same or field.check else None
@@ -229,12 +259,6 @@ def _name_score(column: _Column, field: Field) -> tuple[float, str]:
         similarity(one, other) for one in (column.name, *column.spec.label.values()) for other in _texts_of(field)
     )
     return (_PARTIAL * words, "words") if words >= 0.5 else (0.0, "")
-
-
-def _exact_name(column: _Column, field: Field) -> str:
-    """Return the name that column and field share, empty where they share none."""
-    mine = _column_names(column)
-    return next((name for name, _ in _field_names(field) if name in mine), "")
 
 
 def _column_names(column: _Column) -> frozenset[str]:
@@ -265,11 +289,7 @@ def _table_names(table: StandardTable) -> tuple[str, ...]:
 @cache
 def _rarity(standard: Standard) -> Mapping[str, int]:
     """Return in how many tables each name of a field stands."""
-    return Counter(
-        name
-        for table in standard.tables.values()
-        for name in {name for field in table.fields.values() for name, _ in _field_names(field)}
-    )
+    return {name: len({field.table for field in fields}) for name, fields in _by_name(standard).items()}
 
 
 def _is_telling(field: Field, standard: Standard) -> bool:

@@ -1,0 +1,63 @@
+"""Which columns tell something of a person, and how their values are shown."""
+
+import re
+from typing import Final
+
+import numpy as np
+
+from warehouse.column_names import tokens
+from warehouse.standard.catalogue import Field
+from warehouse.standard.check_digits import is_identity_number
+from warehouse.table_set import Table
+
+__all__ = ["mask", "personal_columns"]
+
+_TOKENS: Final = frozenset(
+    {"phone", "mobile", "telephone", "tel", "email", "address", "passport", "idcard", "birth", "birthday"}
+)
+_PAIRS: Final = ({"id", "card"}, {"id", "number"}, {"identity", "number"}, {"person", "name"}, {"full", "name"})
+_PARTS: Final = ("姓名", "身份证", "证件号", "手机", "电话", "住址", "地址", "邮箱", "出生", "护照")
+_MOBILE: Final = re.compile(r"1[3-9]\d{9}")
+_SAMPLE: Final = 200
+_MOST: Final = 0.5
+_SHORT: Final = 4
+
+
+def personal_columns(table: Table, fields: dict[str, Field]) -> frozenset[str]:
+    """Return the columns of `table` that are shown masked.
+
+    They are personal by the data standard, by their name, or because their values are identity or mobile numbers.
+    """
+    return frozenset(
+        name
+        for name in table.spec.columns
+        if (name in fields and fields[name].personal) or _is_personal_name(name) or _holds_numbers(table, name)
+    )
+
+
+def mask(value: str) -> str:
+    """Return a text with its middle, or all but its first character, hidden.
+
+    Examples
+    --------
+    >>> mask("王某澜"), mask("11010519491231002X"), mask("")
+    ('王**', '11**************2X', '')
+    """
+    if len(value) <= _SHORT:
+        return value[:1] + "*" * (len(value) - 1)
+    return value[:2] + "*" * (len(value) - 4) + value[-2:]
+
+
+def _is_personal_name(name: str) -> bool:
+    words = set(tokens(name))
+    return bool(words & _TOKENS) or any(pair <= words for pair in _PAIRS) or any(part in name for part in _PARTS)
+
+
+def _holds_numbers(table: Table, name: str) -> bool:
+    if table.spec.columns[name].type not in {"id", "text", "category"}:
+        return False
+    values = table.frame[name].iloc[: 10 * _SAMPLE].dropna().iloc[:_SAMPLE].to_numpy(dtype=object)
+    if len(values) == 0:
+        return False
+    mobile = np.array([_MOBILE.fullmatch(str(value)) is not None for value in values])
+    return bool(is_identity_number(values).mean() > _MOST or mobile.mean() > _MOST)
