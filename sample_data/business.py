@@ -9,7 +9,7 @@ from sample_data.base import Base
 from sample_data.groups import rows_of
 from sample_data.identities import choice, identifiers, or_null
 from sample_data.latent import logistic
-from sample_data.timeline import AS_OF_DAY, Array, month_of, timestamps, year_of
+from sample_data.timeline import AS_OF_DAY, Array, day_numbers, month_of, timestamps, year_of
 
 __all__ = [
     "N_BANKS",
@@ -215,7 +215,7 @@ def repay_plan_frame(base: Base) -> pd.DataFrame:
 def check_frame(base: Base, contracts: pd.DataFrame) -> pd.DataFrame:
     """Return the visits while a loan runs: every five months or so, and a special one once an instalment is unpaid."""
     rng, loans = base.stream("post_check"), base.loans
-    released = _day_numbers(contracts["release_date"], AS_OF_DAY)
+    released = day_numbers(contracts["release_date"], AS_OF_DAY)
     compensated = np.where(loans.compensation_day >= 0, loans.compensation_day, AS_OF_DAY)
     end = np.minimum(np.minimum(released, compensated), AS_OF_DAY)
     start = loans.terms["disburse_day"]
@@ -245,7 +245,7 @@ def recovery_frame(base: Base, compensation: pd.DataFrame, security: pd.DataFram
     share = weight / np.bincount(comp, weights=weight, minlength=n)[comp]
     eventually = np.where(is_secured, rng.beta(14, 2, n), rng.beta(5.0, 2.5, n))
     months = rng.exponential(np.where(is_secured[comp], 38.0, 60.0))
-    days = _day_numbers(compensation["pay_date"], 0)[comp] + 10 + (months * 30.44).astype(np.int64)
+    days = day_numbers(compensation["pay_date"], 0)[comp] + 10 + (months * 30.44).astype(np.int64)
     channel = choice(rng, ["self", "litigation", "counter_guarantee", "write_off"], [0.45, 0.3, 0.15, 0.1], len(comp))
     channel = np.where(is_secured[comp] & (rng.random(len(comp)) < 0.5), "counter_guarantee", channel)
     amount = np.floor(compensation["total"].to_numpy()[comp] * eventually[comp] * share * 100) / 100
@@ -349,9 +349,3 @@ def _visited(rng: np.random.Generator, base: Base, contract: Array, days: Array,
             ),
         }
     )
-
-
-def _day_numbers(times: "pd.Series[pd.Timestamp]", missing: int) -> Array:
-    days = times.to_numpy().astype("datetime64[D]")
-    numbers: Array = np.where(np.isnat(days), missing, days.astype(np.int64))
-    return numbers

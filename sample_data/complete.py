@@ -12,7 +12,16 @@ import pandas as pd
 
 from core.errors import InputError
 from core.i18n import msg
-from sample_data import book, business, credit_reports, enterprise_reports, operations, personal_reports, public_records
+from sample_data import (
+    book,
+    business,
+    credit_reports,
+    enterprise_reports,
+    operations,
+    personal_reports,
+    platform_records,
+    public_records,
+)
 from sample_data.base import Base, positions
 from sample_data.core_tables import core_frames
 from sample_data.dirt import Dirt
@@ -81,7 +90,7 @@ def _clean_parts(base: Base, size: Size) -> Iterator[Part]:
     has_details = reports.latest_before_decision() if size.reports == "latest" else np.ones(reports.n, dtype=bool)
     frames["credit_report"] = credit_reports.report_frame(base, reports, frames["credit_query"], has_details)
     edge_balance = _widen(base, frames, agreement, level, reports)
-    platform = enterprise_reports.make_book(base, frames, agreement, edge_balance)
+    platform = platform_records.make_book(base, frames, agreement, edge_balance)
     amounts = frames["guarantee_edge"]["amount"].to_numpy().astype(np.int64)
     employees = frames["enterprise"]["employees"].to_numpy()
     contracts = frames["contract"][["release_date"]]
@@ -146,7 +155,7 @@ def _widen(base: Base, frames: Frames, agreement: Array, level: Array, reports: 
 
 
 def _detail_parts(
-    base: Base, platform: enterprise_reports.Book, amounts: Array, reports: credit_reports.Reports
+    base: Base, platform: platform_records.Book, amounts: Array, reports: credit_reports.Reports
 ) -> Iterator[Part]:
     """Draw the details of reports block by block, each block from its own stream."""
     by_firm = Owned.by(base.loan_firm, base.firms.n)

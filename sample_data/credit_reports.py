@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from sample_data.base import Base, positions
-from sample_data.identities import identifiers
+from sample_data.identities import identifiers, numbered_keys
 from sample_data.records import QUERY_BUG
 from sample_data.timeline import Array
 
-__all__ = ["Reports", "obtained", "report_frame"]
+__all__ = ["Reports", "obtained", "report_frame", "report_keys", "with_head"]
 
 
 @dataclass(frozen=True)
@@ -116,3 +116,17 @@ def report_frame(base: Base, reports: Reports, queries: pd.DataFrame, has_detail
             "has_details": has_details.astype(float),
         }
     )
+
+
+def report_keys(unit: str, reports: Reports, report: Array, position: Array) -> Array:
+    """Return the key of rows in the details: unit, number of the report, position within it."""
+    return numbered_keys(unit, (reports.number[report] + 1) * 1_000 + position, 10)
+
+
+def with_head(base: Base, reports: Reports, frame: pd.DataFrame) -> pd.DataFrame:
+    """Put key, firm and time of the report in place of its position, the column ``report``."""
+    report = frame.pop("report").to_numpy()
+    frame.insert(0, "report_id", reports.report_id[report])
+    frame.insert(1, "ent_id", base.ent_id[reports.firm[report]])
+    frame.insert(2, "report_time", reports.time[report])
+    return frame

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from sample_data.base import Base
-from sample_data.credit_reports import Reports
+from sample_data.credit_reports import Reports, report_keys, with_head
 from sample_data.groups import Owned, rows_of, running_before, split_whole, sum_of
-from sample_data.identities import choice, numbered_keys
+from sample_data.identities import choice
 from sample_data.records import QUERY_BUG
 from sample_data.timeline import NEVER, Array, month_end, month_of, timestamps
 
@@ -41,7 +41,7 @@ def personal_details(rng: np.random.Generator, base: Base, by_firm: Owned, repor
         "ind_liability": liabilities,
         "ind_query": _query_table(asked),
     }
-    return {name: _with_head(base, reports, frame) for name, frame in tables.items()}
+    return {name: with_head(base, reports, frame) for name, frame in tables.items()}
 
 
 def _accounts(rng: np.random.Generator, base: Base, reports: Reports) -> Fields:
@@ -55,8 +55,7 @@ def _accounts(rng: np.random.Generator, base: Base, reports: Reports) -> Fields:
     order = np.lexsort((-joined["balance"], joined["closed"] != NEVER, joined["report"]))
     accounts = {name: values[order] for name, values in joined.items()}
     accounts["rank"] = rows_of(np.bincount(accounts["report"], minlength=reports.n))[1]
-    number = (reports.number[accounts["report"]] + 1) * 1_000 + accounts["rank"]
-    accounts["id"] = numbered_keys("PD01", number, 10)
+    accounts["id"] = report_keys("PD01", reports, accounts["report"], accounts["rank"])
     return accounts | _overdue(rng, base, reports, accounts)
 
 
@@ -177,10 +176,10 @@ def _queries(rng: np.random.Generator, reports: Reports) -> Fields:
     order = np.lexsort((ago, report))
     institution = rng.integers(0, 60, len(report))
     report, ago = report[order], ago[order]
-    number = (reports.number[report] + 1) * 1_000 + rows_of(np.bincount(report, minlength=reports.n))[1]
+    position = rows_of(np.bincount(report, minlength=reports.n))[1]
     return {
         "report": report,
-        "id": numbered_keys("PH01", number, 10),
+        "id": report_keys("PH01", reports, report, position),
         "ago": ago,
         "reason": reason[order],
         "institution": institution,
@@ -221,8 +220,7 @@ def _liabilities(rng: np.random.Generator, base: Base, by_firm: Owned, reports: 
     )
     frame = frame.sort_values("report", kind="stable", ignore_index=True)
     position = rows_of(np.bincount(frame["report"].to_numpy(), minlength=reports.n))[1]
-    number = (reports.number[frame["report"].to_numpy()] + 1) * 1_000 + position
-    frame.insert(1, "liability_id", numbered_keys("PD03", number, 10))
+    frame.insert(1, "liability_id", report_keys("PD03", reports, frame["report"].to_numpy(), position))
     return frame
 
 
@@ -336,12 +334,3 @@ def _query_table(asked: Fields) -> pd.DataFrame:
             "PH010Q03": asked["reason"],
         }
     )
-
-
-def _with_head(base: Base, reports: Reports, frame: pd.DataFrame) -> pd.DataFrame:
-    """Put key, firm and time of the report in place of its position."""
-    report = frame.pop("report").to_numpy()
-    frame.insert(0, "report_id", reports.report_id[report])
-    frame.insert(1, "ent_id", base.ent_id[reports.firm[report]])
-    frame.insert(2, "report_time", reports.time[report])
-    return frame

@@ -13,6 +13,7 @@ from sample_data.timeline import (
     NEVER,
     Array,
     day,
+    day_numbers,
     month_end,
     month_of,
     timestamps,
@@ -120,7 +121,7 @@ def enforcement_frame(base: Base, cases: pd.DataFrame) -> pd.DataFrame:
     rng = base.stream("enforcement")
     chosen = cases[cases["case_type"] == "enforcement"]
     n = len(chosen)
-    days = _days(chosen["filing_date"])
+    days = day_numbers(chosen["filing_date"])
     known = _after_outage("enforcement", days + rng.integers(15, 46, n))
     removed = days + 60 + np.round(rng.gamma(2.0, 130.0, n)).astype(np.int64)
     is_removed = (rng.random(n) < 0.7) & (removed + 30 <= AS_OF_DAY)
@@ -215,8 +216,8 @@ def blacklist_frame(base: Base, enforcement: pd.DataFrame, compensation: pd.Data
     rng = base.stream("blacklist")
     own = compensation[rng.random(len(compensation)) < 0.85]
     dishonest = enforcement[enforcement["enforcement_type"] == "dishonest"]
-    own_days = _days(own["pay_date"]) + rng.integers(10, 61, len(own))
-    public_days = _days(dishonest["known_at"]) + 1
+    own_days = day_numbers(own["pay_date"]) + rng.integers(10, 61, len(own))
+    public_days = day_numbers(dishonest["known_at"]) + 1
     listed = np.concatenate([own_days, public_days])
     is_own = np.arange(len(listed)) < len(own)
     removed = listed + 180 + np.round(rng.gamma(2.0, 250.0, len(listed))).astype(np.int64)
@@ -276,11 +277,6 @@ def _after_outage(source: str, known: Array) -> Array:
     for first, last in OUTAGES[source]:
         known = np.where((known >= day(first)) & (known <= day(last)), day(last) + 1, known)
     return known
-
-
-def _days(times: "pd.Series[pd.Timestamp]") -> Array:
-    days: Array = times.to_numpy().astype("datetime64[D]").astype(np.int64)
-    return days
 
 
 def _numbered(frame: pd.DataFrame, key: str, letter: str, known: Array) -> pd.DataFrame:

@@ -13,6 +13,7 @@ __all__ = [
     "Array",
     "add_months",
     "day",
+    "day_numbers",
     "generator",
     "month_end",
     "month_of",
@@ -83,6 +84,13 @@ def add_months(days: Array, months: Array | int) -> Array:
     target = start + months
     moved: Array = np.minimum(month_start(target) + (days - month_start(start)), month_end(target))
     return moved
+
+
+def day_numbers(times: Any, missing: int = NEVER) -> Array:
+    """Return the day numbers of times (a column or an array), `missing` for NaT."""
+    days = np.asarray(times).astype("datetime64[D]")
+    numbers: Array = np.where(np.isnat(days), missing, days.astype(np.int64))
+    return numbers
 
 
 def timestamps(days: Array, seconds: Array | int = 0) -> Array:
