@@ -17,6 +17,7 @@ __all__ = ["FAMILIES", "load_model", "make_family", "save_model"]
 FAMILIES = {
     "logistic": "automl.families.logistic",
     "lightgbm": "automl.families.lightgbm",
+    "scorecard": "automl.families.scorecard",
 }
 """Name to module; a module offers ``make_family()`` and ``load(folder)``."""
 

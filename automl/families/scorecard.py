@@ -1,0 +1,80 @@
+"""The scorecard in the race: OptBinning's bins and whole points, fitted anew on the rows of each fold."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from automl.families.interface import FoldFit, Model, TrainingData
+from automl.scorecard.model import ScorecardModel, load
+
+if TYPE_CHECKING:
+    import optuna
+
+    from automl.control import FitControl
+    from automl.scorecard.classing import Classing
+
+__all__ = ["ScorecardFamily", "load", "make_family"]
+
+_SIZES = (15, 25, 10)
+_LEAST_BADS_PER_BIN = 5
+
+
+class ScorecardFamily:
+    """Makes `ScorecardModel`; remembers the bins of the rows it has fitted."""
+
+    name = "scorecard"
+    simplicity = 0
+    is_tuned = False
+
+    def __init__(self) -> None:
+        self._classings: dict[bytes, Classing] = {}
+
+    def prepare(self, data: TrainingData) -> None:  # noqa: ARG002  # bins look at outcomes, so each fold has its own
+        """Forget bins of other data."""
+        self._classings = {}
+
+    def defaults(self, data: TrainingData) -> list[dict[str, Any]]:  # noqa: ARG002  # the interface's signature
+        """Return the sizes that are tried."""
+        return [{"max_characteristics": size} for size in _SIZES]
+
+    def suggest(self, trial: "optuna.trial.Trial", data: TrainingData) -> dict[str, Any]:  # noqa: ARG002
+        """Return one of the sizes."""
+        return {"max_characteristics": trial.suggest_categorical("max_characteristics", _SIZES)}
+
+    def fit(
+        self,
+        params: dict[str, Any],
+        data: TrainingData,
+        train: np.ndarray,
+        test: np.ndarray,
+        *,
+        seed: int,  # noqa: ARG002  # nothing is random here
+        control: "FitControl",
+        rounds: int | None = None,  # noqa: ARG002  # Newton's method ends by itself
+        stop_early: bool = True,  # noqa: ARG002  # the rows left out are never looked at
+    ) -> FoldFit:
+        """Fit bins, weights and points on the rows `train`."""
+        from automl.scorecard.classing import ClassingData
+        from automl.scorecard.fitting import ScorecardSpec, fit_card, fit_classing
+
+        rows = ClassingData(data.values[train], data.y[train], data.plan.aliases)
+        n_rarer = int(min(rows.y.sum(), (1 - rows.y).sum()))
+        most = int(np.clip(n_rarer // _LEAST_BADS_PER_BIN, 2, 6))
+        spec = ScorecardSpec(max_bins=most, **params)
+        widest = spec.model_copy(update={"max_characteristics": max(_SIZES)})
+        key = np.ascontiguousarray(train).tobytes()
+        if key not in self._classings:
+            self._classings[key] = fit_classing(rows, data.plan, widest, control=control)
+        card = fit_card(self._classings[key], rows, spec, control=control).card
+        model = ScorecardModel([card], data.plan.aliases)
+        return FoldFit(model, model.margin(data.values[test]), 1, 1)
+
+    def bag(self, models: list[Model]) -> ScorecardModel:
+        """Return the average of the cards; a card to print is fitted on all rows, by `train_scorecard`."""
+        members = [model for model in models if isinstance(model, ScorecardModel)]
+        return ScorecardModel([card for model in members for card in model.cards], members[0].aliases)
+
+
+def make_family() -> ScorecardFamily:
+    """Return the family."""
+    return ScorecardFamily()

@@ -1,0 +1,257 @@
+"""Which way risk must run along a feature: a small business dictionary, overrides, and what contradicts them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+
+from automl.scorecard.bins import BinTable
+from automl.scorecard.card import Scorecard
+from core.errors import ConfigurationError
+from core.findings import Finding, Severity
+from core.i18n import Message, msg
+from core.i18n.formats import percent
+
+if TYPE_CHECKING:
+    from features.definitions import FeatureDefinition
+    from features.plan import FeaturePlan
+
+__all__ = [
+    "DEFAULT_RULES", "Direction", "DirectionRule", "Suggestion", "card_violations", "constraints", "data_violations",
+    "rises_against", "suggest_directions",
+]  # fmt: skip
+
+Direction = Literal["rising", "falling"]
+"""How the bad rate runs as the value grows."""
+
+_ORDERED: Final = frozenset({"sum", "mean", "max", "min", "last", "identity"})
+_AGES: Final = frozenset({"time_since_last", "days_since"})
+_SIGNIFICANT_Z: Final = 1.96
+_OPPOSITE: Final[Mapping[Direction, Direction]] = {"rising": "falling", "falling": "rising"}
+
+
+@dataclass(frozen=True)
+class DirectionRule:
+    """Names that give a direction.
+
+    Parameters
+    ----------
+    code : str
+        Stable name of the rule.
+    pattern : str
+        Regular expression, searched in the name of the column (of the table where rows are counted) and in the
+        readable names, whatever the case.
+    direction : {"rising", "falling"}
+        How the bad rate runs as the value grows.
+    """
+
+    code: str
+    pattern: str
+    direction: Direction
+
+    def __post_init__(self) -> None:
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise ConfigurationError(
+                msg("{pattern} is no regular expression: {problem}", pattern=repr(self.pattern), problem=str(error)),
+                where=self.code,
+            ) from error
+
+    def matches(self, names: Sequence[str]) -> bool:
+        """Whether one of `names` holds the pattern."""
+        return any(re.search(self.pattern, name, re.IGNORECASE) for name in names)
+
+    def to_json(self) -> dict[str, str]:
+        """Return the rule as JSON values; ``DirectionRule(**data)`` reads it back."""
+        return {"code": self.code, "pattern": self.pattern, "direction": self.direction}
+
+
+_WORDS: Final[Mapping[str, tuple[Direction, str]]] = {
+    "overdue": (
+        "rising",
+        r"overdue|past_?due|delinq|arrear|(^|_)dpd(_|$)|days?_late|late_days|default|逾期|拖欠|违约",
+    ),
+    "query": ("rising", r"quer(y|ies)|inquir|enquir|查询"),
+    "liability": ("rising", r"liabilit|(^|_)debts?(_|$)|负债|债务"),
+    "subrogation": ("rising", r"subrog|compensat|代偿|追偿"),
+    "judicial": (
+        "rising",
+        r"judicial|lawsuit|litigat|enforcement|judge?ment|dishonest|司法|诉讼|判决|被执行|强制执行|失信",
+    ),
+    "penalty": ("rising", r"penalt|violation|处罚|违规|违法"),
+    "recovery": ("falling", r"recover(y|ed|ies)|追回|回收"),
+    "profit": ("falling", r"profit|利润|盈利"),
+    "growth": ("falling", r"growth|yoy|增长|增速|同比"),
+}
+DEFAULT_RULES: Final = tuple(DirectionRule(code, pattern, way) for code, (way, pattern) in _WORDS.items())
+"""More overdue, queries, liabilities is never better; more profit, more growth of sales never worse."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """The direction of one feature.
+
+    Parameters
+    ----------
+    alias : str
+        The feature.
+    direction : {"rising", "falling"} or None
+        How the bad rate must run; None where a person said it may run as it likes.
+    rules : tuple of str
+        Codes of the rules behind it; empty where a person set it.
+    """
+
+    alias: str
+    direction: Direction | None
+    rules: tuple[str, ...] = field(default=())
+
+    @property
+    def reason(self) -> Message:
+        """Where the direction comes from."""
+        if not self.rules:
+            return msg("set by hand")
+        return msg("business dictionary: {rules}", rules=", ".join(self.rules))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the suggestion as JSON values."""
+        return {"alias": self.alias, "direction": self.direction, "rules": list(self.rules)}
+
+
+def suggest_directions(
+    plan: "FeaturePlan",
+    rules: Sequence[DirectionRule] = DEFAULT_RULES,
+    overrides: Mapping[str, Direction | None] | None = None,
+) -> dict[str, Suggestion]:
+    """Return the direction of each feature that has one.
+
+    A count speaks for its table, any other number for its column; time since is the other way round; deviations,
+    numbers of different values and calendar parts have none. Rules that contradict each other give none.
+
+    Parameters
+    ----------
+    plan : FeaturePlan
+        The features.
+    rules : sequence of DirectionRule
+        The dictionary.
+    overrides : mapping of str to {"rising", "falling"} or None
+        By alias, before any rule.
+
+    Raises
+    ------
+    ConfigurationError
+        An override names a feature that is not in the plan, or that has no order.
+    """
+    overrides = overrides or {}
+    _check_overrides(plan, overrides)
+    found = {item.alias: _suggest(item, rules) for item in plan.definitions}
+    suggestions = {alias: one for alias, one in found.items() if one is not None}
+    return suggestions | {alias: Suggestion(alias, direction) for alias, direction in overrides.items()}
+
+
+def constraints(plan: "FeaturePlan", directions: Mapping[str, Suggestion]) -> list[int]:
+    """Return 1 (risk rises), -1 (falls) or 0 per feature of the plan, as boosted trees take monotone constraints."""
+    signs = {"rising": 1, "falling": -1, None: 0}
+    return [signs[directions[alias].direction] if alias in directions else 0 for alias in plan.aliases]
+
+
+def rises_against(direction: Direction, before: float, after: float) -> bool:
+    """Whether a bad rate that goes from `before` to `after` as the value grows runs against `direction`."""
+    return after < before if direction == "rising" else after > before
+
+
+def data_violations(tables: Sequence[BinTable], directions: Mapping[str, Suggestion]) -> list[Finding]:
+    """Return where bad rates of neighbouring bins run against the direction of their feature.
+
+    A step that two-sided chance explains at 5 % (two proportions, pooled) is to know; a larger one is to look at.
+    """
+    return [finding for table in tables for finding in _table_violations(table, directions)]
+
+
+def card_violations(card: Scorecard, directions: Mapping[str, Suggestion]) -> list[Finding]:
+    """Return where points of neighbouring bins run against the direction of their feature."""
+    findings = []
+    for item in card.characteristics:
+        direction = directions[item.alias].direction if item.alias in directions else None
+        if direction is None or item.bins.kind == "category":
+            continue
+        for index in range(item.bins.n_plain - 1):
+            risk = [-item.units[index], -item.units[index + 1]]
+            if rises_against(direction, *risk):
+                text = msg(
+                    "the points go from {before} to {after} between {low} and {high}, against the direction "
+                    "of the business",
+                    before=card.points(item.units[index]),
+                    after=card.points(item.units[index + 1]), low=item.bins.label(index),
+                    high=item.bins.label(index + 1),
+                )  # fmt: skip
+                findings.append(Finding("points_against_direction", Severity.BAD, text, item.alias, _fix()))
+    return findings
+
+
+def _table_violations(table: BinTable, directions: Mapping[str, Suggestion]) -> list[Finding]:
+    bins = table.bins
+    direction = directions[bins.alias].direction if bins.alias in directions else None
+    if direction is None or bins.kind == "category":
+        return []
+    held = [index for index in range(bins.n_plain) if table.n[index]]
+    findings = []
+    for low, high in pairwise(held):
+        rates = float(table.bad_rate[low]), float(table.bad_rate[high])
+        if rises_against(direction, *rates):
+            severity = Severity.WATCH if _z(table, low, high) > _SIGNIFICANT_Z else Severity.INFO
+            text = msg(
+                "the bad rate goes from {before} to {after} between {low} and {high}, against the direction "
+                "of the business",
+                before=percent(rates[0]), after=percent(rates[1]), low=bins.label(low),
+                high=bins.label(high),
+            )  # fmt: skip
+            findings.append(Finding("bad_rate_against_direction", severity, text, bins.alias, _fix()))
+    return findings
+
+
+def _fix() -> Message:
+    return msg("Merge these bins, set the direction for the feature, or leave the feature out.")
+
+
+def _z(table: BinTable, low: int, high: int) -> float:
+    """Return the pooled two-proportion statistic of two bins, without its sign."""
+    n = table.n[[low, high]]
+    bad = np.array(table.bad)[[low, high]]
+    pooled = bad.sum() / n.sum()
+    error = np.sqrt(pooled * (1 - pooled) * (1 / n).sum())
+    return float(abs(bad[0] / n[0] - bad[1] / n[1]) / error) if error else 0.0
+
+
+def _suggest(item: "FeatureDefinition", rules: Sequence[DirectionRule]) -> Suggestion | None:
+    is_count = item.primitive == "count"
+    if item.kind == "category" or not (is_count or item.primitive in _ORDERED | _AGES):
+        return None
+    matched = [rule for rule in rules if rule.matches(_names(item))]
+    directions = {rule.direction for rule in matched}
+    if len(directions) != 1:
+        return None
+    direction = directions.pop()
+    turned = _OPPOSITE[direction] if item.primitive in _AGES else direction
+    return Suggestion(item.alias, turned, tuple(rule.code for rule in matched))
+
+
+def _names(item: "FeatureDefinition") -> list[str]:
+    """Return what the value is an amount of: its column with the readable names, or the table whose rows count."""
+    if item.column is not None:
+        readable = list(item.names.values()) if not item.path else []
+        return [item.column, *readable]
+    return [item.path[-1].table] if item.path else []
+
+
+def _check_overrides(plan: "FeaturePlan", overrides: Mapping[str, Direction | None]) -> None:
+    for alias, direction in overrides.items():
+        if alias not in plan.positions or plan.definition(alias).kind == "category":
+            raise ConfigurationError(msg("only a number of the plan can have a direction"), where=alias)
+        if direction not in ("rising", "falling", None):
+            raise ConfigurationError(
+                msg("a direction is rising, falling or none, not {direction}", direction=repr(direction)), where=alias
+            )

@@ -1,0 +1,346 @@
+"""Fits a scorecard: OptBinning's bins by business direction, weights of evidence, signed regression, whole points."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from automl.control import FitControl
+from automl.scale import ScoreScale
+from automl.scorecard.bins import BinTable, CharacteristicBins, Special
+from automl.scorecard.card import Characteristic, Scorecard
+from automl.scorecard.classing import Classing, ClassingData, pool_violators
+from automl.scorecard.directions import (
+    DEFAULT_RULES,
+    Direction,
+    DirectionRule,
+    Suggestion,
+    data_violations,
+    suggest_directions,
+)
+from automl.scorecard.weights import LEAST_ROWS, Weights, evidence, fit_weights
+from core.errors import InputError
+from core.findings import Finding, Severity
+from core.i18n import Message, msg
+from features.binning import FeatureBins, fit_bins, woe_table
+
+if TYPE_CHECKING:
+    from features.plan import FeaturePlan
+
+__all__ = ["FittedScorecard", "ScorecardSpec", "SpecialSpec", "fit_card", "fit_classing", "fit_scorecard"]
+
+_LARGEST = 1e38
+"""Beyond it OptBinning's trees, which work in float32, refuse a number; for the fit it is cut there."""
+
+
+class SpecialSpec(BaseModel):
+    """A special code: values that stand for a meaning.
+
+    Parameters
+    ----------
+    code : str
+        Stable name of the meaning.
+    values : list of float or str
+        Numbers of a number, levels of a category.
+    label : dict of str to str
+        The meaning in words, ``en`` and ``zh``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    code: str
+    values: list[float | str] = Field(min_length=1)
+    label: dict[str, str] = Field(default_factory=dict)
+
+
+class ScorecardSpec(BaseModel):
+    """How a scorecard is fitted.
+
+    Parameters
+    ----------
+    max_bins : int, default=6
+        Most plain bins of a characteristic.
+    min_share : float, default=0.03
+        Least share of rows in a bin.
+    max_characteristics : int, default=15
+        Most characteristics of the card.
+    min_information_value : float, default=0.02
+        Weaker characteristics are left out.
+    max_correlation : float, default=0.8
+        Of weights of evidence; beyond it only the stronger of two is kept.
+    penalty : float, default=1
+        Of the squared coefficients.
+    base_points, base_odds, pdo : float
+        Points at the base odds of good to bad, and points that double the odds.
+    decimals : int, default=0
+        Decimals of the points.
+    special_codes : dict of str to list of SpecialSpec
+        By alias, or by a pattern of aliases such as ``"*_months"``; all that match count.
+    use_dictionary : bool, default=True
+        Whether the business dictionary gives directions.
+    direction_rules : list of dict, optional
+        Rules in place of the dictionary that comes with the product.
+    directions : dict of str to {"rising", "falling"} or None
+        By alias, before any rule.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_bins: int = Field(6, ge=2, le=20)
+    min_share: float = Field(0.03, gt=0, lt=0.5)
+    max_characteristics: int = Field(15, ge=1, le=200)
+    min_information_value: float = Field(0.02, ge=0)
+    max_correlation: float = Field(0.8, gt=0, le=1)
+    penalty: float = Field(1.0, gt=0)
+    base_points: float = 600.0
+    base_odds: float = Field(20.0, gt=0)
+    pdo: float = Field(20.0, gt=0)
+    decimals: int = Field(0, ge=0, le=6)
+    special_codes: dict[str, list[SpecialSpec]] = Field(default_factory=dict)
+    use_dictionary: bool = True
+    direction_rules: list[dict[str, str]] | None = None
+    directions: dict[str, Literal["rising", "falling"] | None] = Field(default_factory=dict)
+
+    def suggestions(self, plan: "FeaturePlan") -> dict[str, Suggestion]:
+        """Return the direction of each feature of `plan` that has one."""
+        rules: tuple[DirectionRule, ...] = DEFAULT_RULES if self.use_dictionary else ()
+        if self.direction_rules is not None:
+            rules = tuple(DirectionRule(**rule) for rule in self.direction_rules)  # type: ignore[arg-type]  # checked there
+        return suggest_directions(plan, rules, self.directions)
+
+    def specials(self, alias: str, kind: Literal["number", "category"]) -> tuple[Special, ...]:
+        """Return the special codes of a feature: numbers of a number, levels of a category."""
+        wanted = float if kind == "number" else str
+        found = [item for name, items in self.special_codes.items() if fnmatchcase(alias, name) for item in items]
+        typed = [Special(s.code, tuple(v for v in s.values if isinstance(v, wanted)), s.label) for s in found]
+        return tuple(special for special in typed if special.values)
+
+    def scale(self) -> ScoreScale:
+        """Return base points, base odds and points that double the odds."""
+        return ScoreScale(self.base_points, self.base_odds, self.pdo)
+
+
+@dataclass(frozen=True)
+class FittedScorecard:
+    """A card with what it was made of.
+
+    Parameters
+    ----------
+    card : Scorecard
+        The card.
+    classing : Classing
+        The bins it stands on, of features left out too, so that they can be edited.
+    left_out : dict of str to str
+        Features of the classing that are not on the card, with the code of the reason: ``weak``, ``correlated``,
+        ``rank`` or ``contradicts``.
+    findings : tuple of Finding
+        What is to be known.
+    """
+
+    card: Scorecard
+    classing: Classing
+    left_out: dict[str, str] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
+def fit_scorecard(
+    values: np.ndarray, y: np.ndarray, plan: "FeaturePlan", spec: ScorecardSpec, *, name: str = "scorecard",
+    start: Mapping[str, FeatureBins] | None = None, control: FitControl | None = None,
+) -> FittedScorecard:  # fmt: skip
+    """Fit bins, weights and points on training rows.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (n_rows, n_features)
+        Columns in the order of `plan`.
+    y : ndarray of float, shape (n_rows,)
+        0 good, 1 bad.
+    plan : FeaturePlan
+        What the columns are.
+    spec : ScorecardSpec
+        How to fit.
+    name : str
+        Of the card.
+    start : mapping of str to FeatureBins, optional
+        Bins that are there already, such as those of the selection; used where a feature has no special codes.
+    control : FitControl, optional
+        Asked between features.
+    """
+    data = ClassingData(values, y, plan.aliases)
+    classing = fit_classing(data, plan, spec, start=start, control=control)
+    return fit_card(classing, data, spec, name=name, control=control)
+
+
+def fit_classing(
+    data: ClassingData, plan: "FeaturePlan", spec: ScorecardSpec, *, start: Mapping[str, FeatureBins] | None = None,
+    control: FitControl | None = None,
+) -> Classing:  # fmt: skip
+    """Fit the bins of the features that tell most, special codes apart, and merge what contradicts its direction.
+
+    Quantile bins rank the features; OptBinning cuts twice as many as the card may hold.
+    """
+    control = control or FitControl()
+    directions = spec.suggestions(plan)
+    rough = {}
+    for item in plan.definitions:
+        control.check()
+        x = _plain_values(data.column(item.alias), _empty(plan, item.alias, spec))
+        levels = plan.levels.get(item.alias, ())
+        rough[item.alias] = woe_table(fit_bins(x, kind=item.kind, levels=levels), x, data.y).information_value
+    wanted = sorted(rough, key=lambda alias: -rough[alias])[: 2 * spec.max_characteristics]
+    bins = []
+    for alias in wanted:
+        control.check()
+        empty = _empty(plan, alias, spec)
+        found = _optimal(empty, data, spec, None if empty.specials else (start or {}).get(alias))
+        direction = directions[alias].direction if alias in directions else None
+        bins.append(_directed(found, direction, data))
+    return Classing(tuple(bins), {alias: item for alias, item in directions.items() if alias in wanted})
+
+
+def fit_card(
+    classing: Classing, data: ClassingData, spec: ScorecardSpec, *, name: str = "scorecard",
+    only: tuple[str, ...] | None = None, control: FitControl | None = None,
+) -> FittedScorecard:  # fmt: skip
+    """Weigh the bins of `classing` by their evidence and turn the weights into whole points.
+
+    Parameters
+    ----------
+    classing : Classing
+        Frozen bins, as fitted or as edited.
+    data : ClassingData
+        Training rows.
+    spec : ScorecardSpec
+        Limits, penalty and scale.
+    name : str
+        Of the card.
+    only : tuple of str, optional
+        Characteristics to take, whatever their figures; left out, the strongest that do not repeat one another.
+    control : FitControl, optional
+        Asked before each step.
+
+    Raises
+    ------
+    InputError
+        No characteristic tells anything.
+    """
+    tables = {table.bins.alias: table for table in classing.tables(data)}
+    unknown = [alias for alias in only or () if alias not in tables]
+    if unknown:
+        raise InputError(msg("the classing has no characteristic {alias}", alias=", ".join(unknown)))
+    columns = {alias: evidence(t)[t.bins.assign(data.column(alias))] for alias, t in tables.items()}
+    kept, left_out = _choose(tables, columns, spec) if only is None else (list(only), {})
+    kept = [alias for alias in kept if np.ptp(evidence(tables[alias])) > 0]
+    if not kept:
+        raise InputError(msg("no characteristic tells good from bad"), where=name)
+    weights = fit_weights(np.column_stack([columns[alias] for alias in kept]), data.y, spec.penalty, control)
+    contradicting = {kept[position]: value for position, value in weights.contradicting.items()}
+    used = [tables[alias] for alias in kept if alias not in contradicting]
+    if not used:
+        raise InputError(msg("no characteristic tells good from bad"), where=name)
+    card = _card(name, used, weights, kept, spec)
+    findings = (*_contradictions(contradicting), *_thin_bins(used), *data_violations(used, classing.directions))
+    left_out |= dict.fromkeys(contradicting, "contradicts")
+    return FittedScorecard(card, classing, left_out, findings)
+
+
+def _choose(
+    tables: Mapping[str, BinTable], columns: Mapping[str, np.ndarray], spec: ScorecardSpec
+) -> tuple[list[str], dict[str, str]]:
+    """Return the strongest characteristics that do not repeat one another, and why the others are left out."""
+    kept: list[str] = []
+    left_out = {}
+    for alias in sorted(tables, key=lambda alias: -tables[alias].information_value):
+        if tables[alias].information_value < spec.min_information_value or not np.ptp(columns[alias]):
+            left_out[alias] = "weak"
+        elif any(abs(_correlation(columns[alias], columns[other])) > spec.max_correlation for other in kept):
+            left_out[alias] = "correlated"
+        elif len(kept) == spec.max_characteristics:
+            left_out[alias] = "rank"
+        else:
+            kept.append(alias)
+    return kept, left_out
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def _card(name: str, tables: list[BinTable], weights: Weights, fitted: list[str], spec: ScorecardSpec) -> Scorecard:
+    scale = spec.scale()
+    per_log_odds = spec.pdo / np.log(2) * 10**spec.decimals
+    characteristics = []
+    for table in tables:
+        coefficient = float(weights.coefficients[fitted.index(table.bins.alias)])
+        woe = evidence(table)
+        units = np.rint(coefficient * woe * per_log_odds).astype(np.int64)
+        characteristics.append(
+            Characteristic(
+                table.bins, tuple(units.tolist()), coefficient, tuple(woe.tolist()), table.good, table.bad
+            )
+        )  # fmt: skip
+    base = spec.base_points * 10**spec.decimals + (weights.intercept - np.log(spec.base_odds)) * per_log_odds
+    about = {"origin": "fitted", "intercept": weights.intercept, "penalty": spec.penalty}
+    return Scorecard(name, tuple(characteristics), int(np.rint(base)), scale, spec.decimals, about)
+
+
+def _empty(plan: "FeaturePlan", alias: str, spec: ScorecardSpec) -> CharacteristicBins:
+    """Return one plain bin, with the special codes apart."""
+    item = plan.definition(alias)
+    levels = plan.levels.get(alias, ())
+    codes = (0,) * (len(levels) + 1) if item.kind == "category" else ()
+    bins = FeatureBins(alias, item.kind, code_bins=codes)
+    return CharacteristicBins(bins, spec.specials(alias, item.kind), levels, dict(item.names))
+
+
+def _optimal(
+    empty: CharacteristicBins, data: ClassingData, spec: ScorecardSpec, start: FeatureBins | None
+) -> CharacteristicBins:
+    if start is None or start.missing_bin > spec.max_bins:
+        x = _plain_values(data.column(empty.alias), empty)
+        start = fit_bins(
+            x, data.y, empty.kind, max_bins=spec.max_bins, min_share=spec.min_share, alias=empty.alias,
+            levels=empty.levels,
+        )  # fmt: skip
+    return replace(empty, bins=replace(start, labels=()))
+
+
+def _plain_values(x: np.ndarray, bins: CharacteristicBins) -> np.ndarray:
+    """Return the values with special codes made null, and cut where the fit would refuse them."""
+    plain = np.where(bins.is_special(x), np.nan, x) if bins.specials else x
+    return np.clip(plain, -_LARGEST, _LARGEST)
+
+
+def _directed(bins: CharacteristicBins, direction: Direction | None, data: ClassingData) -> CharacteristicBins:
+    return pool_violators(data.table(bins), direction) if direction and bins.kind == "number" else bins
+
+
+def _contradictions(contradicting: Mapping[str, float]) -> list[Finding]:
+    findings = []
+    for alias, coefficient in contradicting.items():
+        text = msg(
+            "left out: beside the others its coefficient ({coefficient}) contradicts its weights of evidence",
+            coefficient=f"{coefficient:.3f}",
+        )
+        findings.append(Finding("sign_contradicts_evidence", Severity.WATCH, text, where=alias))
+    return findings
+
+
+def _thin_bins(tables: list[BinTable]) -> list[Finding]:
+    findings = []
+    for table in tables:
+        for index in range(table.bins.n_plain, table.bins.n_bins):
+            if 0 < table.n[index] < LEAST_ROWS:
+                text = msg(
+                    "the bin {bin} has only {n} rows; it gets the points of an average row",
+                    bin=_bin_name(table, index), n=int(table.n[index]),
+                )  # fmt: skip
+                findings.append(Finding("thin_bin", Severity.INFO, text, where=table.bins.alias))
+    return findings
+
+
+def _bin_name(table: BinTable, index: int) -> Message | str:
+    return msg("missing") if table.bins.bin_kind(index) == "missing" else table.bins.special(index).code

@@ -1,0 +1,162 @@
+"""A scorecard as one SQL query of CASE expressions, giving the same number as the scorecard itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from automl.scorecard.card import Characteristic, Scorecard, points_text
+from core.errors import ConfigurationError
+from core.i18n import msg
+
+__all__ = ["DIALECTS", "Dialect", "to_sql"]
+
+Dialect = Literal["duckdb", "postgresql", "mysql"]
+DIALECTS: Final[tuple[Dialect, ...]] = ("duckdb", "postgresql", "mysql")
+
+
+@dataclass(frozen=True)
+class _Words:
+    """How a dialect writes what the dialects write differently."""
+
+    quote: str
+    double: str
+    text: str
+    literal: str
+    has_nan: bool
+    escapes_backslash: bool
+
+
+_WORDS: Final[Mapping[str, _Words]] = {
+    "duckdb": _Words('"', "DOUBLE", "CAST({} AS VARCHAR)", "'{}'", has_nan=True, escapes_backslash=False),
+    "postgresql": _Words('"', "DOUBLE PRECISION", "CAST({} AS TEXT)", "'{}'", has_nan=True, escapes_backslash=False),
+    # Collations of MySQL make 'a', 'A' and 'a ' equal; bytes are compared instead.
+    "mysql": _Words(
+        "`", "DOUBLE", "CAST(CONVERT({} USING utf8mb4) AS BINARY)", "_utf8mb4'{}'", has_nan=False,
+        escapes_backslash=True,
+    ),
+}  # fmt: skip
+
+
+def to_sql(
+    card: Scorecard, table: str, dialect: Dialect, *, keys: Sequence[str] = (),
+    columns: Mapping[str, str] | None = None, with_points: bool = False,
+) -> str:  # fmt: skip
+    """Return a query that scores the rows of `table`.
+
+    Null, and NaN where the dialect has it, is missing. Points are added as exact decimals and become a double at the
+    end, so that the score is equal bit for bit.
+
+    Parameters
+    ----------
+    card : Scorecard
+        The card.
+    table : str
+        Table or view, ``schema.table`` too.
+    dialect : {"duckdb", "postgresql", "mysql"}
+        Dialect; MySQL from 8.0.17 and MariaDB, in their default SQL mode.
+    keys : sequence of str
+        Columns to pass on.
+    columns : mapping of str to str, optional
+        Column of each characteristic that is not named by its alias. Levels of categories are compared as text.
+    with_points : bool, default=False
+        Whether the points of each characteristic are given too, as ``points_<alias>``.
+
+    Raises
+    ------
+    ConfigurationError
+        The dialect is unknown.
+
+    Examples
+    --------
+    >>> from automl.scorecard.bins import CharacteristicBins
+    >>> from features.binning import FeatureBins
+    >>> age = Characteristic(CharacteristicBins(FeatureBins("age", "number", (30.0,))), (10, 25, 0))
+    >>> print(to_sql(Scorecard("demo", (age,), 500), "person", "mysql", keys=["id"]))
+    SELECT
+      `id`,
+      CAST(500
+        + CASE  -- age
+          WHEN `age` IS NULL THEN 0
+          WHEN CAST(`age` AS DOUBLE) < 30.0e0 THEN 10
+          ELSE 25
+        END
+      AS DOUBLE) AS `score`
+    FROM `person`
+    """
+    if dialect not in _WORDS:
+        known = ", ".join(DIALECTS)
+        raise ConfigurationError(msg("the dialects are {known}, not {dialect}", known=known, dialect=repr(dialect)))
+    words = _WORDS[dialect]
+    writer = _Writer(card, words, columns or {})
+    cases = [writer.case(item) for item in card.characteristics]
+    total = "\n    + ".join([writer.points(card.base_units), *cases])
+    selected = [_quoted(words, key) for key in keys]
+    if with_points:
+        selected += [
+            f"{case} AS {_quoted(words, f'points_{alias}')}" for alias, case in zip(card.aliases, cases, strict=True)
+        ]
+    selected.append(f"CAST({total}\n  AS {words.double}) AS {_quoted(words, 'score')}")
+    source = ".".join(_quoted(words, part) for part in table.split("."))
+    return "SELECT\n  " + ",\n  ".join(selected) + f"\nFROM {source}"
+
+
+def _quoted(words: _Words, name: str) -> str:
+    return f"{words.quote}{name.replace(words.quote, words.quote * 2)}{words.quote}"
+
+
+class _Writer:
+    """Writes the expressions of one card in one dialect."""
+
+    def __init__(self, card: Scorecard, words: _Words, columns: Mapping[str, str]) -> None:
+        self.card = card
+        self.words = words
+        self.columns = columns
+
+    def case(self, item: Characteristic) -> str:
+        column = _quoted(self.words, self.columns.get(item.alias, item.alias))
+        branches = self._number(item, column) if item.bins.kind == "number" else self._category(item, column)
+        lines = [f"CASE  -- {_comment(item.alias)}", *(f"  {branch}" for branch in branches), "END"]
+        return "\n    ".join(lines)
+
+    def points(self, units: int) -> str:
+        """Return points as an exact decimal."""
+        return points_text(units, self.card.decimals)
+
+    def _number(self, item: Characteristic, column: str) -> list[str]:
+        bins, value = item.bins, f"CAST({column} AS {self.words.double})"
+        nan = f" OR {value} = CAST('NaN' AS {self.words.double})" if self.words.has_nan else ""
+        branches = [self._when(f"{column} IS NULL{nan}", item.units[bins.n_plain])]
+        for index in range(bins.bins.n_bins, bins.n_bins):
+            values = ", ".join(_double(float(one)) for one in bins.special(index).values)
+            branches.append(self._when(f"{value} IN ({values})", item.units[index]))
+        for index, edge in enumerate(bins.bins.edges):
+            branches.append(self._when(f"{value} < {_double(edge)}", item.units[index]))
+        return [*branches, f"ELSE {self.points(item.units[bins.n_plain - 1])}"]
+
+    def _category(self, item: Characteristic, column: str) -> list[str]:
+        bins, value = item.bins, self.words.text.format(column)
+        branches = [self._when(f"{column} IS NULL", item.units[bins.n_plain])]
+        named = [(index, bins.special(index).values) for index in range(bins.bins.n_bins, bins.n_bins)]
+        named += [(index, bins.members(index)) for index in range(bins.n_plain) if not bins.holds_others(index)]
+        for index, levels in named:
+            if levels:
+                texts = ", ".join(self._literal(str(level)) for level in levels)
+                branches.append(self._when(f"{value} IN ({texts})", item.units[index]))
+        return [*branches, f"ELSE {self.points(item.units[bins.bins.code_bins[-1]])}"]
+
+    def _when(self, condition: str, units: int) -> str:
+        return f"WHEN {condition} THEN {self.points(units)}"
+
+    def _literal(self, text: str) -> str:
+        escaped = text.replace("\\", "\\\\") if self.words.escapes_backslash else text
+        return self.words.literal.format(escaped.replace("'", "''"))
+
+
+def _double(value: float) -> str:
+    """Return a number that every dialect reads as the same double: with an exponent, so that none takes a decimal."""
+    text = repr(value)
+    return text if "e" in text else f"{text}e0"
+
+
+def _comment(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text)

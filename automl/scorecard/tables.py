@@ -1,0 +1,266 @@
+"""Points tables in and out: CSV and JSON for other systems, and plain rows for a printed page."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from automl.scale import ScoreScale
+from automl.scorecard.assembling import EntryKind, ImportedScorecard, PointsEntry, assemble, decimal_of, to_entries
+from automl.scorecard.bins import number_text
+from automl.scorecard.card import Scorecard, points_text
+from core.errors import InputError
+from core.i18n import msg
+from core.i18n.formats import count, percent
+
+__all__ = [
+    "PrintedRow", "from_csv", "from_json", "import_scorecard", "printed_header", "printed_rows", "to_csv", "to_json",
+]  # fmt: skip
+
+_COLUMNS: Final = (
+    "characteristic", "bin", "lower", "upper", "values", "points", "code", "label_en", "label_zh", "name_en", "name_zh",
+)  # fmt: skip
+_NEEDED: Final = ("characteristic", "bin", "points")
+_SCALE: Final = ("base", "base_points", "base_odds", "pdo")
+_MOST_BYTES: Final = 20_000_000
+
+
+@dataclass(frozen=True)
+class PrintedRow:
+    """One row of a printed points table, all as text; see `printed_header` for what the columns are."""
+
+    characteristic: str
+    bin: str
+    points: str
+    woe: str
+    n: str
+    bad_rate: str
+
+
+def printed_header(language: str = "en") -> PrintedRow:
+    """Return the titles of the columns."""
+    titles = msg("characteristic"), msg("bin"), msg("points"), msg("weight of evidence"), msg("rows"), msg("bad rate")
+    return PrintedRow(*(title.text(language) for title in titles))
+
+
+def printed_rows(card: Scorecard, language: str = "en") -> list[PrintedRow]:
+    """Return the points table as plain rows: the base points, then every bin of every characteristic.
+
+    Weight of evidence, rows and bad rate are a dash where the card came from outside.
+    """
+    base = PrintedRow(msg("base points").text(language), "", points_text(card.base_units, card.decimals), "", "", "")
+    rows = [base]
+    for item in card.characteristics:
+        for index in range(item.bins.n_bins):
+            n = item.good[index] + item.bad[index] if item.good else None
+            rows.append(
+                PrintedRow(
+                    item.bins.name(language),
+                    item.bins.label(index, language),
+                    points_text(item.units[index], card.decimals),
+                    f"{item.woe[index]:.3f}" if item.woe else "–",
+                    count(n),
+                    percent(item.bad[index] / n if n else None),
+                )
+            )
+    return rows
+
+
+def to_csv(card: Scorecard) -> str:
+    """Return the points table as CSV text that `from_csv` makes the same card of."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_rows(card))
+    return out.getvalue()
+
+
+def to_json(card: Scorecard) -> str:
+    """Return the points table as JSON text that `from_json` makes the same card of."""
+    rows = [{name: value for name, value in row.items() if value != ""} for row in _rows(card)]
+    return json.dumps({"name": card.name, "rows": rows}, ensure_ascii=False, indent=1)
+
+
+def from_csv(text: str, *, name: str = "scorecard", scale: ScoreScale | None = None) -> ImportedScorecard:
+    """Make a scorecard of a points table in CSV.
+
+    Columns: ``characteristic``, ``bin`` (interval, levels, other, missing or special), ``points``, and as needed
+    ``lower`` (included; empty for minus infinity), ``upper`` (excluded), ``values`` (separated by ``|``, or a JSON
+    list), ``code``, ``label_en``, ``label_zh``, ``name_en``, ``name_zh``. Rows without a characteristic hold in
+    ``points`` what ``bin`` names: base, base_points, base_odds or pdo.
+
+    Parameters
+    ----------
+    text : str
+        The table.
+    name : str
+        Of the card.
+    scale : ScoreScale, optional
+        Base points, base odds and points to double the odds, where the table does not hold them.
+
+    Raises
+    ------
+    InputError
+        The table is not whole; the message names the line.
+    """
+    reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
+    try:
+        rows = [(f"line {reader.line_num}", row) for row in reader]
+    except csv.Error as error:
+        raise InputError(msg("this is no CSV: {problem}", problem=str(error)), where=name) from error
+    lacking = [column for column in _NEEDED if column not in (reader.fieldnames or ())]
+    if lacking:
+        raise InputError(msg("the points table lacks the columns {columns}", columns=", ".join(lacking)), where=name)
+    return _assemble(name, rows, scale)
+
+
+def from_json(text: str, *, name: str = "", scale: ScoreScale | None = None) -> ImportedScorecard:
+    """Make a scorecard of JSON: ``{"rows": [...]}`` with the columns of `from_csv`, or what `Scorecard.save` wrote."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise InputError(msg("this is no JSON: {problem}", problem=str(error)), where=name) from error
+    if isinstance(data, dict) and "characteristics" in data:
+        return ImportedScorecard(Scorecard.from_json(data))
+    rows = data.get("rows") if isinstance(data, dict) else data
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InputError(msg("the file must hold a list of rows"), where=name)
+    title = name or (str(data.get("name", "")) if isinstance(data, dict) else "") or "scorecard"
+    return _assemble(title, [(f"row {number}", row) for number, row in enumerate(rows, 1)], scale)
+
+
+def import_scorecard(path: Path, *, name: str = "", scale: ScoreScale | None = None) -> ImportedScorecard:
+    """Read a scorecard from a file: ``.csv``, ``.json``, or PMML as ``.pmml`` or ``.xml``.
+
+    Text may be UTF-8, with or without a byte order mark, or GB18030.
+    """
+    from automl.scorecard.pmml import from_pmml
+
+    if not path.is_file() or path.stat().st_size > _MOST_BYTES:
+        raise InputError(msg("there is no file of at most {n} bytes", n=_MOST_BYTES), where=str(path))
+    suffix = path.suffix.lower()
+    if suffix in (".pmml", ".xml"):
+        return from_pmml(path.read_bytes(), name=name, scale=scale)
+    if suffix not in (".csv", ".json"):
+        raise InputError(msg("a scorecard is read from CSV, JSON or PMML, not from {suffix}", suffix=repr(suffix)))
+    text = _decoded(path)
+    if suffix == ".json":
+        return from_json(text, name=name, scale=scale)
+    return from_csv(text, name=name or path.stem, scale=scale)
+
+
+def _decoded(path: Path) -> str:
+    content = path.read_bytes()
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise InputError(msg("the file is neither UTF-8 nor GB18030"), where=str(path))
+
+
+def _rows(card: Scorecard) -> list[dict[str, str]]:
+    scale = {
+        "base": points_text(card.base_units, card.decimals),
+        "base_points": repr(card.scale.base_points),
+        "base_odds": repr(card.scale.base_odds),
+        "pdo": repr(card.scale.pdo),
+    }
+    rows = [{"characteristic": "", "bin": kind, "points": value} for kind, value in scale.items()]
+    rows += [_row(entry) for entry in to_entries(card)]
+    return [{column: row.get(column, "") for column in _COLUMNS} for row in rows]
+
+
+def _row(entry: PointsEntry) -> dict[str, str]:
+    row = {"characteristic": entry.characteristic, "bin": entry.kind, "points": f"{entry.points:f}"}
+    if entry.kind == "interval":
+        row |= {"lower": _end_text(entry.lower), "upper": _end_text(entry.upper)}
+    labels = {f"label_{language}": text for language, text in entry.labels.items() if language in ("en", "zh")}
+    names = {f"name_{language}": text for language, text in entry.names.items() if language in ("en", "zh")}
+    return {**row, "values": _values_text(entry.values), "code": entry.code, **labels, **names}
+
+
+def _end_text(value: float) -> str:
+    return number_text(value) if abs(value) != float("inf") else ""
+
+
+def _values_text(values: Iterable[str | float]) -> str:
+    texts = [number_text(value) if isinstance(value, float) else value for value in values]
+    is_plain = all(text and text == text.strip() and not {"|", "[", "\n", "\r"} & set(text) for text in texts)
+    return "|".join(texts) if is_plain else json.dumps(texts, ensure_ascii=False)
+
+
+def _values(text: str, where: str) -> tuple[str, ...]:
+    if not text.startswith("["):
+        return tuple(part.strip() for part in text.split("|")) if text else ()
+    try:
+        return tuple(str(value) for value in json.loads(text))
+    except ValueError as error:
+        raise InputError(msg("{value} is no list of values", value=text), where=where) from error
+
+
+def _assemble(name: str, rows: Iterable[tuple[str, Mapping[str, Any]]], scale: ScoreScale | None) -> ImportedScorecard:
+    figures: dict[str, Decimal] = {}
+    entries = []
+    for where, raw in rows:
+        row = {key: _cell(value) for key, value in raw.items() if isinstance(key, str)}
+        if row.get("characteristic"):
+            entries.append(_entry(row, where))
+        elif row.get("bin") in _SCALE:
+            figures[row["bin"]] = decimal_of(row.get("points", ""), where)
+        elif any(row.values()):
+            raise InputError(msg("a row without a characteristic holds one of {kinds}", kinds=", ".join(_SCALE)),
+                             where=where)  # fmt: skip
+    if not entries:
+        raise InputError(msg("the points table has no rows"), where=name)
+    return assemble(name, figures.pop("base", Decimal(0)), entries, _scale(name, figures, scale))
+
+
+def _scale(name: str, figures: Mapping[str, Decimal], scale: ScoreScale | None) -> ScoreScale:
+    if len(figures) == len(_SCALE) - 1:
+        return ScoreScale(float(figures["base_points"]), float(figures["base_odds"]), float(figures["pdo"]))
+    if scale is None:
+        raise InputError(
+            msg("what the points stand for is not known: base points, base odds and points to double the odds"),
+            where=name,
+            fix=msg("Add rows base_points, base_odds and pdo to the table, or give the scale."),
+        )
+    return scale
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return json.dumps(value, ensure_ascii=False)
+    return "" if value is None else str(value).strip()
+
+
+def _entry(row: Mapping[str, str], where: str) -> PointsEntry:
+    kind = row.get("bin", "")
+    if kind not in get_args(EntryKind):
+        raise InputError(
+            msg("a bin is one of {kinds}, not {kind}", kinds=", ".join(get_args(EntryKind)), kind=repr(kind)),
+            where=where,
+        )
+    texts = {
+        part: {k: row[f"{part}_{k}"] for k in ("en", "zh") if row.get(f"{part}_{k}")} for part in ("label", "name")
+    }
+    return PointsEntry(
+        characteristic=row["characteristic"],
+        kind=kind,  # type: ignore[arg-type]  # checked above
+        points=decimal_of(row.get("points", ""), where),
+        lower=_end(row.get("lower", ""), float("-inf"), where),
+        upper=_end(row.get("upper", ""), float("inf"), where),
+        values=_values(row.get("values", ""), where),
+        code=row.get("code", ""),
+        labels=texts["label"],
+        names=texts["name"],
+        where=where,
+    )
+
+
+def _end(text: str, default: float, where: str) -> float:
+    return float(decimal_of(text, where)) if text else default

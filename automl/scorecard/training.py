@@ -1,0 +1,236 @@
+"""A scorecard as the outcome of a training run: fitted, edited by hand or imported, then judged like every model."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from automl.calibrating import fit_master_scale
+from automl.calibration import IDENTITY
+from automl.candidates import Candidate
+from automl.evaluating import evaluate_sample, score_psi
+from automl.evaluation import Evaluation
+from automl.explaining import explain
+from automl.label import LEAST_OF_A_CLASS
+from automl.scorecard.bins import BinTable, count_bins
+from automl.scorecard.classing import Classing, ClassingData
+from automl.scorecard.directions import Suggestion, card_violations, data_violations, suggest_directions
+from automl.scorecard.fitting import FittedScorecard, ScorecardSpec, fit_card, fit_scorecard
+from automl.scorecard.model import ScorecardModel
+from automl.split import grouped_folds
+from automl.training import TrainingResult, evaluation_findings, model_fingerprint
+from core.errors import InputError
+from core.findings import Finding, NotApplicable, Severity
+from core.i18n import msg
+
+if TYPE_CHECKING:
+    from automl.label import Labels
+    from automl.spec import TrainSpec
+    from automl.split import Split
+    from features.matrix import FeatureMatrix
+
+__all__ = ["ScorecardRun", "TrainingRows", "judge_scorecard", "train_scorecard"]
+
+_MOST_EXPLAINED_ROWS = 1_000
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """What every scorecard of a project is fitted and judged on.
+
+    Parameters
+    ----------
+    matrix : FeatureMatrix
+        One row per label, in the same order.
+    labels : Labels
+        The outcomes.
+    split : Split
+        Which rows do what.
+    spec : TrainSpec
+        Seed, folds and draws of intervals; its search settings are not used.
+    """
+
+    matrix: "FeatureMatrix"
+    labels: "Labels"
+    split: "Split"
+    spec: "TrainSpec"
+
+    @property
+    def data(self) -> ClassingData:
+        """The training rows, to fit on and to see the effect of edits on."""
+        rows = self.split.train
+        return ClassingData(self.matrix.values[rows], self.labels.y[rows], self.matrix.plan.aliases)
+
+
+@dataclass(frozen=True)
+class ScorecardRun:
+    """A scorecard with its judgement.
+
+    Parameters
+    ----------
+    result : TrainingResult
+        To be written into a bundle.
+    fitted : FittedScorecard
+        Card and classing, to be edited and fitted again.
+    """
+
+    result: TrainingResult
+    fitted: FittedScorecard
+
+
+def train_scorecard(
+    rows: TrainingRows, spec: ScorecardSpec, *, classing: Classing | None = None, only: tuple[str, ...] | None = None
+) -> ScorecardRun:
+    """Fit a card on the training rows and judge it.
+
+    Its figures on the training rows come from cards that did not see the row: fitted anew, bins too, on the other
+    folds. With a `classing` given only the weights are fitted anew, and a finding says so.
+
+    Parameters
+    ----------
+    rows : TrainingRows
+        What to fit and judge on.
+    spec : ScorecardSpec
+        How to fit.
+    classing : Classing, optional
+        Bins as a person left them; left out, OptBinning's.
+    only : tuple of str, optional
+        Characteristics to take from `classing`.
+    """
+    started = time.monotonic()
+    plan, data = rows.matrix.plan, rows.data
+
+    def fit(part: ClassingData) -> FittedScorecard:
+        if classing is None:
+            return fit_scorecard(part.values, part.y, plan, spec)
+        return fit_card(classing, part, spec, only=only)
+
+    fitted = fit(data)
+    findings = list(fitted.findings)
+    if classing is not None and classing.edits:
+        text = msg("The bins were made on the training rows: the cross-validated figures are slightly too good.")
+        findings.append(Finding("bins_on_same_rows", Severity.INFO, text))
+    result = judge_scorecard(
+        ScorecardModel([fitted.card], plan.aliases), rows, directions=fitted.classing.directions,
+        margin=_cross_validated(fit, rows), findings=findings,
+    )  # fmt: skip
+    assert isinstance(result.model, ScorecardModel)  # noqa: S101  # it is the one given, with grades
+    return ScorecardRun(
+        replace(result, seconds=round(time.monotonic() - started, 1)), replace(fitted, card=result.model.card)
+    )
+
+
+def judge_scorecard(
+    model: ScorecardModel, rows: TrainingRows, *, directions: Mapping[str, Suggestion] | None = None,
+    margin: np.ndarray | None = None, findings: Sequence[Finding] = (),
+) -> TrainingResult:  # fmt: skip
+    """Judge a card, such as one imported as first champion, on the samples of a project.
+
+    The calibration leaves the log-odds as they are and the scale is the card's own, so that the points of the product
+    are the card's points; the grades are made here.
+
+    Parameters
+    ----------
+    model : ScorecardModel
+        One card, bound to the plan of the rows.
+    rows : TrainingRows
+        Samples.
+    directions : dict of str to Suggestion, optional
+        What the card is held against; left out, the business dictionary.
+    margin : ndarray of float, shape (n_train,), optional
+        Log-odds of the training rows by cards that did not see them; left out, the card's own.
+    findings : sequence of Finding
+        What is known already.
+    """
+    matrix, labels, split, spec = rows.matrix, rows.labels, rows.split, rows.spec
+    if model.aliases != matrix.plan.aliases:
+        raise InputError(msg("the scorecard is bound to another plan"), where=model.card.name)
+    directions = suggest_directions(matrix.plan) if directions is None else directions
+    honest = model.margin(matrix.values[split.train]) if margin is None else margin
+    graded, grade_findings = _with_grades(model, rows, honest)
+    evaluation = _evaluate(graded, rows, honest)
+    card, scale = graded.card, graded.card.scale
+    against = [*card_violations(card, directions), *_data_violations(graded, rows, directions)]
+    known = {(finding.code, finding.where, str(finding.message)) for finding in findings}
+    against = [one for one in against if (one.code, one.where, str(one.message)) not in known]
+    rng = np.random.default_rng(spec.seed)
+    shown = matrix.values[np.sort(rng.permutation(split.train)[:_MOST_EXPLAINED_ROWS])]
+    metrics = next(iter(evaluation.samples.values())).metrics
+    candidate = Candidate("scorecard", 0, metrics["auc"], metrics["log_loss"], {}, 0, 0, 0.0)
+    return TrainingResult(
+        model=graded,
+        calibration=IDENTITY,
+        scale=scale,
+        candidates=(candidate,),
+        verdict=msg("the scorecard {name} was judged alone", name=card.name),
+        simplest_as_good=model.family,
+        trials=(),
+        evaluation=evaluation,
+        explanation=explain(graded, [graded], shown, matrix.plan, spec.seed),
+        findings=(
+            *labels.findings, *split.findings, *findings, *against, *grade_findings, *evaluation_findings(evaluation),
+        ),
+        spec=spec,
+        fingerprint=model_fingerprint(graded, IDENTITY, scale, matrix.plan),
+        split=split,
+        out_of_fold_margin=honest,
+    )  # fmt: skip
+
+
+def _cross_validated(fit: Callable[[ClassingData], FittedScorecard], rows: TrainingRows) -> np.ndarray:
+    data, plan = rows.data, rows.matrix.plan
+    folds = grouped_folds(data.y, rows.labels.entities[rows.split.train], rows.spec.folds, rows.spec.seed)
+    margin = np.empty(len(data.y))
+    for k in range(rows.spec.folds):
+        part = ClassingData(data.values[folds != k], data.y[folds != k], data.aliases)
+        margin[folds == k] = ScorecardModel([fit(part).card], plan.aliases).margin(data.values[folds == k])
+    return margin
+
+
+def _with_grades(
+    model: ScorecardModel, rows: TrainingRows, honest: np.ndarray
+) -> tuple[ScorecardModel, tuple[Finding, ...]]:
+    """Return the model with grades made on the calibration rows, or on honest margins of the training rows."""
+    part = rows.split.calibration
+    y = rows.labels.y[part] if len(part) else rows.labels.y[rows.split.train]
+    margin = model.margin(rows.matrix.values[part]) if len(part) else honest
+    master, findings = fit_master_scale(IDENTITY.apply(margin), y)
+    card = replace(model.card, scale=replace(model.card.scale, master=master))
+    return ScorecardModel([card], model.aliases), findings
+
+
+def _evaluate(model: ScorecardModel, rows: TrainingRows, honest: np.ndarray) -> Evaluation:
+    split, y, scale = rows.split, rows.labels.y, model.card.scale
+    n_draws, seed = rows.spec.bootstrap_draws, rows.spec.seed
+    first = "repeated_cross_validation" if split.kind == "cross_validation" else "cross_validation"
+    parts = {first: (y[split.train], IDENTITY.apply(honest))}
+    not_applicable = {"out_of_time": split.not_applicable} if split.not_applicable else {}
+    unseen = split.out_of_time
+    wanted = {"calibration": split.calibration, split.test_name: unseen}
+    if split.kind == "out_of_time":
+        wanted |= {"out_of_time_new": unseen[split.is_new_entity]}
+        wanted |= {"out_of_time_returning": unseen[~split.is_new_entity]}
+    for name, part in wanted.items():
+        if min((y[part] == 1).sum(), (y[part] == 0).sum()) >= LEAST_OF_A_CLASS:
+            parts[name] = (y[part], IDENTITY.apply(model.margin(rows.matrix.values[part])))
+        elif len(unseen) and name != "calibration":
+            not_applicable[name] = NotApplicable(
+                msg("fewer than {least} bads or goods among {n} rows", least=LEAST_OF_A_CLASS, n=len(part))
+            )
+    samples = {name: evaluate_sample(name, *pair, scale, n_draws=n_draws, seed=seed) for name, pair in parts.items()}
+    headline = split.test_name if split.test_name in samples else first
+    expected, (outcome, actual) = parts[first][1], parts[headline]
+    psi = score_psi(expected, actual, int(outcome.sum()), n_draws=n_draws, seed=seed) if headline != first else None
+    return Evaluation(samples, headline, psi, not_applicable)
+
+
+def _data_violations(
+    model: ScorecardModel, rows: TrainingRows, directions: Mapping[str, Suggestion]
+) -> list[Finding]:  # fmt: skip
+    data = rows.data
+    tables: list[BinTable] = [
+        count_bins(item.bins, data.column(item.alias), data.y) for item in model.card.characteristics
+    ]
+    return data_violations(tables, directions)
