@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from features.plan import FeaturePlan
     from warehouse.data_model import DataModel
 
-__all__ = ["ColumnForm", "PayloadSchema", "Warned", "case_key", "read_time"]
+__all__ = ["ColumnForm", "PayloadSchema", "Warned", "case_key", "printable", "read_time"]
 
 ColumnForm = Literal["key", "text", "number", "boolean", "time"]
 Rows = Sequence[Mapping[str, Any]]
@@ -178,11 +178,11 @@ class PayloadSchema:
         known = self.columns.get(table)
         if known is None:
             fix = msg("Known tables: {tables}", tables=", ".join(self.columns))
-            yield Finding("unknown_table", Severity.BAD, msg("The model knows no such table"), _short(table), fix)
+            yield Finding("unknown_table", Severity.BAD, msg("The model knows no such table"), printable(table), fix)
             return
         sent = set().union(*rows)
         for column in sorted(sent - known.keys())[:_MAX_POINTS]:
-            place = f"{table}.{_short(column)}"
+            place = f"{table}.{printable(column)}"
             yield Finding("unknown_column", Severity.BAD, msg("The model knows no such column"), place)
         for column, form in known.items():
             if column in sent:
@@ -269,7 +269,7 @@ _FORMS: dict[ColumnForm, tuple[frozenset[type], Callable[[Any], bool], MessageLi
 }
 
 
-def _short(name: str) -> str:
+def printable(name: str) -> str:
     """Return a caller's name cut and made printable, so that an answer echoes no more than that."""
     return "".join(character if character.isprintable() else "?" for character in name[:60])
 

@@ -9,6 +9,7 @@ import numpy as np
 from core.errors import InputError
 from core.findings import Finding, Severity
 from core.i18n import msg
+from model_registry.payload import printable
 
 if TYPE_CHECKING:
     from features.plan import FeaturePlan
@@ -91,7 +92,7 @@ class ReadyFeatures:
 
     def _problems(self, features: Mapping[str, Any]) -> Iterable[Finding]:
         for alias in sorted(features.keys() - self._known):
-            place = "features." + "".join(part if part.isprintable() else "?" for part in alias[:60])
+            place = f"features.{printable(alias)}"
             yield Finding("unknown_feature", Severity.BAD, msg("The model reads no such feature"), place)
         for alias in self.aliases:
             if alias not in features:

@@ -17,7 +17,14 @@ __all__ = ["GivenAnswers", "answer_of", "record_of"]
 
 
 def record_of(
-    model: DeployedModel, answer: ScoreAnswer, *, request_id: str, payload_hash: str, language: str, asked_at: datetime
+    model: DeployedModel,
+    answer: ScoreAnswer,
+    *,
+    request_id: str,
+    payload_hash: str,
+    language: str,
+    asked_at: datetime,
+    source: str = "api",
 ) -> ScoreRecord:
     """Return what is kept of `answer`, its texts in `language`."""
     warnings = [{"code": warned.code, "text": str(render(warned.text, language))} for warned in answer.warnings]
@@ -48,7 +55,7 @@ def record_of(
         ],
         warnings=warnings,
         features=answer.features,
-        source="api",
+        source=source,
         language=language,
         payload_hash=payload_hash,
     )

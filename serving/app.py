@@ -13,12 +13,15 @@ from fastapi.concurrency import run_in_threadpool
 from core.errors import WorkbenchError
 from core.i18n import msg
 from core.settings import Settings
-from serving.body import read_body
+from serving.arrow_batch import ARROW, answer_arrow
+from serving.batch import LINES, LineBatch
+from serving.body import content_type, read_body, read_flag
 from serving.docs_page import STYLE, docs_page
 from serving.headers import SecurityHeaders
-from serving.problems import add_problem_handlers, language_of
+from serving.problems import UnsupportedBodyError, add_problem_handlers, language_of
 from serving.request_form import ScoreRequest, read_request
 from serving.service import ScoringService
+from serving.spool import SpooledAnswer
 from serving.strict_json import parse
 
 __all__ = ["MAX_BODY_BYTES", "create_app"]
@@ -88,6 +91,21 @@ def _scoring(service: ScoringService) -> APIRouter:
             service.metrics.requests.labels(project, str(status)).inc()
             service.metrics.seconds.labels(project).observe(time.perf_counter() - started)
         return response
+
+    @router.post(
+        "/score/batch", summary=str(msg("Score many, a line or an Arrow row each")), openapi_extra=_BATCH_OPENAPI
+    )
+    async def score_batch(request: Request) -> Response:
+        language = request.state.language = language_of(request, service.settings.language)
+        service.callers.authenticate(request.headers.get("authorization")).require("model.score")
+        kind = content_type(request)
+        is_kept = read_flag(request, "keep", default=True)
+        if kind == LINES:
+            batch = LineBatch(service, request, language, is_kept=is_kept)
+            return SpooledAnswer(batch.produce, LINES)
+        if kind == ARROW:
+            return await answer_arrow(service, request, is_kept=is_kept)
+        raise UnsupportedBodyError(msg("The body must be sent as {kinds}", kinds=f"{LINES}, {ARROW}"))
 
     @router.get(
         "/models",
@@ -192,6 +210,35 @@ _SCORE_OPENAPI: dict[str, Any] = {
         "415": {"description": str(msg("The body is not plain JSON.")), **_PROBLEM},
         "422": {"description": str(msg("The request or a row is not as it must be.")), **_PROBLEM},
         "503": {"description": str(msg("The model or the log is not available now.")), **_PROBLEM},
+    },
+}
+
+_BATCH_OPENAPI: dict[str, Any] = {
+    "security": [{"bearer": []}],
+    "parameters": [
+        {
+            "name": "keep",
+            "in": "query",
+            "schema": {"type": "boolean", "default": True},
+            "description": str(msg("false: the answers do not go to the score log.")),
+        },
+        {
+            "name": "project",
+            "in": "query",
+            "schema": {"type": "string"},
+            "description": str(msg("Arrow only: project whose champion answers.")),
+        },
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            LINES: {"schema": ScoreRequest.model_json_schema()},
+            ARROW: {"schema": {"type": "string", "format": "binary"}},
+        },
+    },
+    "responses": {
+        "200": {"description": str(msg("A line or a row per row: its answer or its error."))},
+        **{status: _SCORE_OPENAPI["responses"][status] for status in ("401", "403", "404", "413", "415", "422", "503")},
     },
 }
 

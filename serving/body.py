@@ -9,7 +9,7 @@ from core.errors import InputError
 from core.i18n import msg
 from serving.problems import PayloadTooLargeError, RequestTimeoutError, UnsupportedBodyError
 
-__all__ = ["read_body"]
+__all__ = ["content_type", "read_body", "read_flag"]
 
 
 async def read_body(request: Request, *, max_bytes: int, max_seconds: float) -> bytes:
@@ -50,11 +50,23 @@ async def read_body(request: Request, *, max_bytes: int, max_seconds: float) -> 
     return b"".join(chunks)
 
 
-def _check_form(request: Request) -> None:
+def content_type(request: Request) -> str:
+    """Return the type of the body, refusing one that is compressed."""
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedBodyError(msg("Compressed bodies are not read; send plain JSON"))
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind != "application/json":
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+def read_flag(request: Request, name: str, *, default: bool) -> bool:
+    """Return a query parameter that is ``true`` or ``false``."""
+    text = request.query_params.get(name)
+    if text not in (None, "true", "false"):
+        raise InputError(msg("Expected true or false"), where=name, code="wrong_type")
+    return default if text is None else text == "true"
+
+
+def _check_form(request: Request) -> None:
+    if content_type(request) != "application/json":
         raise UnsupportedBodyError(msg("The body must be sent as application/json"))
 
 

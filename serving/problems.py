@@ -11,7 +11,15 @@ from core.errors import AuthenticationError, UnavailableError, WorkbenchError
 from core.i18n import MessageLike, msg, render
 from serving.headers import SECURITY_HEADERS
 
-__all__ = ["PayloadTooLargeError", "RequestTimeoutError", "add_problem_handlers", "language_of", "problem_response"]
+__all__ = [
+    "PayloadTooLargeError",
+    "RequestTimeoutError",
+    "UnsupportedBodyError",
+    "add_problem_handlers",
+    "language_of",
+    "problem_content",
+    "problem_response",
+]
 
 _LOG = logging.getLogger(__name__)
 _MAX_POINTS = 20
@@ -42,12 +50,7 @@ def problem_response(
     error: WorkbenchError, language: str, request_id: str | None = None, *, status: int | None = None
 ) -> Response:
     """Return `error` as the service's answer, with the status of its class where none is given."""
-    content: dict[str, Any] = {"error": error.to_json(language), "request_id": request_id}
-    if error.findings:
-        content["error"]["points"] = [
-            {"code": finding.code, "where": finding.where, "message": str(render(finding.message, language))}
-            for finding in error.findings[:_MAX_POINTS]
-        ]
+    content = problem_content(error, language, request_id)
     headers = {}
     if isinstance(error, AuthenticationError):
         headers["WWW-Authenticate"] = "Bearer"
@@ -57,6 +60,17 @@ def problem_response(
         # The rest of the body is not read: the connection cannot be used again.
         headers["Connection"] = "close"
     return Response(orjson.dumps(content), status or error.http_status, headers, "application/json")
+
+
+def problem_content(error: WorkbenchError, language: str, request_id: str | None = None) -> dict[str, Any]:
+    """Return `error` as JSON values, with its first points."""
+    content: dict[str, Any] = {"error": error.to_json(language), "request_id": request_id}
+    if error.findings:
+        content["error"]["points"] = [
+            {"code": finding.code, "where": finding.where, "message": str(render(finding.message, language))}
+            for finding in error.findings[:_MAX_POINTS]
+        ]
+    return content
 
 
 def language_of(request: Request, default: str) -> str:

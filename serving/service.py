@@ -6,33 +6,54 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
+from fastapi.concurrency import run_in_threadpool
 
 from core.database import Database
-from core.errors import UnavailableError
+from core.errors import ConflictError, UnavailableError, WorkbenchError
 from core.identity import Identity
 from core.settings import Settings
 from model_registry.payload import case_key
 from model_registry.registry import Registry
 from model_registry.scorer import ScoreAnswer
 from monitoring.score_log import LocalScoreLog, ScoreRecord, read_local, remove_shipped, ship
-from serving.answers import GivenAnswers, record_of
+from serving.answers import GivenAnswers, answer_of, record_of
 from serving.callers import Callers
 from serving.deployed import DeployedModel, DeployedModels
 from serving.metrics import ServiceMetrics
 from serving.request_form import ScoreRequest
 
-__all__ = ["ScoringService"]
+__all__ = ["Asked", "ScoringService", "content_hash", "key_of", "new_request_id", "score"]
 
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
 _REMEMBERED_ANSWERS = 20_000
 _KEEP_SHIPPED_SECONDS = 7 * 86_400.0
 _CLEAN_EVERY_SECONDS = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request with the model that shall answer it, its id, the hash of its content and the language of its texts."""
+
+    model: DeployedModel
+    request: ScoreRequest
+    request_id: str
+    payload_hash: str
+    language: str
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """What tells it from every other request."""
+        return self.request.project, self.request_id
 
 
 class ScoringService:
@@ -108,39 +129,122 @@ class ScoringService:
         WorkbenchError
             If there is no model, the rows are not what it takes, or the log cannot be written.
         """
-        payload_hash = _hash(content)
-        model = self.models.get(request.project)
+        asked = Asked(
+            model=self.models.get(request.project),
+            request=request,
+            request_id=request.request_id or new_request_id(),
+            payload_hash=content_hash(content),
+            language=request.language or language,
+        )
         if request.request_id is None:
-            return await self._score(model, request, uuid.uuid4().hex, payload_hash, language)
-        name = (request.project, request.request_id)
-        while (running := self._under_way.get(name)) is not None:
+            return await self._score(asked)
+        while (running := self._under_way.get(asked.name)) is not None:
             # The same request comes twice at once: the second waits for the first, whatever becomes of that.
             await asyncio.wait([running])
-        if (given := self._answers.get(*name, payload_hash)) is not None:
+        if (given := self._answers.get(*asked.name, asked.payload_hash)) is not None:
             return given
-        self._under_way[name] = future = asyncio.get_running_loop().create_future()
+        with self._claimed([asked]):
+            return await self._score(asked)
+
+    async def answer_many(
+        self,
+        rows: Sequence[Asked],
+        score_rows: Callable[[Sequence[Asked]], Sequence[ScoreAnswer | WorkbenchError]],
+        *,
+        is_kept: bool,
+    ) -> list[bytes | WorkbenchError]:
+        """Answer several requests at once; an error in one is returned in its place.
+
+        Parameters
+        ----------
+        rows : sequence of Asked
+            What was asked. A repetition, also within `rows`, gets the answer that was given first.
+        score_rows : callable
+            Scores requests, in a thread; returns an answer or an error for each.
+        is_kept : bool
+            Whether the answers are logged, and repetitions recognised by it.
+        """
+        found: dict[int, bytes | WorkbenchError] = {}
+        left = list(range(len(rows)))
+        while left:
+            await self._wait_for([rows[i] for i in left])
+            fresh: dict[tuple[str, str], int] = {}
+            for i in left:
+                if is_kept and (given := self._given(rows[i])) is not None:
+                    found[i] = given
+                elif rows[i].name not in fresh:
+                    fresh[rows[i].name] = i
+            chosen = list(fresh.values())
+            with self._claimed([rows[i] for i in chosen]):
+                answers = await self._score_many([rows[i] for i in chosen], score_rows, is_kept=is_kept)
+            found.update(zip(chosen, answers, strict=True))
+            left = [i for i in left if i not in found]
+        return [found[i] for i in range(len(rows))]
+
+    async def _score_many(
+        self,
+        rows: Sequence[Asked],
+        score_rows: Callable[[Sequence[Asked]], Sequence[ScoreAnswer | WorkbenchError]],
+        *,
+        is_kept: bool,
+    ) -> list[bytes | WorkbenchError]:
+        asked_at = datetime.now(UTC)
+        made = await run_in_threadpool(_records, rows, score_rows, asked_at)
+        if not is_kept:
+            return [one if isinstance(one, WorkbenchError) else orjson.dumps(answer_of(one)) for one in made]
         try:
-            return await self._score(model, request, request.request_id, payload_hash, language)
+            await self.keep([one for one in made if isinstance(one, ScoreRecord)])
+        except UnavailableError as error:
+            return [one if isinstance(one, WorkbenchError) else error for one in made]
+        return [
+            one
+            if isinstance(one, WorkbenchError)
+            else self._answers.put(one)
+            if asked.request.request_id is not None
+            else orjson.dumps(answer_of(one))
+            for one, asked in zip(made, rows, strict=True)
+        ]
+
+    async def keep(self, records: Sequence[ScoreRecord]) -> None:
+        """Return when all records are on the disk; raise `UnavailableError` if any could not be written."""
+        waiting = [self._append(record) for record in records]
+        for future in waiting:
+            await asyncio.wrap_future(future)
+
+    def _given(self, asked: Asked) -> bytes | WorkbenchError | None:
+        try:
+            return self._answers.get(*asked.name, asked.payload_hash)
+        except ConflictError as error:
+            return error
+
+    async def _wait_for(self, rows: Sequence[Asked]) -> None:
+        """Wait until none of the requests is under way elsewhere."""
+        while running := [self._under_way[asked.name] for asked in rows if asked.name in self._under_way]:
+            await asyncio.wait(running)
+
+    @contextmanager
+    def _claimed(self, rows: Sequence[Asked]) -> Iterator[None]:
+        """Let the same requests, should they come meanwhile, wait."""
+        future = asyncio.get_running_loop().create_future()
+        self._under_way.update({asked.name: future for asked in rows})
+        try:
+            yield
         finally:
-            del self._under_way[name]
+            for asked in rows:
+                self._under_way.pop(asked.name, None)
             future.set_result(b"")
 
-    async def _score(
-        self, model: DeployedModel, request: ScoreRequest, request_id: str, payload_hash: str, language: str
-    ) -> bytes:
+    async def _score(self, asked: Asked) -> bytes:
         asked_at = datetime.now(UTC)
-        language = request.language or language
-        answer = score(model, request, request_id, language)
-        record = record_of(
-            model, answer, request_id=request_id, payload_hash=payload_hash, language=language, asked_at=asked_at
-        )
-        await self._keep(record)
+        answer = score(asked.model, asked.request, asked.request_id, asked.language)
+        record = _record(asked, answer, asked_at)
+        await self.keep([record])
         return self._answers.put(record)
 
-    async def _keep(self, record: ScoreRecord) -> None:
+    def _append(self, record: ScoreRecord) -> "Future[None]":
         if self._log is None:
             raise RuntimeError("the service is not started")
-        await asyncio.wrap_future(self._log.append_soon(record))
+        return self._log.append_soon(record)
 
     def _look_until_stopped(self) -> None:
         cleaned = time.monotonic()
@@ -166,11 +270,44 @@ def score(model: DeployedModel, request: ScoreRequest, request_id: str, language
     if request.features is None:
         tables = request.tables or {}
         return model.scorer.score_rows(tables, request.key, request.as_of, request.reasons, language)
-    key = request_id if request.key is None else case_key(request.key)
+    key = key_of(request, request_id)
     return model.scorer.score_features(request.features, key, request.as_of, request.reasons, language)
 
 
-def _hash(content: Any) -> str:
+def key_of(request: ScoreRequest, request_id: str) -> str:
+    """Return how a case of ready features is named: by its key, else by the request."""
+    return request_id if request.key is None else case_key(request.key)
+
+
+def new_request_id() -> str:
+    """Return an id for a request that came without."""
+    return uuid.uuid4().hex
+
+
+def _record(asked: Asked, answer: ScoreAnswer, asked_at: datetime, source: str = "api") -> ScoreRecord:
+    return record_of(
+        asked.model,
+        answer,
+        request_id=asked.request_id,
+        payload_hash=asked.payload_hash,
+        language=asked.language,
+        asked_at=asked_at,
+        source=source,
+    )
+
+
+def _records(
+    rows: Sequence[Asked],
+    score_rows: Callable[[Sequence[Asked]], Sequence[ScoreAnswer | WorkbenchError]],
+    asked_at: datetime,
+) -> list[ScoreRecord | WorkbenchError]:
+    return [
+        made if isinstance(made, WorkbenchError) else _record(asked, made, asked_at, source="batch")
+        for asked, made in zip(rows, score_rows(rows), strict=True)
+    ]
+
+
+def content_hash(content: Any) -> str:
     """Return the SHA-256 of a request's content, whatever the order of its keys."""
     try:
         canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
