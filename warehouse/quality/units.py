@@ -21,6 +21,7 @@ _MIN_VALUES: Final = 30
 _MIN_OWN: Final = 3
 _DEVIATIONS: Final = 5.0
 _WINDOW: Final = 3.0
+_LEAST_WINDOW: Final = 0.7  # a firm may ask for five times as much as it used to
 _LEAST_SPREAD: Final = 0.05
 _FAR: Final = 12.0
 _TO_DEVIATION: Final = 1.4826
@@ -162,7 +163,7 @@ def _slips(distance: Array, spread: float, owner: Array | None, factor: int) -> 
 def _is_slip(distance: Array, spread: float, factor: int) -> Array:
     if factor < _DEVIATIONS * spread:
         return np.zeros(len(distance), dtype=bool)
-    window = max(_WINDOW * spread, 0.3)
+    window = max(_WINDOW * spread, _LEAST_WINDOW)
     far = np.nan_to_num(distance, nan=0.0)
     slips: Array = (np.abs(far - factor) <= window) & (far > _DEVIATIONS * spread)
     on_the_way = (far > _DEVIATIONS * spread) & (far < factor - window)
