@@ -106,11 +106,11 @@ def _open_accounts(rng: np.random.Generator, base: Base, book: Book, reports: Re
     term = np.where(is_own, "10", choice(rng, ["10", "20", "30"], [0.72, 0.2, 0.08], n))
     opened, due = _open_dates(rng, base, reports, report, term)
     terms = base.loans.terms
-    drawn = np.where(rng.random(n) < 0.6, balance, np.ceil(balance * rng.uniform(1.0, 1.8, n)))
+    drawn = np.maximum(balance * np.where(rng.random(n) < 0.6, 1.0, rng.uniform(1.0, 1.8, n)), 1)
     return _fields(
         report,
         balance=balance,
-        amount=np.where(is_own, -(-terms["principal"][contract] // 100), drawn).astype(np.int64),
+        amount=np.where(is_own, -(-terms["principal"][contract] // 100), np.ceil(drawn)).astype(np.int64),
         limit=np.ceil(balance * rng.uniform(1.05, 2.2, n) + 5).astype(np.int64),
         institution=institution,
         account_type=account_type,

@@ -53,9 +53,9 @@ def utility_frame(base: Base) -> pd.DataFrame:
     rng, firms, down = base.stream("utility_usage"), base.firms, base.down
     cycle = firms.macro[None, :] * firms.sensitivity[:, None]
     growth = 0.03 + 0.09 * down.quality + 0.08 * cycle + persistent_noise(rng, firms.n, spread=0.23, memory=0.9)
-    intensity = np.where(firms.sector == SECTORS.index("C"), 7.2, 5.6) + rng.normal(0, 0.6, firms.n)
+    intensity = np.where(firms.sector == SECTORS.index("C"), 9.5, 8.1) + rng.normal(0, 0.6, firms.n)
     start = (intensity + 0.8 * (firms.size - 6.7))[:, None] + _SEASON
-    kwh = np.exp(np.clip(_grown(growth, start), 1, 14))
+    kwh = np.exp(np.clip(_grown(growth, start), 3, 16))
     is_metered = np.isin(firms.sector, [SECTORS.index(letter) for letter in "CHF"])
     is_fed, is_trial = is_metered & (rng.random(firms.n) < 0.62), is_metered & (rng.random(firms.n) < 0.057)
     months = np.arange(N_MONTHS)[None, :]
