@@ -242,7 +242,12 @@ def fit_card(
     if not used:
         raise InputError(msg("no characteristic tells good from bad"), where=name)
     card = _card(name, used, weights, kept, spec)
-    findings = (*_contradictions(contradicting), *_thin_bins(used), *data_violations(used, classing.directions))
+    findings = (
+        *_contradictions(contradicting),
+        *_nothing_left(classing),
+        *_thin_bins(used),
+        *data_violations(used, classing.directions),
+    )
     left_out |= dict.fromkeys(contradicting, "contradicts")
     return FittedScorecard(card, classing, left_out, findings)
 
@@ -326,6 +331,16 @@ def _contradictions(contradicting: Mapping[str, float]) -> list[Finding]:
             coefficient=f"{coefficient:.3f}",
         )
         findings.append(Finding("sign_contradicts_evidence", Severity.WATCH, text, where=alias))
+    return findings
+
+
+def _nothing_left(classing: Classing) -> list[Finding]:
+    """Tell of numbers that only a run against the direction of the business would tell apart."""
+    findings = []
+    for item in classing.bins:
+        if classing.direction(item.alias) and item.n_plain == 1:
+            text = msg("in the direction of the business its values tell nothing apart: all of them are in one bin")
+            findings.append(Finding("nothing_in_direction", Severity.WATCH, text, where=item.alias))
     return findings
 
 

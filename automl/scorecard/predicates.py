@@ -60,7 +60,7 @@ def _field(holder: Element) -> str:
 
 def _display_name(field: Element) -> dict[str, str]:
     name = field.get("displayName", "")
-    return {"en": name} if name else {}
+    return {"en": name} if name and name != field.get("name") else {}
 
 
 def _extensions(element: Element, prefix: str) -> dict[str, str]:
@@ -114,16 +114,19 @@ class _Reader:
             yield PointsEntry(self.field, "other", points, where=where)
 
     def _listed(self, attribute: Element, values: tuple[str, ...], points: Decimal, where: str) -> PointsEntry:
-        if not self.is_number:
+        found = {item.get("name", ""): item.get("value", "") for item in attribute.findall("Extension")}
+        if not self.is_number and "code" not in found:
             return PointsEntry(self.field, "levels", points, values=values, where=where)
+        special = PointsEntry(
+            self.field, "special", points, values=values, code=found.get("code", ""),
+            labels=_extensions(attribute, "label"), where=where,
+        )  # fmt: skip
+        if not self.is_number:
+            return special
         numbers = tuple(float(decimal_of(value, where)) for value in values)
         if any(value < self.reached for value in numbers):
             raise self._wrong(msg("a value that an interval before it holds is never reached"), where)
-        found = {item.get("name", ""): item.get("value", "") for item in attribute.findall("Extension")}
-        return PointsEntry(
-            self.field, "special", points, values=numbers, code=found.get("code", ""),
-            labels=_extensions(attribute, "label"), where=where,
-        )  # fmt: skip
+        return replace(special, values=numbers)
 
     def _interval(self, bounds: Mapping[str, float], points: Decimal, where: str) -> PointsEntry:
         """Intervals come in rising order; of one that overlaps those before it, the rest is left."""

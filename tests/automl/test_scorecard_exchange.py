@@ -1,0 +1,566 @@
+"""One score on every path: the matrix, the printed table, SQL in three databases, PMML, CSV and JSON."""
+
+import math
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import duckdb
+import numpy as np
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from automl.calibration import IDENTITY
+from automl.scale import ScoreScale
+from automl.scorecard.bins import CharacteristicBins, Special
+from automl.scorecard.card import Characteristic, Scorecard
+from automl.scorecard.model import ScorecardModel, bind
+from automl.scorecard.pmml import from_pmml, to_pmml
+from automl.scorecard.sql import to_sql
+from automl.scorecard.tables import (
+    from_csv,
+    from_json,
+    import_scorecard,
+    printed_header,
+    printed_rows,
+    to_csv,
+    to_json,
+)
+from core.errors import ConfigurationError, InputError, IntegrityError
+from features.binning import FeatureBins
+from features.definitions import FeatureDefinition
+from features.plan import FeaturePlan, TableSchema
+
+LEVELS = ("retail", "Retail", "retail ", 'O\'Brien "x"', "back\\slash", "制造业", "a|b", "[c]")
+Row = Mapping[str, float | str | None]
+
+numbers = st.floats(allow_nan=False, allow_infinity=False, width=64)
+units = st.integers(-5_000, 5_000)
+labels = st.dictionaries(
+    st.sampled_from(["en", "zh"]), st.text(st.characters(codec="utf-8", categories=["L", "P"]), min_size=1)
+)
+
+
+@st.composite
+def number_characteristics(draw: st.DrawFn, alias: str) -> Characteristic:
+    edges = tuple(sorted(draw(st.sets(numbers, max_size=4))))
+    codes = draw(st.lists(numbers, max_size=3, unique=True))
+    specials = tuple(Special(f"s{i}", (code,), draw(labels)) for i, code in enumerate(codes))
+    bins = CharacteristicBins(FeatureBins(alias, "number", edges=edges), specials, names=draw(labels))
+    return Characteristic(bins, tuple(draw(st.lists(units, min_size=bins.n_bins, max_size=bins.n_bins))))
+
+
+@st.composite
+def category_characteristics(draw: st.DrawFn, alias: str) -> Characteristic:
+    levels = tuple(draw(st.lists(st.sampled_from(LEVELS), min_size=1, unique=True)))
+    special = draw(st.sampled_from((*levels, None)))
+    specials = (Special("special", (special,)),) if special else ()
+    raw = draw(st.lists(st.integers(0, 2), min_size=len(levels) + 1, max_size=len(levels) + 1))
+    dense = {value: number for number, value in enumerate(sorted(set(raw)))}
+    bins = CharacteristicBins(
+        FeatureBins(alias, "category", code_bins=tuple(dense[value] for value in raw)), specials, levels
+    )
+    return Characteristic(bins, tuple(draw(st.lists(units, min_size=bins.n_bins, max_size=bins.n_bins))))
+
+
+@st.composite
+def cards(draw: st.DrawFn) -> Scorecard:
+    items = [draw(number_characteristics("months since")), draw(number_characteristics("x2"))]
+    items.append(draw(category_characteristics("行业")))
+    scale = ScoreScale(draw(st.floats(0, 1e4)), draw(st.floats(1e-3, 1e3)), draw(st.floats(1, 200)))
+    return Scorecard("demo", tuple(items), draw(units), scale, draw(st.integers(0, 6)))
+
+
+def _interesting(card: Scorecard) -> list[Row]:
+    """Rows at, just below and just above every edge and code; null; unknown levels; the ends of the line."""
+    columns: dict[str, list[float | str | None]] = {}
+    for item in card.characteristics:
+        if item.bins.kind == "category":
+            columns[item.alias] = [None, "never seen", *item.bins.levels]
+            continue
+        ends = [*item.bins.bins.edges, *(float(value) for special in item.bins.specials for value in special.values)]
+        around = [near for end in ends for near in (end, math.nextafter(end, -math.inf), math.nextafter(end, math.inf))]
+        columns[item.alias] = [None, 0.0, -1e308, 1e308, *(value for value in around if math.isfinite(value))]
+    n = max(map(len, columns.values()))
+    return [{alias: values[i % len(values)] for alias, values in columns.items()} for i in range(n)]
+
+
+def _matrix(card: Scorecard, rows: Sequence[Row]) -> np.ndarray:
+    return np.array([[item.bins.code(row[item.alias]) for item in card.characteristics] for row in rows])
+
+
+def _looked_up(card: Scorecard, rows: Sequence[Row]) -> list[float]:
+    return [card.look_up(row) for row in rows]
+
+
+def demo_card(decimals: int = 2) -> Scorecard:
+    age = CharacteristicBins(
+        FeatureBins("age", "number", edges=(25.0, 0.1 + 40.2, 60.0)),
+        (Special("no_record", (-1.0, -9.0), {"en": "no record", "zh": "无记录"}),),
+        names={"en": "age", "zh": "年龄"},
+    )
+    trade = CharacteristicBins(
+        FeatureBins("trade", "category", code_bins=(0, 0, 1, 1, 1, 2, 2, 2, 1)),
+        (Special("odd", ("[c]",)),), LEVELS, {"en": "trade", "zh": "行业"},
+    )  # fmt: skip
+    items = (Characteristic(age, (-1205, 0, 1750, 2003, -333, -45)), Characteristic(trade, (500, -7, 12, 3, 999)))
+    return Scorecard("demo", items, 51_237, ScoreScale(600.0, 20.0, 20.0), decimals)
+
+
+def demo_rows() -> list[Row]:
+    ages = (None, -9.0, -1.0, 24.999999999999996, 25.0, 40.3, 40.300000000000004, 40.30000000000001, 60.0, 1e308)
+    rows = [{"age": age, "trade": LEVELS[i % len(LEVELS)]} for i, age in enumerate(ages)]
+    trades = (None, "nobody", "RETAIL", "", *LEVELS)
+    return rows + [{"age": float(i), "trade": trade} for i, trade in enumerate(trades)]
+
+
+@given(cards())
+@settings(max_examples=60, deadline=None)
+def test_the_table_read_by_hand_and_the_matrix_give_one_number(card: Scorecard) -> None:
+    rows = _interesting(card)
+    assert card.score(_matrix(card, rows)).tolist() == _looked_up(card, rows)
+
+
+@given(cards())
+@settings(max_examples=60, deadline=None)
+def test_a_card_survives_its_own_json_pmml_and_tables(card: Scorecard) -> None:
+    rows = _interesting(card)
+    expected = _looked_up(card, rows)
+    assert Scorecard.from_json(card.to_json()) == card
+    for again in (from_csv(to_csv(card)), from_json(to_json(card)), from_pmml(to_pmml(card))):
+        assert not again.findings
+        assert _looked_up(again.card, rows) == expected
+        assert (again.card.scale, again.card.decimals, again.card.base_units) == (
+            card.scale, card.decimals, card.base_units,
+        )  # fmt: skip
+        names = [item.bins.names for item in again.card.characteristics if item.bins.names]
+        assert names == [item.bins.names for item in card.characteristics if item.bins.names]
+        specials = [item.bins.specials for item in again.card.characteristics]
+        assert specials == [item.bins.specials for item in card.characteristics]
+
+
+def test_saved_and_loaded_it_is_equal_to_the_last_bit(tmp_path: Path) -> None:
+    card = demo_card()
+    card.save(tmp_path / "card.json")
+    again = Scorecard.load(tmp_path / "card.json")
+    assert again == card
+    assert again.fingerprint == card.fingerprint
+    again.save(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "card.json").read_bytes()
+
+
+@pytest.mark.parametrize("change", [{"format": 2}, {"decimals": 9}, {"characteristics": []}, {"base_units": None}])
+def test_a_damaged_card_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(IntegrityError):
+        Scorecard.from_json({**demo_card().to_json(), **change})
+
+
+# --- SQL, by running it -------------------------------------------------------------------------------------------
+
+
+def _check_sql(scores: Sequence[float], card: Scorecard) -> None:
+    rows = demo_rows()
+    assert list(scores) == _looked_up(card, rows)
+    assert list(scores) == card.score(_matrix(card, rows)).tolist()
+
+
+@pytest.mark.parametrize("decimals", [0, 2, 6])
+def test_duckdb_gives_the_same_number(decimals: int) -> None:
+    card = demo_card(decimals)
+    with duckdb.connect() as connection:
+        connection.execute("create table people (id integer, age double, trade varchar)")
+        rows = [(i, row["age"], row["trade"]) for i, row in enumerate(demo_rows())]
+        connection.executemany("insert into people values (?, ?, ?)", rows)
+        found = connection.execute(to_sql(card, "people", "duckdb", keys=["id"]) + " order by 1").fetchall()
+        _check_sql([score for _, score in found], card)
+        connection.execute("insert into people values (99, 'nan', 'retail')")
+        query = to_sql(card, "main.people", "duckdb", keys=["id"], with_points=True) + " where id = 99"
+        named = dict(zip([c[0] for c in connection.execute(query).description], connection.fetchone(), strict=True))
+        assert named["score"] == card.look_up({"age": None, "trade": "retail"})
+        assert float(named["points_age"]) == card.points(-333)
+
+
+@given(cards())
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_duckdb_agrees_on_any_card(card: Scorecard) -> None:
+    rows = _interesting(card)
+    with duckdb.connect() as connection:
+        connection.execute('create table t (i integer, "months since" double, x2 double, 行业 varchar)')
+        connection.executemany("insert into t values (?, ?, ?, ?)", [(i, *row.values()) for i, row in enumerate(rows)])
+        found = connection.execute(to_sql(card, "t", "duckdb", keys=["i"]) + " order by 1").fetchall()
+    assert [score for _, score in found] == _looked_up(card, rows)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("decimals", [0, 6])
+def test_postgresql_gives_the_same_number(postgresql_url: str, decimals: int) -> None:
+    card = demo_card(decimals)
+    with psycopg.connect(postgresql_url.replace("+psycopg", "")) as connection:
+        connection.execute("create table people (id integer, age double precision, trade text)")
+        with connection.cursor() as cursor:
+            rows = [(i, row["age"], row["trade"]) for i, row in enumerate(demo_rows())]
+            cursor.executemany("insert into people values (%s, %s, %s)", rows)
+        found = connection.execute(to_sql(card, "people", "postgresql", keys=["id"]) + " order by 1").fetchall()
+        _check_sql([score for _, score in found], card)
+        connection.execute("insert into people values (99, 'NaN', 'retail')")
+        query = to_sql(card, "public.people", "postgresql") + " where id = 99"
+        assert connection.execute(query).fetchall() == [(card.look_up({"age": None, "trade": "retail"}),)]
+        connection.execute("create table whole (age integer, trade char(8))")
+        connection.execute("insert into whole values (25, 'retail')")
+        query = to_sql(card, "whole", "postgresql")
+        assert connection.execute(query).fetchall() == [(card.look_up({"age": 25.0, "trade": "retail"}),)]
+
+
+@pytest.fixture(scope="module")
+def mariadb() -> Iterator[list[str]]:
+    """A MariaDB server of the tests' own; gives the client's command."""
+    server = shutil.which("mariadbd", path=f"{os.defpath}:/usr/sbin")
+    client, install = shutil.which("mariadb"), shutil.which("mariadb-install-db")
+    if not (server and client and install):
+        pytest.skip("no MariaDB server on this machine: the MySQL dialect is not run")
+    folder = Path(tempfile.mkdtemp(prefix="wb-mariadb-"))
+    user = "mysql" if os.geteuid() == 0 else os.environ.get("USER", "")
+    options = [f"--datadir={folder / 'data'}", *([f"--user={user}"] if os.geteuid() == 0 else [])]
+    process = None
+    try:
+        if os.geteuid() == 0:
+            shutil.chown(folder, user)
+        subprocess.run(
+            [install, "--no-defaults", *options, "--auth-root-authentication-method=normal", "--skip-test-db"],
+            check=True, capture_output=True, timeout=120,
+        )  # fmt: skip
+        socket = folder / "socket"
+        small = ["--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=0", "--skip-networking"]
+        process = subprocess.Popen(
+            [server, "--no-defaults", *options, f"--socket={socket}", f"--pid-file={folder / 'pid'}", *small],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        command = [client, "--no-defaults", f"--socket={socket}", "-uroot", "--default-character-set=utf8mb4"]
+        _wait_for(command, process)
+        yield command
+    finally:
+        if process is not None:
+            process.terminate()
+            process.wait(timeout=60)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for(command: list[str], process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 60
+    while subprocess.run([*command, "-e", "select 1"], capture_output=True, check=False).returncode:
+        assert process.poll() is None, "MariaDB ended"
+        assert time.monotonic() < deadline, "MariaDB did not start"
+        time.sleep(0.2)
+
+
+def _mysql_value(value: float | str | None) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, float):
+        return repr(value) if "e" in repr(value) else f"{value!r}e0"
+    escaped = value.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"
+
+
+@pytest.mark.parametrize("collation", ["utf8mb4_general_ci", "utf8mb4_bin"])
+def test_mysql_gives_the_same_number(mariadb: list[str], collation: str) -> None:
+    """Run on MariaDB, which shares the syntax; collations there take 'a', 'A' and 'a ' for one."""
+    card = demo_card()
+    values = ", ".join(
+        f"({i}, {_mysql_value(row['age'])}, {_mysql_value(row['trade'])})" for i, row in enumerate(demo_rows())
+    )
+    script = f"""
+        create or replace database scorecard character set utf8mb4 collate {collation}; use scorecard;
+        create table people (id integer, age double, trade varchar(60));
+        insert into people values {values};
+        select score + 0 from ({to_sql(card, "scorecard.people", "mysql", keys=["id"])}) s order by id;
+    """
+    done = subprocess.run([*mariadb, "-N"], input=script, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    _check_sql([float(line) for line in done.stdout.split()], card)
+
+
+def test_columns_may_have_other_names_and_identifiers_cannot_break_out() -> None:
+    query = to_sql(demo_card(), 'sch"ema.people', "duckdb", columns={"age": 'a"; drop table x; --'})
+    assert '"a""; drop table x; --" IS NULL' in query
+    assert 'FROM "sch""ema"."people"' in query
+    with pytest.raises(ConfigurationError, match="duckdb, postgresql, mysql"):
+        to_sql(demo_card(), "people", "oracle")  # type: ignore[arg-type]
+
+
+# --- PMML ---------------------------------------------------------------------------------------------------------
+
+NS = "{http://www.dmg.org/PMML-4_4}"
+
+
+def _pmml_score(text: str, row: Row) -> float:
+    """Score a row by walking the document as PMML 4.4 says: the first attribute whose predicate is true."""
+    model = ET.fromstring(text).find(f"{NS}Scorecard")
+    total = float(model.get("initialScore"))
+    for characteristic in model.find(f"{NS}Characteristics"):
+        for attribute in characteristic.findall(f"{NS}Attribute"):
+            predicate = next(child for child in attribute if child.tag != f"{NS}Extension")
+            if _holds(predicate, row):
+                total += float(attribute.get("partialScore"))
+                break
+        else:
+            raise AssertionError("no attribute is true")
+    return total
+
+
+def _holds(predicate: ET.Element, row: Row) -> bool:
+    tag = predicate.tag.removeprefix(NS)
+    if tag == "True":
+        return True
+    if tag == "CompoundPredicate":
+        assert predicate.get("booleanOperator") == "and"
+        return all(_holds(child, row) for child in predicate)
+    value, operator = row[predicate.get("field")], predicate.get("operator")
+    if operator == "isMissing":
+        return value is None
+    if value is None:
+        return False
+    if operator == "isNotMissing":
+        return True
+    if tag == "SimpleSetPredicate":
+        array = predicate.find(f"{NS}Array")
+        if array.get("type") == "real":
+            return value in [float(part) for part in array.text.split()]
+        parts = array.text[1:-1].split('" "')
+        assert len(parts) == int(array.get("n"))
+        return value in [part.replace('\\"', '"').replace("\\\\", "\\") for part in parts]
+    limit = float(predicate.get("value"))
+    return {"lessThan": value < limit, "greaterOrEqual": value >= limit}[operator]
+
+
+def test_pmml_scores_as_the_standard_says() -> None:
+    card = demo_card()
+    text = to_pmml(card)
+    for row in demo_rows():
+        assert _pmml_score(text, row) == pytest.approx(card.look_up(row), abs=1e-9)
+
+
+def test_pmml_has_the_parts_that_the_standard_asks_for_in_their_order() -> None:
+    root = ET.fromstring(to_pmml(demo_card()))
+    assert (root.tag, root.get("version")) == (f"{NS}PMML", "4.4")
+    tags = [child.tag.removeprefix(NS) for child in root]
+    assert tags == ["Header", "DataDictionary", "TransformationDictionary", "Scorecard"]
+    model = root.find(f"{NS}Scorecard")
+    order = list(dict.fromkeys(child.tag.removeprefix(NS) for child in model))
+    assert order == ["Extension", "MiningSchema", "Output", "Characteristics"]
+    assert model.get("functionName") == "regression"
+    assert {field.get("name") for field in root.iter(f"{NS}DataField")} == {"age", "trade"}
+    for characteristic in model.iter(f"{NS}Characteristic"):
+        best = max(float(one.get("partialScore")) for one in characteristic.iter(f"{NS}Attribute"))
+        assert float(characteristic.get("baselineScore")) == best
+        assert characteristic.get("reasonCode") == characteristic.get("name")
+
+
+FOREIGN = """<?xml version="1.0"?>
+<PMML version="4.2" xmlns="http://www.dmg.org/PMML-4_2">
+<DataDictionary><DataField name="age" optype="continuous" dataType="integer" displayName="Age"/>
+<DataField name="job" optype="categorical" dataType="string"/></DataDictionary>
+<Scorecard functionName="regression" initialScore="100.5"><MiningSchema/>
+<Characteristics>
+<Characteristic name="a"><Attribute partialScore="-5"><SimplePredicate field="age" operator="isMissing"/></Attribute>
+<Attribute partialScore="10"><SimplePredicate field="age" operator="lessOrEqual" value="29"/></Attribute>
+<Attribute partialScore="20"><SimplePredicate field="age" operator="lessThan" value="50"/></Attribute>
+<Attribute partialScore="30"><SimplePredicate field="age" operator="greaterOrEqual" value="50"/></Attribute>
+</Characteristic>
+<Characteristic name="j">
+<Attribute partialScore="7"><CompoundPredicate booleanOperator="or">
+<SimplePredicate field="job" operator="equal" value="clerk"/>
+<SimplePredicate field="job" operator="equal" value="cook"/>
+</CompoundPredicate></Attribute>
+<Attribute partialScore="1.25"><SimpleSetPredicate field="job" booleanOperator="isIn">
+<Array type="string">smith "sea man"</Array></SimpleSetPredicate></Attribute>
+<Attribute partialScore="0"><True/></Attribute></Characteristic>
+</Characteristics></Scorecard></PMML>"""
+
+
+@pytest.mark.parametrize(
+    ("age", "job", "points"),
+    [
+        (None, "clerk", 102.5),
+        (29.0, "cook", 117.5),
+        (29.5, "smith", 121.75),
+        (50.0, "sea man", 131.75),
+        (1.0, None, 110.5),
+    ],
+)
+def test_somebody_elses_pmml_is_read_as_the_standard_says(age: float, job: str, points: float) -> None:
+    imported = from_pmml(FOREIGN, scale=ScoreScale())
+    assert imported.card.look_up({"age": age, "job": job}) == points
+    assert imported.card.characteristics[0].bins.name("zh") == "Age"
+
+
+REPLACED = '<MiningField name="age" missingValueReplacement="0"/>'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("<?xml version=\"1.0\"?>", '<!DOCTYPE x [<!ENTITY a "b">]>', "document type"),
+        ("</Scorecard>", "", "no XML"),
+        ("<Scorecard", "<TreeModel", "no XML"),
+        ("<MiningSchema/>", f"<MiningSchema>{REPLACED}</MiningSchema>", "replaced"),
+        ('operator="lessThan" value="50"', 'operator="lessThan" value="20"', "rising order"),
+        ('operator="lessThan" value="50"', 'operator="lessThan" value="many"', "no number"),
+        ('operator="lessThan" value="50"', 'operator="notEqual" value="50"', "notEqual"),
+        ('value="50"/></Attribute>\n</Char', 'value="60"/></Attribute>\n</Char', "gap"),
+        ('<Attribute partialScore="0"><True/></Attribute>', '<Attribute><True/></Attribute>', "partial score"),
+        ('field="age" operator="isMissing"', 'field="job" operator="isMissing"', "exactly one field"),
+        ('DataField name="age"', 'DataField name="other"', "data dictionary"),
+        ("cook", "clerk", "two rows"),
+        ('partialScore="7"', 'partialScore="NaN"', "no number"),
+    ],
+)  # fmt: skip
+def test_pmml_that_leaves_something_open_is_refused(old: str, new: str, told: str) -> None:
+    assert old in FOREIGN
+    with pytest.raises(InputError, match=told):
+        from_pmml(FOREIGN.replace(old, new, 1), scale=ScoreScale())
+
+
+def test_pmml_without_a_scale_asks_for_it() -> None:
+    with pytest.raises(InputError, match="base odds"):
+        from_pmml(FOREIGN)
+
+
+# --- points tables ------------------------------------------------------------------------------------------------
+
+TABLE = """characteristic,bin,lower,upper,values,points
+,base,,,,500
+,base_points,,,,600
+,base_odds,,,,50
+,pdo,,,,20
+年龄,interval,,30,,-10
+年龄,interval,30,45.5,,0
+年龄,interval,45.5,,,15
+年龄,special,,,-1|-9,-3
+行业,levels,,,制造业|建筑业,5
+行业,levels,,,批发,-8
+"""
+
+
+def test_a_points_table_from_excel_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "旧评分卡.csv"
+    path.write_bytes(TABLE.encode("gb18030"))
+    imported = import_scorecard(path)
+    card = imported.card
+    assert (card.name, card.scale) == ("旧评分卡", ScoreScale(600.0, 50.0, 20.0))
+    assert card.look_up({"年龄": 45.5, "行业": "批发"}) == 500 + 15 - 8
+    assert card.look_up({"年龄": -9.0, "行业": "制造业"}) == 500 - 3 + 5
+    assert card.look_up({"年龄": None, "行业": "航天"}) == 500 - 10 - 8  # what the table leaves open: the fewest points
+    assert [finding.code for finding in imported.findings] == [
+        "missing_not_covered", "other_not_covered", "missing_not_covered",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("30,45.5", "31,45.5", "gap or overlap between 30 and 31"),
+        ("30,45.5", "29,45.5", "gap or overlap"),
+        ("年龄,interval,45.5,,,15\n", "", "infinity"),
+        ("30,45.5", "30,30", "empty"),
+        ("45.5,,,15", "45.5,,,many", "line 8: 'many' is no number"),
+        ("批发", "制造业", "two rows"),
+        ("-1|-9", "none", "no number"),
+        ("行业,levels,,,批发", "年龄,levels,,,批发", "either intervals or levels"),
+        ("年龄,special", "年龄,range", "a bin is one of"),
+        (",pdo,,,,20\n", "", "base odds"),
+        (",pdo,,,,20", ",pdo,,,,0", "positive"),
+        ("points\n", "score\n", "lacks the columns points"),
+        (",base,,,,500", ",bias,,,,500", "line 2"),
+    ],
+)
+def test_a_points_table_that_leaves_something_open_is_refused(old: str, new: str, told: str) -> None:
+    assert old in TABLE
+    with pytest.raises(InputError, match=told):
+        from_csv(TABLE.replace(old, new, 1))
+
+
+def test_only_files_of_known_kind_are_read(tmp_path: Path) -> None:
+    for name, content in {"a.pkl": b"x", "b.json": b"{", "c.json": b'{"rows": 3}', "d.csv": b"\xff\xff"}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError):
+            import_scorecard(tmp_path / name)
+    with pytest.raises(InputError):
+        import_scorecard(tmp_path / "nothing.csv")
+
+
+def test_more_than_six_decimals_are_rounded_and_told() -> None:
+    imported = from_csv(TABLE.replace(",5\n", ",5.12345678\n", 1))
+    assert imported.card.decimals == 6
+    assert imported.findings[0].code == "points_rounded"
+    assert imported.card.look_up({"年龄": 30.0, "行业": "建筑业"}) == 505.123457
+
+
+def test_the_printed_table_is_bilingual_and_adds_up() -> None:
+    card = demo_card()
+    rows = {language: printed_rows(card, language) for language in ("en", "zh")}
+    assert (printed_header("en").bin, printed_header("zh").bin) == ("bin", "分箱")
+    assert [row.points for row in rows["en"]] == [row.points for row in rows["zh"]]
+    assert (rows["en"][0].bin, rows["en"][0].points) == ("", "512.37")
+    assert [row.bin for row in rows["en"][1:7]] == [
+        "(-∞, 25)", "[25, 40.300000000000004)", "[40.300000000000004, 60)", "[60, ∞)", "missing", "no record",
+    ]  # fmt: skip
+    assert (rows["zh"][1].characteristic, rows["zh"][5].bin, rows["zh"][6].bin) == ("年龄", "缺失", "无记录")
+    assert rows["en"][1].points == "-12.05"
+
+
+# --- as a model ---------------------------------------------------------------------------------------------------
+
+
+def _plan(levels: Sequence[str]) -> FeaturePlan:
+    definitions = tuple(
+        FeatureDefinition.create((), name, "identity", kind=kind)
+        for name, kind in (("noise", "number"), ("trade", "category"), ("age", "number"))
+    )
+    schema = TableSchema({"id": "key", "noise": "number", "trade": "category", "age": "number"})
+    return FeaturePlan("loan", "id", definitions, {"loan": schema}, levels={"trade": tuple(levels)})
+
+
+def test_a_card_bound_to_a_plan_gives_the_same_points_and_their_log_odds() -> None:
+    card, levels = demo_card(), (*reversed(LEVELS), "brand new")
+    model = bind(card, _plan(levels))
+    codes = {level: float(code) for code, level in enumerate(levels)}
+    rows = demo_rows()
+    X = np.array([
+        [0.0, math.nan if row["trade"] is None else codes.get(row["trade"], float(len(levels))),
+         math.nan if row["age"] is None else row["age"]]
+        for row in rows
+    ])  # fmt: skip
+    assert model.score(X).tolist() == _looked_up(card, rows)
+    odds_of_good = np.exp(-model.margin(X))
+    by_definition = 20.0 * 2.0 ** ((np.array(_looked_up(card, rows)) - 600.0) / 20.0)
+    np.testing.assert_allclose(odds_of_good, by_definition, rtol=1e-12)
+    np.testing.assert_allclose(model.contributions(X).sum(axis=1), model.margin(X), atol=1e-12)
+
+
+def test_whole_points_come_back_from_the_probability_through_the_scale_of_the_product() -> None:
+    card = demo_card(0)
+    X = np.array([[np.nan], [-9.0]])
+    low = Characteristic(card.characteristics[0].bins, (-12, 0, 17, 20, -3, -1))
+    small = Scorecard("small", (low,), 512, card.scale)
+    model = ScorecardModel([small], ["age"])
+    assert small.scale.points(IDENTITY.apply(model.margin(X))).tolist() == model.score(X).tolist() == [509.0, 511.0]
+
+
+def test_a_card_that_does_not_fit_the_plan_is_refused() -> None:
+    card = demo_card()
+    with pytest.raises(InputError, match="does not know the levels"):
+        bind(card, _plan(LEVELS[1:]))
+    with pytest.raises(InputError, match="no features wage"):
+        bind(card, _plan(LEVELS), {"age": "wage"})
+    with pytest.raises(InputError, match="reads a number"):
+        bind(card, _plan(LEVELS), {"age": "trade", "trade": "age"})
+    with pytest.raises(InputError, match="lacks trade"):
+        card.look_up({"age": 1.0})
