@@ -1,25 +1,33 @@
 """Aggregations: find the visible child rows of every root row, cut them by window, reduce them."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 
-from features.definitions import FeatureDefinition, parse_window
+from features.definitions import Condition, parse_window
 from features.engine_data import EngineData, TableArrays
-from features.histories import NO_TIME, History
-from features.plan import FeatureGroup, FeaturePlan
-from features.reductions import NUMBER_REDUCTIONS, Numbers, Pieces, count, last_rows, mode_codes, num_unique
+from features.histories import History
+from features.plan import FeatureGroup, FeaturePart, FeaturePlan, Source, Target
+from features.primitives.interface import Aggregation
+from features.primitives.vocabulary import AGGREGATIONS
+from features.reductions import DAY_NS, Codes, Numbers, Pieces, Rows
+from features.rows import plan_codes
 
-__all__ = ["Query", "aggregate", "plan_codes", "window_starts"]
+__all__ = ["Query", "aggregate", "window_starts"]
 
-_DAY_NS: Final = 86_400_000_000_000
 _BLOCK_CELLS: Final = 1 << 21
 _LEAST_BLOCK: Final = 1 << 16
 _SMALL: Final = 1 << 14
 
+_COMPARE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+
 Result = tuple[int, np.ndarray]
+Targets = tuple[Target, ...]
 
 
 @dataclass(frozen=True)
@@ -46,19 +54,67 @@ class _Block:
     """The visible child rows of a run of root rows."""
 
     plan: FeaturePlan
-    table: TableArrays
+    data: EngineData
     group: FeatureGroup
     pieces: Pieces
     limits: np.ndarray
     cutoffs: np.ndarray
 
-    def hidden(self, column: str) -> np.ndarray | None:
-        """Return which of the gathered rows had no value of `column` yet, or None where it came with the row."""
+    @property
+    def table(self) -> TableArrays:
+        """The table that the rows are in."""
+        return self.data.tables[self.group.down[-1].table]
+
+    def where(self, condition: Condition | None) -> "_Block":
+        """Return the block of only those rows for which `condition` holds."""
+        if condition is None:
+            return self
+        return replace(self, pieces=self.pieces.keep(self.holds(condition)))
+
+    def holds(self, condition: Condition) -> np.ndarray:
+        """Return for which of the rows `condition` holds; for none that is null."""
+        compare = _COMPARE[condition.op]
+        if condition.column not in self.table.codes:
+            values, _ = self.numbers(condition.column)
+            return np.asarray(compare(values, float(condition.value)) & ~np.isnan(values))
+        codes, levels = self.codes(condition.column), self.table.levels[condition.column]
+        code = levels.index(condition.value) if condition.value in levels else len(levels)
+        return np.asarray(compare(codes, code) & (codes >= 0))
+
+    def rows(self, condition: Condition | None) -> Rows:
+        """Return the rows as primitives without a column see them."""
+        holds = None if condition is None else self.holds(condition)
+        return Rows(self.pieces, self.table.event_time, self.cutoffs, holds)
+
+    def numbers(self, column: str) -> tuple[np.ndarray, bool]:
+        """Return the values of a number column, NaN for null, and whether any may be null."""
+        number = self.table.number_rows[column]
+        values, hidden = self.table.numbers[number][self.pieces.rows], self._hidden(column)
+        if hidden is None:
+            return values, bool(self.table.has_nulls[number])
+        values[hidden] = np.nan
+        return values, True
+
+    def codes(self, column: str) -> np.ndarray:
+        """Return the codes of a category column, -1 for null."""
+        codes, hidden = self.table.codes[column][self.pieces.rows], self._hidden(column)
+        return codes if hidden is None else np.where(hidden, -1, codes)
+
+    def values_below(self) -> np.ndarray:
+        """Return the features below, one row per visible row, as they are at the root row's cutoff."""
+        below = self.group.below
+        if below is None:
+            raise ValueError("the group is not stacked")
+        limits, cutoffs = self.pieces.to_rows(self.limits), self.pieces.to_rows(self.cutoffs)
+        values = np.full((self.pieces.rows.size, len(below.members)), np.nan)
+        query = Query(self.pieces.rows, limits, cutoffs)
+        aggregate(self.plan, self.data, query, below, self.group.down[-1].table, self.pieces.rows, values)
+        return values
+
+    def _hidden(self, column: str) -> np.ndarray | None:
+        """Return which of the rows had no value of `column` yet, or None where it came with the row."""
         late = self.table.late_from(column)
-        if late is None:
-            return None
-        hidden: np.ndarray = late[self.pieces.rows] >= np.repeat(self.limits, self.pieces.lengths.sum(axis=1))
-        return hidden
+        return None if late is None else np.asarray(late[self.pieces.rows] >= self.pieces.to_rows(self.limits))
 
 
 def aggregate(
@@ -82,12 +138,12 @@ def aggregate(
     order = np.argsort(anchors, kind="stable")
     order = order[np.searchsorted(anchors[order], 0) :]
     lower, upper = _bounds(history, anchors[order], query.limits[order], query.cutoffs[order], group.windows)
-    width = max(len({item.column for _, item in group.members}), 1)
+    width = max(len({item.column for _, item in group.members}), 1)  # of what is held of each row at once
+    width *= len(group.below.members) if group.below else 1
     for block in _blocks(upper - lower.min(axis=1), max(_BLOCK_CELLS // width, _LEAST_BLOCK)):
         roots = order[block]
         pieces = _cut(history, lower[block], upper[block], query.limits[roots])
-        table = data.tables[group.down[-1].table]
-        for number, result in _reduce(_Block(plan, table, group, pieces, query.limits[roots], query.cutoffs[roots])):
+        for number, result in _reduce(_Block(plan, data, group, pieces, query.limits[roots], query.cutoffs[roots])):
             values[roots, number] = result
 
 
@@ -102,7 +158,7 @@ def window_starts(cutoffs: np.ndarray, window: str) -> np.ndarray:
     """
     spec = parse_window(window)
     if not spec.months:
-        return cutoffs - spec.days * _DAY_NS
+        return cutoffs - spec.days * DAY_NS
     stamps = cutoffs.view("datetime64[ns]")
     days = stamps.astype("datetime64[D]")
     months = days.astype("datetime64[M]")
@@ -111,15 +167,6 @@ def window_starts(cutoffs: np.ndarray, window: str) -> np.ndarray:
     day = np.minimum(target.astype("datetime64[D]") + (days - months.astype("datetime64[D]")), last_day)
     starts: np.ndarray = (day.astype("datetime64[ns]") + (stamps - days)).view(np.int64)
     return starts
-
-
-def plan_codes(plan: FeaturePlan, item: FeatureDefinition, levels: tuple[str, ...], codes: np.ndarray) -> np.ndarray:
-    """Turn codes of the data's `levels` (-1 for null) into codes of the plan's frozen levels."""
-    known = {level: float(code) for code, level in enumerate(plan.levels.get(item.alias, ()))}
-    other = float(len(known))
-    translation = np.array([*(known.get(level, other) for level in levels), np.nan])
-    translated: np.ndarray = translation[codes]
-    return translated
 
 
 def _bounds(
@@ -170,117 +217,84 @@ def _cut(history: History, lower: np.ndarray, upper: np.ndarray, limits: np.ndar
 
 def _reduce(block: _Block) -> Iterator[Result]:
     """Yield (feature number, values of the block's root rows)."""
-    yield from _counts(block)
-    yield from _recency(block)
-    yield from _numbers(block)
-    yield from _distinct(block)
-    yield from _modes(block)
-    yield from _last_values(block)
+    for part in block.group.parts:
+        yield from _part(block.where(part.where), part)
 
 
-def _counts(block: _Block) -> Iterator[Result]:
-    for targets in block.group.targets.get("count", {}).values():
-        counts = count(block.pieces)
-        for number, window in targets:
-            yield number, counts[:, window]
-
-
-def _recency(block: _Block) -> Iterator[Result]:
-    events = block.table.event_time
-    for targets in block.group.targets.get("time_since_last", {}).values():
-        rows = last_rows(block.pieces)
-        for number, window in targets:
-            found = rows[:, window]
-            times = np.full(found.shape, NO_TIME) if events is None or not events.size else events[found]
-            known = (found >= 0) & (times != NO_TIME)
-            yield number, np.where(known, (block.cutoffs - np.where(known, times, 0)) / _DAY_NS, np.nan)
-
-
-def _numbers(block: _Block) -> Iterator[Result]:
-    targets = {name: block.group.targets[name] for name in NUMBER_REDUCTIONS if name in block.group.targets}
-    for columns, names in _column_sets(targets, block.pieces.rows.size):
-        numbers = _gather(block, columns)
+def _part(block: _Block, part: FeaturePart) -> Iterator[Result]:
+    of_numbers: dict[str, dict[Source, Targets]] = {}
+    for name, sources in part.targets.items():
+        primitive = AGGREGATIONS[name]
+        for source, targets in sources.items():
+            if source.column is None and source.below is None:
+                yield from _place(primitive.of_rows(block.rows(source.condition)), targets)
+            elif source.column in block.table.codes:
+                yield from _of_codes(block, primitive, source, targets)
+            else:
+                of_numbers.setdefault(name, {})[source] = targets
+    for sources_together, names in _source_sets(of_numbers, block.pieces.rows.size):
+        numbers = _gather(block, sources_together)
         for name in names:
-            result = NUMBER_REDUCTIONS[name](numbers)
-            for index, column in enumerate(columns):
-                for number, window in targets[name].get(column, ()):
-                    yield number, result[index, :, window]
+            result = AGGREGATIONS[name].of_numbers(numbers)
+            for index, source in enumerate(sources_together):
+                yield from _place(result[index], of_numbers[name].get(source, ()))
 
 
-def _column_sets(
-    targets: Mapping[str, Mapping[str, tuple[tuple[int, int], ...]]], n_visible: int
-) -> list[tuple[list[str], list[str]]]:
-    """Return columns that are reduced together, and by what.
+def _place(result: np.ndarray, targets: Targets) -> Iterator[Result]:
+    """Yield the columns of `result` (n_roots, n_windows) that are wanted."""
+    for target in targets:
+        values = result[:, target.window]
+        if target.against is not None:
+            whole = result[:, target.against]
+            values = values / np.where(whole == 0, np.nan, whole)
+        yield target.number, values
 
-    Few rows: all at once, which costs the fewest calls. Many rows: columns with the same primitives together, so that
+
+def _source_sets(
+    wanted: Mapping[str, Mapping[Source, Targets]], n_visible: int
+) -> list[tuple[list[Source], list[str]]]:
+    """Return sources that are reduced together, and by what.
+
+    Few rows: all at once, which costs the fewest calls. Many rows: sources with the same primitives together, so that
     nothing is computed in vain. The values are the same.
     """
-    wanted: dict[str, list[str]] = {}
-    for name, columns in targets.items():
-        for column in columns:
-            wanted.setdefault(column, []).append(name)
+    names_of: dict[Source, list[str]] = {}
+    for name, sources in wanted.items():
+        for source in sources:
+            names_of.setdefault(source, []).append(name)
     if n_visible <= _SMALL:
-        return [(list(wanted), list(targets))] if wanted else []
-    sets: dict[tuple[str, ...], list[str]] = {}
-    for column, names in wanted.items():
-        sets.setdefault(tuple(names), []).append(column)
-    return [(columns, list(names)) for names, columns in sets.items()]
+        return [(list(names_of), list(wanted))] if names_of else []
+    sets: dict[tuple[str, ...], list[Source]] = {}
+    for source, names in names_of.items():
+        sets.setdefault(tuple(names), []).append(source)
+    return [(sources, list(names)) for names, sources in sets.items()]
 
 
-def _gather(block: _Block, columns: list[str]) -> Numbers:
-    table, rows = block.table, block.pieces.rows
-    values = np.empty((len(columns), rows.size))
+def _gather(block: _Block, sources: list[Source]) -> Numbers:
+    values = np.empty((len(sources), block.pieces.rows.size))
     has_nulls = False
-    for index, column in enumerate(columns):
-        number = table.number_rows[column]
-        values[index] = table.numbers[number][rows]
-        has_nulls |= bool(table.has_nulls[number])
-        hidden = block.hidden(column)
-        if hidden is not None:
-            values[index, hidden] = np.nan
+    for index, source in enumerate(sources):
+        if source.below is not None:
+            values[index] = block.values_below()[:, source.below]
             has_nulls = True
-    return Numbers(values, block.pieces, has_nulls)
+            continue
+        values[index], may_be_null = block.numbers(source.column or "")
+        has_nulls |= may_be_null
+        if source.second is not None:
+            divisor, _ = block.numbers(source.second)
+            values[index] /= np.where(divisor == 0, np.nan, divisor)
+            has_nulls = True
+    return Numbers(values, block.pieces, has_nulls, block.rows(None))
 
 
-def _visible_codes(block: _Block, column: str) -> np.ndarray:
-    codes = block.table.codes[column][block.pieces.rows]
-    hidden = block.hidden(column)
-    return codes if hidden is None else np.where(hidden, -1, codes)
-
-
-def _distinct(block: _Block) -> Iterator[Result]:
-    for column, targets in block.group.targets.get("num_unique", {}).items():
-        n_levels = len(block.table.levels[column])
-        distinct = num_unique(_visible_codes(block, column), n_levels, block.pieces)
-        for number, window in targets:
-            yield number, distinct[:, window]
-
-
-def _modes(block: _Block) -> Iterator[Result]:
-    for column, targets in block.group.targets.get("mode", {}).items():
-        levels = block.table.levels[column]
-        codes = mode_codes(_visible_codes(block, column), len(levels), block.pieces)
-        for number, window in targets:
-            yield number, plan_codes(block.plan, block.plan.definitions[number], levels, codes[:, window])
-
-
-def _last_values(block: _Block) -> Iterator[Result]:
-    table = block.table
-    for column, targets in block.group.targets.get("last", {}).items():
-        rows = last_rows(block.pieces)
-        late = table.late_from(column)
-        if late is not None and late.size:
-            rows = np.where(late[rows] < block.limits[:, None], rows, -1)
-        for number, window in targets:
-            item = block.plan.definitions[number]
-            found = rows[:, window]
-            if item.kind == "category":
-                codes = table.codes[column]
-                seen = np.where(found >= 0, codes[found], -1) if codes.size else np.full(found.shape, -1)
-                yield number, plan_codes(block.plan, item, table.levels[column], seen)
-            else:
-                numbers = table.numbers[table.number_rows[column]]
-                yield (
-                    number,
-                    np.where(found >= 0, numbers[found], np.nan) if numbers.size else np.full(found.shape, np.nan),
-                )
+def _of_codes(block: _Block, primitive: Aggregation, source: Source, targets: Targets) -> Iterator[Result]:
+    column = source.column or ""
+    levels = block.table.levels[column]
+    weights = None if source.second is None else block.numbers(source.second)[0]
+    result = primitive.of_codes(Codes(block.codes(column), len(levels), block.pieces, weights))
+    if not primitive.gives_level:
+        yield from _place(result, targets)
+        return
+    for target in targets:
+        item = block.plan.definitions[target.number]
+        yield target.number, plan_codes(block.plan, item, levels, result[:, target.window])

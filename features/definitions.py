@@ -3,18 +3,21 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
+from itertools import accumulate
 from typing import Any, Final, Literal
 
 from core.errors import ConfigurationError
 from core.i18n import msg
 
 __all__ = [
-    "AGGREGATIONS",
-    "ROW_PRIMITIVES",
+    "OPERATORS",
+    "Condition",
     "FeatureDefinition",
+    "Operator",
     "PathStep",
+    "Stage",
     "Window",
     "make_alias",
     "parse_window",
@@ -23,12 +26,11 @@ __all__ = [
 FeatureKind = Literal["number", "category"]
 Liveness = Literal["self", "reference", "network"]
 
-AGGREGATIONS: Final = (
-    "count", "sum", "mean", "max", "time_since_last", "num_unique", "std", "min", "last", "mode",
-)  # fmt: skip
-ROW_PRIMITIVES: Final = ("identity", "month", "weekday", "days_since")
+Operator = Literal["==", "!=", "<", "<=", ">", ">="]
+OPERATORS: Final[Mapping[Operator, str]] = {"==": "is", "!=": "is_not", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 
 _MAX_ALIAS = 120
+_EXTRAS: Final = ("where", "second", "against", "stack")  # written only where there are any
 _ALIAS = re.compile(r"[A-Za-z0-9_]+")
 _WINDOW = re.compile(r"([1-9][0-9]{0,3})([dmy])")
 
@@ -101,6 +103,59 @@ class PathStep:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """Which rows count: those whose `column` compares so with `value`. A null never does.
+
+    Parameters
+    ----------
+    column : str
+        Column of the table at the end of the path (or of the stage).
+    op : {"==", "!=", "<", "<=", ">", ">="}
+        A category can only be equal or not.
+    value : str or float
+        A level of a category, or a number.
+    """
+
+    column: str
+    op: Operator
+    value: str | float
+
+    def __str__(self) -> str:
+        return f"{self.column}{self.op}{self.value!r}"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An aggregation over what was aggregated further down: the mean over contracts of the sum over repayments.
+
+    Parameters
+    ----------
+    primitive : str
+        Reduces one number per row of the table that the stage reaches.
+    steps : int
+        How many of the steps down, from the top, the stage covers; the rest is below each of its rows.
+    window : str or None
+        Window of event time of those rows.
+    where : Condition or None
+        Which of those rows count.
+    """
+
+    primitive: str
+    steps: int = 1
+    window: str | None = None
+    where: Condition | None = None
+
+    def __str__(self) -> str:
+        where = "" if self.where is None else f"|{self.where}"
+        return f"{self.primitive}[{self.steps}]{where}{'' if self.window is None else '@' + self.window}"
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Stage":
+        """Read what `dataclasses.asdict` made of it."""
+        return cls(**{**data, "where": _condition(data["where"])})
+
+
+@dataclass(frozen=True)
 class FeatureDefinition:
     """One feature of the root table's rows.
 
@@ -119,11 +174,20 @@ class FeatureDefinition:
     column : str or None
         Column of the last table; None for ``count`` and ``time_since_last``.
     primitive : str
-        One of `AGGREGATIONS` where the path leads down, else of `ROW_PRIMITIVES`.
+        Name of an aggregation where the path leads down, else of a transform; see `features.primitives.vocabulary`.
     window : str or None
         Window of event time, such as ``"6m"``; None for all of the history.
     liveness : {"self", "reference", "network"}
         Where a live score gets it from: the entity's own rows, a dated snapshot, or counterparties.
+    where : Condition or None
+        Which rows of the last table count.
+    second : str or None
+        Second column of the last table: what a number is divided by row by row before it is aggregated (0 gives null),
+        or what the levels of a category weigh.
+    against : str or None
+        A second window: the value in `window` is divided by the value in this one (0 gives null).
+    stack : tuple of Stage
+        Aggregations over the aggregation, the uppermost first; together their steps leave at least one step down.
     """
 
     id: str
@@ -135,6 +199,10 @@ class FeatureDefinition:
     primitive: str
     window: str | None = None
     liveness: Liveness = "self"
+    where: Condition | None = None
+    second: str | None = None
+    against: str | None = None
+    stack: tuple[Stage, ...] = ()
 
     @classmethod
     def create(
@@ -147,8 +215,17 @@ class FeatureDefinition:
         window: str | None = None,
         names: Mapping[str, str] | None = None,
         liveness: Liveness = "self",
+        where: Condition | None = None,
+        second: str | None = None,
+        against: str | None = None,
+        stack: tuple[Stage, ...] = (),
     ) -> "FeatureDefinition":
         """Build a definition with its id and alias; without `names` the id serves as name.
+
+        Raises
+        ------
+        ConfigurationError
+            A window is none, or the stages of `stack` leave no step down below them.
 
         Examples
         --------
@@ -156,12 +233,63 @@ class FeatureDefinition:
         >>> FeatureDefinition.create((step,), "sales", "sum", window="6m").alias
         'vat_monthly__sales__sum__6m'
         """
-        if window is not None:
-            parse_window(window)
-        identifier = _identifier(path, column, primitive, window)
-        alias = make_alias(identifier, _alias_parts(path, column, primitive, window))
-        names = dict(names) if names else {"en": identifier, "zh": identifier}
-        return cls(identifier, alias, names, kind, path, column, primitive, window, liveness)
+        blank = cls("", "", {}, kind, path, column, primitive, window, liveness, where, second, against, stack)
+        blank.check()
+        identifier = _identifier(blank)
+        alias = make_alias(identifier, _alias_parts(blank), is_plain=not blank.extras)
+        return replace(blank, id=identifier, alias=alias, names=names or {"en": identifier, "zh": identifier})
+
+    def check(self) -> None:
+        """Refuse windows that are none and stages that do not fit the path."""
+        for window in self.windows:
+            if window is not None:
+                parse_window(window)
+        covered = sum(stage.steps for stage in self.stack)
+        if self.stack and (min(stage.steps for stage in self.stack) < 1 or covered >= len(self.steps_down)):
+            raise ConfigurationError(
+                msg("the stages of a stacked feature must each cover a step down and leave one below them"),
+                where=str(self.stack[0]),
+            )
+        if self.against is not None and self.stack:
+            raise ConfigurationError(msg("a ratio of two windows cannot be stacked"), where=str(self.stack[0]))
+
+    @property
+    def extras(self) -> str:
+        """What the definition has beyond path, column, primitive and window, as canonical text; mostly empty."""
+        where = "" if self.where is None else f"|{self.where}"
+        against = "" if self.against is None else f"/{self.against}"
+        return where + against + "".join(f";{stage}" for stage in self.stack) + (f"%{self.second}" * bool(self.second))
+
+    @property
+    def windows(self) -> tuple[str | None, ...]:
+        """All windows it uses, those of stages too."""
+        own = (self.window,) if self.against is None else (self.window, self.against)
+        return (*own, *(stage.window for stage in self.stack))
+
+    @property
+    def top_windows(self) -> tuple[str | None, ...]:
+        """The windows of the uppermost aggregation."""
+        return (self.stack[0].window,) if self.stack else self.windows
+
+    @property
+    def below(self) -> "FeatureDefinition":
+        """What the uppermost stage aggregates: a feature of the rows of the table that it reaches."""
+        path, stack = self.steps_down[self.stack[0].steps :], self.stack[1:]
+        below = replace(self, path=path, stack=stack)
+        return replace(below, id=_identifier(below))
+
+    @property
+    def stages(self) -> list[tuple[str, Stage]]:
+        """The stages with the table each reaches, the uppermost first."""
+        reached = accumulate((stage.steps for stage in self.stack), initial=0)
+        return [(self.steps_down[to - 1].table, stage) for stage, to in zip(self.stack, [*reached][1:], strict=True)]
+
+    def reads(self, root_table: str) -> list[tuple[str, str]]:
+        """Return (table, column) of all columns that values and conditions are read from."""
+        found = [(table, stage.where.column) for table, stage in self.stages if stage.where is not None]
+        last = self.path[-1].table if self.path else root_table
+        own = (self.column, self.second, None if self.where is None else self.where.column)
+        return found + [(last, column) for column in own if column is not None]
 
     @property
     def is_aggregation(self) -> bool:
@@ -184,16 +312,23 @@ class FeatureDefinition:
 
     def to_json(self) -> dict[str, Any]:
         """Return the definition as JSON values."""
-        return {**asdict(self), "names": dict(self.names), "path": [asdict(step) for step in self.path]}
+        data = {**asdict(self), "names": dict(self.names), "path": [asdict(step) for step in self.path]}
+        if self.stack:
+            data["stack"] = [asdict(stage) for stage in self.stack]
+        return {name: value for name, value in data.items() if name not in _EXTRAS or value}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "FeatureDefinition":
         """Read what `to_json` wrote."""
-        return cls(**{**data, "path": tuple(PathStep(**step) for step in data["path"])})
+        path = tuple(PathStep(**step) for step in data["path"])
+        stack = tuple(Stage.from_json(stage) for stage in data.get("stack", ()))
+        return cls(**{**data, "path": path, "where": _condition(data.get("where")), "stack": stack})
 
 
-def make_alias(identifier: str, parts: list[str]) -> str:
+def make_alias(identifier: str, parts: list[str], *, is_plain: bool = True) -> str:
     """Join `parts` by two underscores; where that loses something, end with eight digits of the identifier's hash.
+
+    With `is_plain` false the digits are there in any case: the parts may be read in more than one way.
 
     Examples
     --------
@@ -204,7 +339,7 @@ def make_alias(identifier: str, parts: list[str]) -> str:
     """
     clean = [re.sub(r"[^A-Za-z0-9]+", "_", part).strip("_") for part in parts]
     alias = "__".join(clean)
-    is_faithful = clean == parts and not any("__" in part for part in parts) and len(alias) <= _MAX_ALIAS
+    is_faithful = is_plain and clean == parts and not any("__" in part for part in parts) and len(alias) <= _MAX_ALIAS
     if is_faithful and _ALIAS.fullmatch(alias):
         return alias
     digest = hashlib.sha256(identifier.encode()).hexdigest()[:8]
@@ -212,16 +347,32 @@ def make_alias(identifier: str, parts: list[str]) -> str:
     return f"{stem or 'x'}_{digest}"
 
 
-def _identifier(path: tuple[PathStep, ...], column: str | None, primitive: str, window: str | None) -> str:
+def _condition(data: Mapping[str, Any] | None) -> Condition | None:
+    return None if data is None else Condition(**data)
+
+
+def _identifier(item: FeatureDefinition) -> str:
     arrows = {"up": ">", "down": "<"}
-    walk = "".join(f"{arrows[step.direction]}{step.table}[{step.child_column}={step.parent_column}]" for step in path)
-    return f"{walk}:{primitive}({column or ''}){'' if window is None else '@' + window}"
+    steps = item.path
+    walk = "".join(f"{arrows[step.direction]}{step.table}[{step.child_column}={step.parent_column}]" for step in steps)
+    window = "" if item.window is None else "@" + item.window
+    return f"{walk}:{item.primitive}({item.column or ''}){window}{item.extras}"
 
 
-def _alias_parts(path: tuple[PathStep, ...], column: str | None, primitive: str, window: str | None) -> list[str]:
+def _alias_parts(item: FeatureDefinition) -> list[str]:
     parts = [
         step.table if step.child_column == step.parent_column else f"{step.table}_by_{step.child_column}"
-        for step in path
+        for step in item.path
     ]
-    optional = [column, None if primitive == "identity" else primitive, window]
-    return parts + [part for part in optional if part is not None]
+    optional = [item.column, None if item.primitive == "identity" else item.primitive, item.window]
+    return [*parts, *(part for part in optional if part is not None), *_extra_parts(item)]
+
+
+def _extra_parts(item: FeatureDefinition) -> list[str]:
+    parts = [] if item.against is None else ["against", item.against]
+    parts += [] if item.second is None else ["per", item.second]
+    for where in (item.where, *(stage.where for stage in item.stack)):
+        parts += [] if where is None else [where.column, OPERATORS[where.op], str(where.value)]
+    for stage in reversed(item.stack):
+        parts += [stage.primitive, *([] if stage.window is None else [stage.window])]
+    return parts

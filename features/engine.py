@@ -1,20 +1,17 @@
 """The point-in-time engine: feature values of (root row, cutoff) pairs, the same in training, in batch and live."""
 
-from typing import Final
-
 import numpy as np
 
 from core.errors import InputError
 from core.i18n import msg
-from features.aggregation import Query, aggregate, plan_codes
-from features.definitions import FeatureDefinition, PathStep
-from features.engine_data import EngineData, TableArrays
+from features.aggregation import Query, aggregate
+from features.definitions import PathStep
+from features.engine_data import EngineData
 from features.histories import NO_TIME
 from features.plan import FeatureGroup, FeaturePlan
+from features.rows import read_row
 
 __all__ = ["EngineData", "compute"]
-
-_DAY_NS: Final = 86_400_000_000_000
 
 
 def compute(
@@ -100,30 +97,4 @@ def _read_columns(
     if not group.up and table.seen_from is not None:
         rows = np.where(table.seen_from[rows] <= query.cutoffs, rows, -1)
     for number, item in group.members:
-        late = table.late_from(item.column or "")
-        visible = rows if late is None or not late.size else np.where(late[rows] < query.limits, rows, -1)
-        values[:, number] = _row_values(plan, table, item, visible, query.cutoffs)
-
-
-def _row_values(
-    plan: FeaturePlan, table: TableArrays, item: FeatureDefinition, rows: np.ndarray, cutoffs: np.ndarray
-) -> np.ndarray:
-    column = item.column or ""
-    if not table.n_rows:
-        return np.full(rows.shape, np.nan)
-    if item.primitive != "identity":
-        times = np.where(rows >= 0, table.times[column][rows], NO_TIME)
-        return np.where(times == NO_TIME, np.nan, _date_part(item.primitive, times, cutoffs))
-    if item.kind == "category":
-        codes = np.where(rows >= 0, table.codes[column][rows], -1)
-        return plan_codes(plan, item, table.levels[column], codes)
-    return np.where(rows >= 0, table.numbers[table.number_rows[column]][rows], np.nan)
-
-
-def _date_part(primitive: str, times: np.ndarray, cutoffs: np.ndarray) -> np.ndarray:
-    if primitive == "days_since":
-        return (cutoffs - np.where(times == NO_TIME, 0, times)) / _DAY_NS
-    days = times.view("datetime64[ns]").astype("datetime64[D]")
-    if primitive == "month":
-        return days.astype("datetime64[M]").view(np.int64) % 12 + 1.0
-    return (days.view(np.int64) + 3) % 7 * 1.0  # Monday is 0; 1970-01-01 was a Thursday
+        values[:, number] = read_row(plan, table, item, rows, query.limits, query.cutoffs)

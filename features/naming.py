@@ -4,29 +4,21 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from core.i18n import LANGUAGES, Language, Message, msg
-from features.definitions import PathStep, parse_window
+from features.definitions import Condition, FeatureDefinition, PathStep, parse_window
+from features.primitives.vocabulary import AGGREGATIONS, TRANSFORMS
 
 if TYPE_CHECKING:
     from warehouse.data_model import DataModel
 
 __all__ = ["FeatureNamer"]
 
-_OF_COLUMN: Final = {
-    "sum": msg("sum of {what}"),
-    "mean": msg("mean of {what}"),
-    "min": msg("minimum of {what}"),
-    "max": msg("maximum of {what}"),
-    "std": msg("standard deviation of {what}"),
-    "num_unique": msg("number of different values of {what}"),
-    "mode": msg("most frequent value of {what}"),
-    "last": msg("latest value of {what}"),
-    "month": msg("month of {what}"),
-    "weekday": msg("weekday of {what}"),
-    "days_since": msg("days since {what}"),
-}
-_OF_TABLE: Final = {
-    "count": msg("number of rows in {what}"),
-    "time_since_last": msg("days since the latest row in {what}"),
+_OPERATORS: Final = {
+    "==": msg("{what} where {column} is {value}"),
+    "!=": msg("{what} where {column} is not {value}"),
+    "<": msg("{what} where {column} is below {value}"),
+    "<=": msg("{what} where {column} is at most {value}"),
+    ">": msg("{what} where {column} is above {value}"),
+    ">=": msg("{what} where {column} is at least {value}"),
 }
 
 
@@ -51,24 +43,42 @@ class FeatureNamer:
         ends = Counter((link.parent, link.child) for link in data_model.relationships)
         self._parallel = {ends_of_link for ends_of_link, n in ends.items() if n > 1}
 
-    def names(
-        self, path: tuple[PathStep, ...], column: str | None, primitive: str, window: str | None
-    ) -> dict[str, str]:
+    def names(self, item: FeatureDefinition) -> dict[str, str]:
         """Return the readable name of a feature per language."""
-        return {language: self._name(path, column, primitive, window, language) for language in LANGUAGES}
+        return {language: self._name(item, language) for language in LANGUAGES}
 
-    def _name(
-        self, path: tuple[PathStep, ...], column: str | None, primitive: str, window: str | None, language: Language
-    ) -> str:
+    def _name(self, item: FeatureDefinition, language: Language) -> str:
+        name = self._what(item, language)
+        if item.primitive != "identity":
+            name = _phrase(item.primitive, name).text(language)
+        name = _in_windows(name, item).text(language) if item.window or item.against else name
+        for table, stage in reversed(item.stages):
+            what = msg("{what} per row of {table}", what=name, table=self._table_label(table, language)).text(language)
+            what = what if stage.where is None else self._where(what, table, stage.where, language)
+            name = _phrase(stage.primitive, what).text(language)
+            name = name if stage.window is None else _in_window(name, stage.window).text(language)
+        return name
+
+    def _what(self, item: FeatureDefinition, language: Language) -> str:
+        """Return what the primitive is of: column or table, its second column, its condition."""
+        path, via = item.path, self._via(item.path, language)
         table = path[-1].table if path else self.root_table
-        via = self._via(path, language)
-        if column is None:
+        if item.column is None:
             what = self._in_brackets(self._table_label(table, language), via, language)
-            name = _with(_OF_TABLE[primitive], what).text(language)
         else:
-            what = self._column_name(path, table, column, via, language)
-            name = what if primitive == "identity" else _with(_OF_COLUMN[primitive], what).text(language)
-        return name if window is None else _in_window(name, window).text(language)
+            what = self._column_name(path, table, item.column, via, language)
+        if item.second is not None and item.column is not None:
+            second = _inside_sentence(self._column_label(table, item.second, language))
+            what = _pair(what, second, self.data_model.table(table).column(item.column).type, item).text(language)
+        return what if item.where is None else self._where(what, table, item.where, language)
+
+    def _where(self, what: str, table: str, where: Condition, language: Language) -> str:
+        values = {
+            "what": _inside_sentence(what),
+            "column": _inside_sentence(self._column_label(table, where.column, language)),
+            "value": where.value if isinstance(where.value, str) else f"{where.value:g}",
+        }
+        return Message(_OPERATORS[where.op].template, values).text(language)
 
     def _column_name(self, path: tuple[PathStep, ...], table: str, column: str, via: str, language: Language) -> str:
         label = self._column_label(table, column, language)
@@ -107,13 +117,36 @@ class FeatureNamer:
         )
 
 
-def _with(template: Message, what: str) -> Message:
-    return Message(template.template, {"what": _inside_sentence(what)})
+def _phrase(primitive: str, what: str) -> Message:
+    known = AGGREGATIONS[primitive] if primitive in AGGREGATIONS else TRANSFORMS[primitive]
+    return Message(known.phrase.template, {"what": _inside_sentence(what)})
+
+
+def _pair(what: str, second: str, kind: str, item: FeatureDefinition) -> Message:
+    if item.primitive == "days_between":
+        return msg("{what} from {second}", what=what, second=second)
+    if kind == "category":
+        return msg("{what} by {second}", what=what, second=second)
+    return msg("{what} over {second}", what=what, second=second)
 
 
 def _inside_sentence(label: str) -> str:
     """Return a label without its capital: "Declared sales", but not "VAT due"."""
     return label[0].lower() + label[1:] if label[:1].isupper() and label[1:2].islower() else label
+
+
+def _in_windows(name: str, item: FeatureDefinition) -> Message:
+    if item.against is None:
+        return _in_window(name, item.window or "")
+    window = msg("all time") if item.window is None else _span(item.window)
+    return msg("{name}, {window} against {longer}", name=name, window=window, longer=_span(item.against))
+
+
+def _span(window: str) -> Message:
+    span = parse_window(window)
+    if span.months:
+        return msg("last {n} months", n=span.months)
+    return msg("last {n} days", n=span.days)
 
 
 def _in_window(name: str, window: str) -> Message:

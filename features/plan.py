@@ -10,9 +10,13 @@ from typing import Any, Final, Literal
 from core.errors import ConfigurationError, InputError, NotFoundError
 from core.fingerprints import fingerprint_json
 from core.i18n import msg
-from features.definitions import FeatureDefinition, PathStep, parse_window
+from features.definitions import Condition, FeatureDefinition, PathStep, parse_window
+from features.primitives.vocabulary import AGGREGATIONS
 
-__all__ = ["ColumnKind", "FeatureGroup", "FeaturePlan", "Link", "TableSchema", "needed_tables", "sort_windows"]
+__all__ = [
+    "ColumnKind", "FeatureGroup", "FeaturePart", "FeaturePlan", "Link", "Source", "TableSchema", "Target",
+    "needed_tables", "sort_windows",
+]  # fmt: skip
 
 ColumnKind = Literal["number", "category", "time", "key"]
 _FORMAT: Final = 1
@@ -62,6 +66,43 @@ class TableSchema:
 
 
 @dataclass(frozen=True)
+class Source:
+    """What a primitive reads.
+
+    Parameters
+    ----------
+    column, second : str or None
+        Columns of the last table.
+    condition : Condition or None
+        What is tested on every row, where the primitive tests rather than leaves out.
+    below : int or None
+        Number of a feature of `FeatureGroup.below`.
+    """
+
+    column: str | None = None
+    second: str | None = None
+    condition: Condition | None = None
+    below: int | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a value goes: column number in the matrix; number of its window and of the one it is divided by."""
+
+    number: int
+    window: int
+    against: int | None = None
+
+
+@dataclass(frozen=True)
+class FeaturePart:
+    """The features of a group whose rows are left out by one condition: per primitive and source, where they go."""
+
+    where: Condition | None
+    targets: Mapping[str, Mapping[Source, tuple[Target, ...]]]
+
+
+@dataclass(frozen=True)
 class FeatureGroup:
     """The features of a plan that share a path.
 
@@ -73,21 +114,42 @@ class FeatureGroup:
         The features with their column numbers.
     windows : tuple of (str or None)
         The windows that cut their rows, longest first.
+    below : FeatureGroup or None
+        Where the features are stacked: the features that are aggregated, of each row that `down` leads to.
     """
 
     up: tuple[PathStep, ...]
     down: tuple[PathStep, ...]
     members: tuple[tuple[int, FeatureDefinition], ...]
     windows: tuple[str | None, ...]
+    below: "FeatureGroup | None" = None
 
     @cached_property
-    def targets(self) -> Mapping[str, Mapping[str, tuple[tuple[int, int], ...]]]:
-        """Per primitive and column (empty for none): (column number, window number) of each feature."""
-        found: dict[str, dict[str, list[tuple[int, int]]]] = {}
+    def parts(self) -> tuple[FeaturePart, ...]:
+        """The features by the condition that leaves rows out."""
+        found: dict[Condition | None, dict[str, dict[Source, list[Target]]]] = {}
         for number, item in self.members:
-            window = self.windows.index(item.window) if item.is_aggregation else 0
-            found.setdefault(item.primitive, {}).setdefault(item.column or "", []).append((number, window))
-        return {name: {column: tuple(pairs) for column, pairs in items.items()} for name, items in found.items()}
+            where, primitive, source = self._reading(item)
+            windows = [self.windows.index(window) for window in item.top_windows] if item.is_aggregation else [0]
+            targets = found.setdefault(where, {}).setdefault(primitive, {}).setdefault(source, [])
+            targets.append(Target(number, windows[0], windows[1] if len(windows) > 1 else None))
+        return tuple(
+            FeaturePart(where, {name: {key: tuple(to) for key, to in sources.items()} for name, sources in by.items()})
+            for where, by in found.items()
+        )
+
+    @cached_property
+    def _numbers_below(self) -> Mapping[str, int]:
+        return {item.id: number for number, item in self.below.members} if self.below else {}
+
+    def _reading(self, item: FeatureDefinition) -> tuple[Condition | None, str, Source]:
+        """Return which rows `item` leaves out, its primitive, and what it reads."""
+        if item.stack and self.below is not None:
+            stage = item.stack[0]
+            return stage.where, stage.primitive, Source(below=self._numbers_below[item.below.id])
+        if item.column is None and item.where is not None and AGGREGATIONS[item.primitive].tests_condition:
+            return None, item.primitive, Source(condition=item.where)
+        return item.where, item.primitive, Source(item.column, item.second)
 
 
 @dataclass(frozen=True)
@@ -150,13 +212,10 @@ class FeaturePlan:
     @cached_property
     def groups(self) -> tuple[FeatureGroup, ...]:
         """The features grouped by path."""
-        paths: dict[tuple[PathStep, ...], list[tuple[int, FeatureDefinition]]] = {}
+        alike: dict[tuple[tuple[PathStep, ...], tuple[int, ...]], list[tuple[int, FeatureDefinition]]] = {}
         for number, item in enumerate(self.definitions):
-            paths.setdefault(item.path, []).append((number, item))
-        return tuple(
-            FeatureGroup(members[0][1].steps_up, members[0][1].steps_down, tuple(members), self._windows_of(members))
-            for members in paths.values()
-        )
+            alike.setdefault((item.path, tuple(stage.steps for stage in item.stack)), []).append((number, item))
+        return tuple(self._group(members) for members in alike.values())
 
     @cached_property
     def fingerprint(self) -> str:
@@ -216,9 +275,17 @@ class FeaturePlan:
         """Read the file `path`."""
         return cls.from_json(Path(path).read_text(encoding="utf-8"))
 
+    def _group(self, members: Sequence[tuple[int, FeatureDefinition]]) -> FeatureGroup:
+        first, windows = members[0][1], self._windows_of(members)
+        if not first.stack:
+            return FeatureGroup(first.steps_up, first.steps_down, tuple(members), windows)
+        below = {item.id: item for item in (item.below for _, item in members)}
+        down = first.steps_down[: first.stack[0].steps]
+        return FeatureGroup(first.steps_up, down, tuple(members), windows, self._group(list(enumerate(below.values()))))
+
     def _windows_of(self, members: Sequence[tuple[int, FeatureDefinition]]) -> tuple[str | None, ...]:
-        """Return the windows of the plan but for those surely longer than any that `members` use."""
-        used = {item.window for _, item in members if item.is_aggregation}
+        """Return the windows of the plan but for those surely longer than any that `members` use at the top."""
+        used = {window for _, item in members if item.is_aggregation for window in item.top_windows}
         windows = self.windows or sort_windows(used)
         if None in used or not used:
             return windows
@@ -266,9 +333,8 @@ def needed_tables(
         for link in _walk(root_table, definition.path):
             wanted.setdefault(link.child, set()).add(link.child_column)
             wanted.setdefault(link.parent, set()).add(link.parent_column)
-        last = definition.path[-1].table if definition.path else root_table
-        if definition.column is not None:
-            wanted[last].add(definition.column)
+        for table, column in definition.reads(root_table):
+            wanted[table].add(column)
     missing = sorted(set(wanted) - set(tables))
     if missing:
         raise ConfigurationError(msg("the plan lacks the tables {tables}", tables=", ".join(missing)))

@@ -1,6 +1,6 @@
 """Making a plan of definitions: the schema they need from the data model, and the frozen levels of their categories."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -8,10 +8,12 @@ import numpy as np
 
 from core.errors import ConfigurationError
 from core.i18n import msg
-from features.definitions import FeatureDefinition
+from features.definitions import Condition, FeatureDefinition
 from features.engine import compute
 from features.engine_data import EngineData
 from features.plan import ColumnKind, FeaturePlan, TableSchema, needed_tables, sort_windows
+from features.primitives.interface import Aggregation, Transform
+from features.primitives.vocabulary import AGGREGATIONS, TRANSFORMS
 
 if TYPE_CHECKING:
     from warehouse.data_model import TableSpec
@@ -70,12 +72,14 @@ def make_plan(
         raise ConfigurationError(msg("the feature {alias} comes twice", alias=twice))
     schemas = _schemas(table_set, root_table, key_column, definitions)
     _refuse_keys(root_table, definitions, schemas)
+    for item in definitions:
+        _refuse_misfits(root_table, item, schemas)
     plan = FeaturePlan(
         root_table=root_table,
         key_column=key_column,
         definitions=tuple(definitions),
         tables=needed_tables(root_table, key_column, definitions, schemas),
-        windows=sort_windows(item.window for item in definitions if item.is_aggregation),
+        windows=sort_windows(window for item in definitions if item.is_aggregation for window in item.windows),
     )
     if keys is not None and cutoffs is not None and len(keys):
         return freeze_levels(plan, table_set, keys, cutoffs, max_levels=max_levels)
@@ -138,16 +142,57 @@ def _schemas(
             keys.setdefault(child, set()).add(step.child_column)
             keys.setdefault(parent, set()).add(step.parent_column)
             table = step.table
-        if item.column is not None and item.column not in table_set.spec(table).columns:
-            raise ConfigurationError(msg("there is no column {column}", column=item.column), where=table)
+        for place, column in item.reads(root_table):
+            if column not in table_set.spec(place).columns:
+                raise ConfigurationError(msg("there is no column {column}", column=column), where=place)
     return {name: table_schema(table_set.spec(name), columns) for name, columns in keys.items()}
 
 
 def _refuse_keys(root_table: str, definitions: Sequence[FeatureDefinition], schemas: dict[str, TableSchema]) -> None:
     for item in definitions:
-        table = item.path[-1].table if item.path else root_table
-        if item.column is not None and schemas[table].columns[item.column] == "key":
-            raise ConfigurationError(msg("{column} is a key or a text, not a feature", column=item.column), where=table)
+        for table, column in item.reads(root_table):
+            if schemas[table].columns[column] == "key":
+                raise ConfigurationError(msg("{column} is a key or a text, not a feature", column=column), where=table)
+
+
+def _refuse_misfits(root_table: str, item: FeatureDefinition, schemas: dict[str, TableSchema]) -> None:
+    """Refuse a primitive that is unknown or does not read its column, and conditions that compare unlike things."""
+    table = item.path[-1].table if item.path else root_table
+    kinds = schemas[table].columns
+    known = AGGREGATIONS.get(item.primitive) if item.is_aggregation else TRANSFORMS.get(item.primitive)
+    if known is None or any(stage.primitive not in AGGREGATIONS for stage in item.stack):
+        raise ConfigurationError(msg("there is no primitive {primitive}", primitive=item.primitive), where=table)
+    reads = "rows" if item.column is None else kinds[item.column]
+    if not {reads, "boolean" if reads == "number" else reads} & set(known.reads):
+        column = item.column or table
+        problem = msg("{primitive} cannot be made of {column}", primitive=item.primitive, column=column)
+        raise ConfigurationError(problem, where=table)
+    if not _is_pair(item, known, kinds):
+        values = {"column": item.column, "other": str(item.second), "primitive": item.primitive}
+        raise ConfigurationError(msg("{column} cannot go together with {other} in {primitive}", **values), where=table)
+    for place, where in [(table, item.where), *((place, stage.where) for place, stage in item.stages)]:
+        if where is not None and not _is_comparable(where, schemas[place].columns[where.column]):
+            problem = msg(
+                "a condition on {column} compares a category for equality with a text, or a number with a number",
+                column=where.column,
+            )
+            raise ConfigurationError(problem, where=place)
+
+
+def _is_pair(item: FeatureDefinition, known: Aggregation | Transform, kinds: Mapping[str, ColumnKind]) -> bool:
+    """Whether the second column is there where it must be, and goes with the first."""
+    if isinstance(known, Transform):
+        return known.second == (None if item.second is None else kinds[item.second])
+    if item.second is None:
+        return True
+    may_have = item.column is not None and (kinds[item.column] != "category" or known.takes_weights)
+    return may_have and kinds[item.second] == "number"
+
+
+def _is_comparable(where: Condition, kind: ColumnKind) -> bool:
+    if kind == "category":
+        return isinstance(where.value, str) and where.op in ("==", "!=")
+    return kind == "number" and not isinstance(where.value, str)
 
 
 def _categories(plan: FeaturePlan) -> list[FeatureDefinition]:

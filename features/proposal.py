@@ -9,13 +9,16 @@ import numpy as np
 
 from core.errors import ConfigurationError
 from core.i18n import msg
-from features.definitions import AGGREGATIONS, FeatureDefinition, PathStep
+from features.definitions import FeatureDefinition, FeatureKind, PathStep
 from features.naming import FeatureNamer
 from features.plan import sort_windows
+from features.primitives.interface import Reads
+from features.primitives.vocabulary import AGGREGATIONS, TRANSFORMS
 from features.spec import FeatureSpec
+from features.variations import has_time, named, vary, windows_of
 
 if TYPE_CHECKING:
-    from warehouse.data_model import ColumnSpec, DataModel, Relationship, TableSpec
+    from warehouse.data_model import ColumnSpec, DataModel, Relationship
     from warehouse.table_set import TableSet
 
 __all__ = ["propose"]
@@ -30,9 +33,18 @@ _LOGICAL_TYPES: Final = {
     "date": "Datetime",
     "datetime": "Datetime",
 }
-_NEVER_WINDOWED: Final = ("last", "time_since_last")  # their windows would hold the same value or nothing
-_OF_BOOLEANS: Final = ("sum", "mean", "last", "identity")
+_KINDS: Final[dict[str, Reads]] = {
+    "category": "category", "number": "number", "integer": "number", "boolean": "boolean", "date": "time",
+    "datetime": "time",
+}  # fmt: skip
+_SYNTHESISED: Final = (
+    "count", "sum", "mean", "max", "time_since_last", "num_unique", "std", "min", "last", "mode", "month", "weekday",
+    "days_since",
+)  # fmt: skip
+_SCAFFOLD: Final = ("count", "mean", "num_unique", "identity", "days_since")  # they reach all that can be reached
 _WORTH: Final = ("count", "time_since_last", "last", "mean", "sum", "max", "std", "num_unique", "min", "mode")
+_WORTH_OF_OTHERS: Final = 4.5
+_LESS_FOR_EXTRAS: Final = 3
 _SAMPLE_ROWS: Final = 3_000
 
 Thought = tuple[tuple[PathStep, ...], str | None, str]
@@ -79,12 +91,15 @@ def propose(
     thoughts = _without_detours(thoughts)
     empty = _empty_paths(table_set, root_table, {path for path, _, _ in thoughts}, keys, cutoffs)
     namer = FeatureNamer(model, root_table)
+    thoughts = [thought for thought in thoughts if thought[0] not in empty]
     definitions = [
         _define(model, root_table, namer, thought, window)
         for thought in thoughts
-        if thought[0] not in empty
+        if thought[2] in spec.chosen
         for window in _windows(model, thought, spec)
     ]
+    paths = list(dict.fromkeys(path for path, _, _ in thoughts))
+    definitions += [named(namer, item) for item in vary(table_set, root_table, paths, definitions, spec)]
     if not definitions:
         raise ConfigurationError(
             msg("no feature can be made of the table {table} with these settings", table=root_table),
@@ -107,6 +122,15 @@ def _think(model: "DataModel", root_table: str, entity: str, spec: FeatureSpec) 
             thought = _translate(feature, path)
             if thought is not None and (depth > 0 or thought[2] == "identity"):
                 yield thought
+                yield from _more_of(thought, spec)
+
+
+def _more_of(thought: Thought, spec: FeatureSpec) -> Iterator[Thought]:
+    """Yield the primitives that Featuretools is not asked for, of what it has reached."""
+    path, column, primitive = thought
+    if primitive in _SCAFFOLD:
+        table = AGGREGATIONS if path and path[-1].direction == "down" else TRANSFORMS
+        yield from ((path, column, name) for name in spec.chosen if name in table and name not in _SYNTHESISED)
 
 
 def _synthesise(model: "DataModel", target: str, tables: list[str], depth: int, spec: FeatureSpec) -> list[Any]:
@@ -119,8 +143,8 @@ def _synthesise(model: "DataModel", target: str, tables: list[str], depth: int, 
         found: list[Any] = featuretools.dfs(
             entityset=_entity_set(featuretools, model, tables, spec),
             target_dataframe_name=target,
-            agg_primitives=_primitives(featuretools, spec, AGGREGATIONS),
-            trans_primitives=_primitives(featuretools, spec, ("month", "weekday", "days_since")),
+            agg_primitives=_primitives(featuretools, spec, _SYNTHESISED[:-3]),
+            trans_primitives=_primitives(featuretools, spec, _SYNTHESISED[-3:]),
             max_depth=depth and max(depth, 2),  # grandchildren are found at two steps, whatever is stacked on them
             features_only=True,
         )
@@ -159,7 +183,9 @@ def _primitives(featuretools: Any, spec: FeatureSpec, names: tuple[str, ...]) ->
         "time_since_last": featuretools.primitives.TimeSinceLast(unit="days"),
         "days_since": featuretools.primitives.TimeSince(unit="days"),
     }
-    return [special.get(name, name) for name in names if name in spec.primitives]
+    has_more = bool(spec.conditions or spec.pairs or set(spec.chosen) - {*_SYNTHESISED, "identity"})
+    wanted = {*spec.chosen, *(_SCAFFOLD if has_more else ())}
+    return [special.get(name, name) for name in names if name in wanted]
 
 
 def _entity_set(featuretools: Any, model: "DataModel", tables: list[str], spec: FeatureSpec) -> Any:
@@ -246,29 +272,24 @@ def _is_sensible(model: "DataModel", root_table: str, thought: Thought) -> bool:
     path, column, primitive = thought
     table = path[-1].table if path else root_table
     is_aggregation = bool(path) and path[-1].direction == "down"
-    if column is None:
-        return primitive == "count" or _has_time(model.table(table))
-    if column == _ROW_NUMBER or column not in model.table(table).columns:
+    aggregation = AGGREGATIONS.get(primitive) if is_aggregation else None
+    if aggregation is not None and aggregation.needs_time and not has_time(model.table(table)):
         return False
-    if primitive == "last" and not _has_time(model.table(table)):
+    if column is None:
+        return aggregation is not None and "rows" in aggregation.reads and not aggregation.tests_condition
+    if column == _ROW_NUMBER or column not in model.table(table).columns:
         return False
     return _suits(model.table(table).column(column), primitive, is_own=not path, is_aggregation=is_aggregation)
 
 
 def _suits(column: "ColumnSpec", primitive: str, *, is_own: bool, is_aggregation: bool) -> bool:
-    if column.role not in ("feature", "event_time"):
+    if column.role not in ("feature", "event_time") or column.type not in _KINDS:
         return False
-    if column.type in ("date", "datetime"):
-        return primitive == "days_since" or (is_own and primitive in ("month", "weekday"))
-    if column.type == "boolean":
-        return primitive in _OF_BOOLEANS
-    if column.type == "category":
-        return primitive in ("num_unique", "mode", "last") if is_aggregation else primitive == "identity"
-    return True
-
-
-def _has_time(table: "TableSpec") -> bool:
-    return table.event_time is not None or table.known_at is not None
+    kind = _KINDS[column.type]
+    if is_aggregation:
+        return kind in AGGREGATIONS[primitive].reads
+    transform = TRANSFORMS[primitive]
+    return kind in transform.reads and transform.second is None and (is_own or not transform.is_own_only)
 
 
 def _without_detours(thoughts: list[Thought]) -> list[Thought]:
@@ -287,10 +308,10 @@ def _without_detours(thoughts: list[Thought]) -> list[Thought]:
 
 def _windows(model: "DataModel", thought: Thought, spec: FeatureSpec) -> list[str | None]:
     path, _, primitive = thought
-    is_windowed = bool(path) and path[-1].direction == "down" and _has_time(model.table(path[-1].table))
-    if not is_windowed or primitive in _NEVER_WINDOWED:
+    is_windowed = bool(path) and path[-1].direction == "down" and has_time(model.table(path[-1].table))
+    if not is_windowed or not AGGREGATIONS[primitive].is_windowed:
         return [None]
-    return list(sort_windows(None if window == "all" else window for window in spec.windows)) or [None]
+    return windows_of(spec)
 
 
 def _define(
@@ -299,14 +320,9 @@ def _define(
     path, column, primitive = thought
     table = model.table(path[-1].table if path else root_table)
     is_category = column is not None and table.column(column).type == "category"
-    return FeatureDefinition.create(
-        path,
-        column,
-        primitive,
-        kind="category" if is_category and primitive in ("identity", "mode", "last") else "number",
-        window=window,
-        names=namer.names(path, column, primitive, window),
-    )
+    gives_level = primitive == "identity" or (primitive in AGGREGATIONS and AGGREGATIONS[primitive].gives_level)
+    kind: FeatureKind = "category" if is_category and gives_level else "number"
+    return named(namer, FeatureDefinition.create(path, column, primitive, kind=kind, window=window))
 
 
 def _take_turns(definitions: list[FeatureDefinition], spec: FeatureSpec) -> list[FeatureDefinition]:
@@ -316,7 +332,8 @@ def _take_turns(definitions: list[FeatureDefinition], spec: FeatureSpec) -> list
 
     def rank(item: FeatureDefinition) -> float:
         far = abs(preferred.index(item.window) - middle) if item.window in preferred else 0
-        return _WORTH.index(item.primitive) + 1.5 * far
+        worth = _WORTH.index(item.primitive) if item.primitive in _WORTH else _WORTH_OF_OTHERS
+        return worth + 1.5 * far + (_LESS_FOR_EXTRAS if item.extras else 0)
 
     read = [item for item in definitions if not item.is_aggregation]
     paths: dict[tuple[PathStep, ...], list[FeatureDefinition]] = {}

@@ -1,20 +1,23 @@
-"""Reducing stretches of rows to one value per window: sums, extremes, deviations, distinct levels, the most frequent.
+"""What primitives see: stretches of visible rows, cut by window, with what several primitives share.
 
-The visible rows of each root row lie one after another, cut at the lower ends of the windows into *pieces*. Every
-primitive reduces each piece once and adds pieces up from the cutoff backwards, so a row is read once, whatever the
-number of windows.
+The visible rows of each root row lie one after another, oldest first, cut at the lower ends of the windows into
+*pieces*. Most primitives reduce each piece once and add pieces up from the cutoff backwards, so a row is read once,
+whatever the number of windows; the others reduce the rows of each window, which end where the root row's rows end.
 """
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Final
 
 import numpy as np
 
-__all__ = ["NUMBER_REDUCTIONS", "Pieces", "count", "last_rows", "mode_codes", "num_unique"]
+from features.histories import NO_TIME
 
+__all__ = ["DAY_NS", "Codes", "Numbers", "Pieces", "Rows", "add_levels", "days_from", "run_lengths"]
+
+DAY_NS: Final = 86_400_000_000_000
 _FEW_LEVELS: Final = 64
 _MAX_CELLS: Final = 1 << 21
 
@@ -71,6 +74,84 @@ class Pieces:
         """Return (n_columns, n_roots, n_pieces) values repeated for each row, shape (n_columns, n_visible)."""
         return np.repeat(per_piece.reshape(len(per_piece), -1), self.lengths.ravel(), axis=1)
 
+    @cached_property
+    def begins(self) -> np.ndarray:
+        """Where each window begins in `rows`, shape (n_roots, n_windows)."""
+        return self.by_window(self.starts)
+
+    @cached_property
+    def ends(self) -> np.ndarray:
+        """Where the rows of each root row, and all its windows, end in `rows`, shape (n_roots,)."""
+        return np.asarray(self.starts[:, -1] + self.lengths[:, -1])
+
+    @cached_property
+    def per_root(self) -> np.ndarray:
+        """Visible rows per root row."""
+        return np.asarray(self.lengths.sum(axis=1))
+
+    def to_rows(self, per_root: np.ndarray) -> np.ndarray:
+        """Return (..., n_roots) values repeated for each visible row, shape (..., n_visible)."""
+        return np.repeat(per_root, self.per_root, axis=-1)
+
+    def reduce_from(self, ufunc: np.ufunc, values: np.ndarray, begins: np.ndarray, identity: float) -> np.ndarray:
+        """Reduce `values` (..., n_visible) from `begins` (n_roots,) to the ends; returns (..., n_roots)."""
+        padded = np.concatenate([values, np.full((*values.shape[:-1], 1), identity, dtype=values.dtype)], axis=-1)
+        places = np.stack([begins, self.ends], axis=1).ravel()
+        reduced = ufunc.reduceat(padded, places, axis=-1)[..., ::2] if places.size else values[..., :0]
+        return np.where(begins < self.ends, reduced, identity)
+
+    def keep(self, wanted: np.ndarray) -> "Pieces":
+        """Return the pieces with only the `wanted` of the visible rows."""
+        if wanted.all():
+            return self
+        kept = np.concatenate([[0], np.cumsum(wanted)])
+        starts = kept[self.starts]
+        return replace(self, rows=self.rows[wanted], starts=starts, lengths=kept[self.starts + self.lengths] - starts)
+
+
+class Rows:
+    """Visible rows without a column: how many, and when.
+
+    Parameters
+    ----------
+    pieces : Pieces
+        The rows.
+    events : ndarray of shape (n_table_rows,), int64, or None
+        Event time of every row of the table.
+    cutoffs : ndarray of shape (n_roots,), int64
+        The moments that times are measured from.
+    holds : ndarray of shape (n_visible,), bool, or None
+        Whether the condition of the feature holds for each row.
+    """
+
+    def __init__(
+        self, pieces: Pieces, events: np.ndarray | None, cutoffs: np.ndarray, holds: np.ndarray | None = None
+    ) -> None:
+        self.pieces = pieces
+        self.events = events
+        self.cutoffs = cutoffs
+        self.holds = holds
+
+    @cached_property
+    def times(self) -> np.ndarray:
+        """Event time per visible row, `NO_TIME` for none."""
+        if self.events is None or not self.events.size:
+            return np.full(self.pieces.rows.shape, NO_TIME)
+        return np.asarray(self.events[self.pieces.rows])
+
+    @cached_property
+    def timed(self) -> "Rows":
+        """Only the rows that have a time."""
+        return Rows(self.pieces.keep(self.times != NO_TIME), self.events, self.cutoffs)
+
+    def days_to_cutoff(self, places: np.ndarray) -> np.ndarray:
+        """Return the days from the event at `places` (n_roots, n_windows) to the cutoff; NaN in an empty window."""
+        if not self.times.size:
+            return np.full(places.shape, np.nan)
+        times = self.times[np.clip(places, 0, self.times.size - 1)]
+        known = (self.pieces.counts > 0) & (times != NO_TIME)
+        return np.where(known, (self.cutoffs[:, None] - np.where(known, times, 0)) / DAY_NS, np.nan)
+
 
 class Numbers:
     """Values of number columns over pieces, with what several primitives share.
@@ -83,11 +164,14 @@ class Numbers:
         How they are cut.
     has_nulls : bool
         Whether any value may be NaN.
+    rows : Rows
+        When the rows happened.
     """
 
-    def __init__(self, values: np.ndarray, pieces: Pieces, has_nulls: bool) -> None:
+    def __init__(self, values: np.ndarray, pieces: Pieces, has_nulls: bool, rows: Rows) -> None:
         self.values = values
         self.pieces = pieces
+        self.rows = rows
         self.null = np.isnan(values) if has_nulls else None
 
     def filled(self, value: float) -> np.ndarray:
@@ -116,111 +200,101 @@ class Numbers:
         """Sum per column, root row and window."""
         return self.pieces.from_cutoff(np.add, self.piece_sums)
 
+    def known(self, column: int) -> tuple[Pieces, np.ndarray]:
+        """Return the pieces and values of one column without its nulls."""
+        values = self.values[column]
+        if self.null is None:
+            return self.pieces, values
+        kept = ~self.null[column]
+        return self.pieces.keep(kept), values[kept]
 
-def sum_(numbers: Numbers) -> np.ndarray:
-    """Sum of the values; 0 where there are none."""
-    return numbers.sums
-
-
-def mean(numbers: Numbers) -> np.ndarray:
-    """Mean of the values; NaN where there are none."""
-    return np.asarray(numbers.sums / numbers.counts)
-
-
-def max_(numbers: Numbers) -> np.ndarray:
-    """Greatest value; NaN where there are none."""
-    reached = numbers.pieces.from_cutoff(
-        np.maximum, numbers.pieces.reduce(np.maximum, numbers.filled(-np.inf), -np.inf)
-    )
-    return np.where(numbers.counts > 0, reached, np.nan)
+    def at(self, places: np.ndarray) -> np.ndarray:
+        """Return the values at `places` (n_roots, n_windows); NaN in an empty window."""
+        if not self.pieces.rows.size:
+            return np.full((len(self.values), *places.shape), np.nan)
+        found = self.values[:, np.clip(places, 0, self.pieces.rows.size - 1)]
+        return np.where(self.pieces.counts > 0, found, np.nan)
 
 
-def min_(numbers: Numbers) -> np.ndarray:
-    """Least value; NaN where there are none."""
-    reached = numbers.pieces.from_cutoff(np.minimum, numbers.pieces.reduce(np.minimum, numbers.filled(np.inf), np.inf))
-    return np.where(numbers.counts > 0, reached, np.nan)
+class Codes:
+    """Levels of a category column over pieces.
 
-
-def std(numbers: Numbers) -> np.ndarray:
-    """Sample standard deviation (divisor n - 1); NaN for fewer than two values.
-
-    Two passes within each piece; pieces are joined by the update of Chan, Golub and LeVeque (1983), whose terms are all
-    positive. All values of a root row are first measured from the mean of its newest piece, so that the means which
-    are compared when pieces are joined keep their digits on large amounts too.
+    Parameters
+    ----------
+    codes : ndarray of shape (n_visible,), int
+        -1 for null.
+    n_levels : int
+        Levels of the column.
+    pieces : Pieces
+        How they are cut.
+    weights : ndarray of shape (n_visible,), float64, or None
+        What each row weighs, by default one; a row counts only where its weight is positive.
     """
-    pieces, n = numbers.pieces, numbers.piece_counts
-    origin = _newest_mean(numbers)
-    values = numbers.values - pieces.spread(np.broadcast_to(origin[..., None], n.shape))
-    sums = pieces.reduce(np.add, values if numbers.null is None else np.where(numbers.null, 0.0, values), 0.0)
-    centre = np.divide(sums, n, out=np.zeros_like(sums), where=n > 0)
-    deviation = values - pieces.spread(centre)
-    if numbers.null is not None:
-        deviation[numbers.null] = 0.0
-    squares = pieces.reduce(np.add, np.square(deviation, out=deviation), 0.0)
-    joined = np.empty_like(squares)
-    joined_n, joined_mean, joined_squares = n[..., -1], centre[..., -1], squares[..., -1]
-    joined[..., -1] = joined_squares
-    for piece in range(squares.shape[-1] - 2, -1, -1):
-        total = joined_n + n[..., piece]
-        share = np.divide(n[..., piece], total, out=np.zeros_like(joined_mean), where=total > 0)
-        gap = centre[..., piece] - joined_mean
-        joined_squares = joined_squares + squares[..., piece] + gap * gap * joined_n * share
-        joined_mean = joined_mean + gap * share
-        joined_n = total
-        joined[..., piece] = joined_squares
-    degrees = numbers.counts - 1.0
-    variance = np.divide(pieces.by_window(joined), degrees, out=np.full_like(joined, np.nan), where=degrees > 0)
-    return np.asarray(np.sqrt(variance))
+
+    def __init__(self, codes: np.ndarray, n_levels: int, pieces: Pieces, weights: np.ndarray | None = None) -> None:
+        self.codes = codes
+        self.n_levels = n_levels
+        self.pieces = pieces
+        self.weights = weights
+
+    def at(self, places: np.ndarray) -> np.ndarray:
+        """Return the codes at `places` (n_roots, n_windows); -1 in an empty window."""
+        if not self.codes.size:
+            return np.full(places.shape, -1)
+        return np.where(self.pieces.counts > 0, self.codes[np.clip(places, 0, self.codes.size - 1)], -1)
+
+    def tallies(self) -> Iterator[tuple[slice, np.ndarray, Callable[[np.ndarray], np.ndarray]]]:
+        """Yield runs of root rows, what their levels weigh, and what turns numbers of levels into codes.
+
+        Weights have shape (n_roots, n_local_levels, n_windows); how many levels there are besides those of a root row
+        depends on the other root rows, so nothing may be added up over levels in an order that depends on it.
+        """
+        n_roots, n_pieces = self.pieces.starts.shape
+        known = self.codes >= 0 if self.weights is None else (self.codes >= 0) & (self.weights > 0)
+        cell = np.repeat(np.arange(n_roots * n_pieces), self.pieces.lengths.ravel())[known]
+        weights = None if self.weights is None else self.weights[known]
+        root, piece = np.divmod(cell, n_pieces)
+        levels = _Levels.of(root, self.codes[known].astype(np.int64), self.n_levels, n_roots)
+        step = max(_MAX_CELLS // (levels.width * n_pieces), 1)
+        for begin in range(0, n_roots, step):
+            end = min(begin + step, n_roots)
+            inside = slice(*np.searchsorted(root, (begin, end)))
+            place = ((root[inside] - begin) * levels.width + levels.local[inside]) * n_pieces + piece[inside]
+            shape = (end - begin, levels.width, n_pieces)
+            inside_weights = None if weights is None else weights[inside]
+            tally = np.bincount(place, inside_weights, minlength=math.prod(shape)).reshape(shape)
+            reached = np.cumsum(tally[..., ::-1], axis=-1)[..., ::-1]
+            if self.pieces.rank is not None:
+                rank = np.broadcast_to(self.pieces.rank[begin:end, None, :], shape)
+                reached = np.take_along_axis(reached, rank, axis=-1)
+            yield slice(begin, end), reached, partial(levels.decode, begin)
+
+    def per_window(self, reduce: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Reduce tallies (n_roots, n_local_levels, n_windows) over their levels; returns (n_roots, n_windows)."""
+        result = np.empty(self.pieces.starts.shape)
+        for block, tally, _ in self.tallies():
+            result[block] = reduce(tally)
+        return result
 
 
-def _newest_mean(numbers: Numbers) -> np.ndarray:
-    """Return the mean of the newest piece that has a value, per column and root row; 0 where there is none."""
-    n, sums = numbers.piece_counts, numbers.piece_sums
-    newest = n.shape[-1] - 1 - np.argmax(n[..., ::-1] > 0, axis=-1)[..., None]
-    count_there = np.take_along_axis(n, newest, axis=-1)[..., 0]
-    sum_there = np.take_along_axis(sums, newest, axis=-1)[..., 0]
-    return np.asarray(np.divide(sum_there, count_there, out=np.zeros_like(sum_there), where=count_there > 0))
+def days_from(earlier: np.ndarray, later: np.ndarray) -> np.ndarray:
+    """Return the days between moments in order; right for spans too long for signed nanoseconds too."""
+    return np.asarray((later - earlier).view(np.uint64) / DAY_NS)
 
 
-NUMBER_REDUCTIONS: Final[dict[str, Callable[[Numbers], np.ndarray]]] = {
-    "sum": sum_,
-    "mean": mean,
-    "max": max_,
-    "min": min_,
-    "std": std,
-}
+def run_lengths(pieces: Pieces, holds: np.ndarray) -> np.ndarray:
+    """Return for each visible row how many rows in a row of its root row hold, itself the last; 0 where it does not."""
+    places = np.arange(holds.size)
+    broken = np.maximum.accumulate(np.where(holds, -1, places))
+    return np.asarray(places - np.maximum(broken, pieces.to_rows(pieces.starts[:, 0]) - 1))
 
 
-def count(pieces: Pieces) -> np.ndarray:
-    """Rows per window."""
-    return pieces.counts.astype(np.float64)
+def add_levels(tally: np.ndarray) -> np.ndarray:
+    """Add up (n_roots, n_local_levels, n_windows) over the levels, strictly one after another.
 
-
-def last_rows(pieces: Pieces) -> np.ndarray:
-    """Row number of the latest row in each window, -1 where it is empty; shape (n_roots, n_windows)."""
-    if not pieces.rows.size:
-        return np.full(pieces.starts.shape, -1)
-    ends = pieces.starts[:, -1] + pieces.lengths[:, -1]
-    last = pieces.rows[np.maximum(ends - 1, 0)]
-    return np.where(pieces.counts > 0, last[:, None], -1)
-
-
-def num_unique(codes: np.ndarray, n_levels: int, pieces: Pieces) -> np.ndarray:
-    """Count distinct levels per window; NaN for a window without rows."""
-    result = np.empty(pieces.starts.shape)
-    for block, tally, _ in _level_counts(codes, n_levels, pieces):
-        result[block] = (tally > 0).sum(axis=1)
-    return np.where(pieces.counts > 0, result, np.nan)
-
-
-def mode_codes(codes: np.ndarray, n_levels: int, pieces: Pieces) -> np.ndarray:
-    """Code of the most frequent level per window, the first in order among equals; -1 where there is none."""
-    result = np.empty(pieces.starts.shape, dtype=np.int64)
-    for block, tally, decode in _level_counts(codes, n_levels, pieces):
-        best = tally.argmax(axis=1)
-        has_any = np.take_along_axis(tally, best[:, None, :], axis=1)[:, 0] > 0
-        result[block] = np.where(has_any, decode(best), -1)
-    return result
+    The same bits however many empty levels there are besides.
+    """
+    return np.asarray(np.cumsum(tally, axis=1)[:, -1])
 
 
 @dataclass(frozen=True)
@@ -256,26 +330,3 @@ class _Levels:
             return local
         first = self.first[begin : begin + len(local), None]
         return self.codes[np.minimum(first + local, self.codes.size - 1)] if self.codes.size else local
-
-
-def _level_counts(
-    codes: np.ndarray, n_levels: int, pieces: Pieces
-) -> Iterator[tuple[slice, np.ndarray, Callable[[np.ndarray], np.ndarray]]]:
-    """Yield runs of root rows, their counts (n_roots, n_local_levels, n_windows), and what turns numbers into codes."""
-    n_roots, n_pieces = pieces.starts.shape
-    known = codes >= 0
-    cell = np.repeat(np.arange(n_roots * n_pieces), pieces.lengths.ravel())[known]
-    root, piece = np.divmod(cell, n_pieces)
-    levels = _Levels.of(root, codes[known].astype(np.int64), n_levels, n_roots)
-    step = max(_MAX_CELLS // (levels.width * n_pieces), 1)
-    for begin in range(0, n_roots, step):
-        end = min(begin + step, n_roots)
-        inside = slice(*np.searchsorted(root, (begin, end)))
-        place = ((root[inside] - begin) * levels.width + levels.local[inside]) * n_pieces + piece[inside]
-        shape = (end - begin, levels.width, n_pieces)
-        tally = np.bincount(place, minlength=math.prod(shape)).reshape(shape)
-        reached = np.cumsum(tally[..., ::-1], axis=-1)[..., ::-1]
-        if pieces.rank is not None:
-            rank = np.broadcast_to(pieces.rank[begin:end, None, :], shape)
-            reached = np.take_along_axis(reached, rank, axis=-1)
-        yield slice(begin, end), reached, partial(levels.decode, begin)

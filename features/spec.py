@@ -1,15 +1,21 @@
 """What a person chooses about features: windows, primitives, tables and columns to leave out, how many to keep."""
 
-from typing import Annotated
+from typing import Annotated, Final, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from core.errors import WorkbenchError
-from features.definitions import AGGREGATIONS, ROW_PRIMITIVES, parse_window
+from features.definitions import Operator, parse_window
+from features.primitives.vocabulary import AGGREGATIONS, GROUPS, TRANSFORMS
 
-__all__ = ["FeatureSpec"]
+__all__ = ["ConditionSpec", "FeatureSpec", "PairSpec"]
 
-_PRIMITIVES = (*AGGREGATIONS, *ROW_PRIMITIVES)
+_PRIMITIVES: Final = (*AGGREGATIONS, *TRANSFORMS)
+_T = TypeVar("_T")
+_CREDIT: Final = "credit"
+_CREDIT_RATIOS: Final = (("6m", "24m"),)
+_CREDIT_LEVELS: Final = 3
+_CREDIT_STACK: Final = ("mean", "max")
 
 
 def _check_window(text: str) -> str:
@@ -22,9 +28,45 @@ def _check_window(text: str) -> str:
 
 
 def _check_primitive(name: str) -> str:
-    if name not in _PRIMITIVES:
-        raise ValueError(f"a primitive is one of {', '.join(_PRIMITIVES)}; not {name!r}")
+    if name not in _PRIMITIVES and name not in GROUPS:
+        raise ValueError(
+            f"a primitive is one of {', '.join(_PRIMITIVES)}, or of the groups {', '.join(GROUPS)}; not {name!r}"
+        )
     return name
+
+
+def _check_stage(name: str) -> str:
+    if name not in AGGREGATIONS or "number" not in AGGREGATIONS[name].reads:
+        raise ValueError(f"what is stacked on a feature must aggregate numbers, not {name!r}")
+    return name
+
+
+WindowText = Annotated[str, AfterValidator(_check_window)]
+
+
+class ConditionSpec(BaseModel):
+    """Rows of `table` worth looking at apart: those whose `column` compares so with `value`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    table: str
+    column: str
+    op: Operator = "=="
+    value: str | float
+
+
+class PairSpec(BaseModel):
+    """Two columns of `table` that mean something together.
+
+    A number `column` is divided by `second`, row by row: the limit used over the limit granted. A category `column` is
+    weighed by `second`: counterparties by amount.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    table: str
+    column: str
+    second: str
 
 
 class FeatureSpec(BaseModel):
@@ -35,11 +77,13 @@ class FeatureSpec(BaseModel):
     windows : list of str
         Windows of event time such as ``"30d"``, ``"6m"``, ``"2y"``; ``"all"`` for all of the history.
     primitives : list of str
-        Aggregations and row primitives to propose; by default all there are.
+        Aggregations and transforms to propose, or names of groups of them: ``"default"``, ``"credit"`` (the default
+        ones and those that tell most of a borrower), ``"all"``.
     max_features : int
         Most features to propose; tables take turns, so that none is left out.
     max_depth : int
-        Most steps of thought: a column of a parent is 1 deep, an aggregation reached through a parent 2.
+        Most steps of thought: a column of a parent is 1 deep, an aggregation reached through a parent 2, an aggregation
+        of an aggregation 3.
     entity_table : str or None
         Table of the firm or person behind a root row. Aggregations through a parent go only through this one, because
         a live score has only this entity's rows. By default the parent of the root with the most tables below it.
@@ -47,6 +91,21 @@ class FeatureSpec(BaseModel):
         Only these tables; by default all that are linked to the root.
     ignore : dict of str to list of str
         Columns to leave out per table; an empty list leaves out the whole table.
+    conditions : list of ConditionSpec
+        Rows worth looking at apart; `where_primitives` are proposed of them too, and streaks.
+    frequent_levels : int or None
+        How many of the most frequent levels of every category make a condition each; None for 3 with ``"credit"``,
+        else for none.
+    where_primitives : list of str
+        What is proposed of rows under a condition.
+    pairs : list of PairSpec
+        Columns that mean something together.
+    window_ratios : list of (str, str) or None
+        Pairs of windows, such as ``("6m", "24m")``: count, sum and mean of the first over those of the second. None for
+        6m over 24m with ``"credit"``, else for none.
+    stack : list of str or None
+        What aggregates aggregations, such as the mean over contracts of the sum over repayments, where `max_depth` is
+        3. None for mean and max with ``"credit"``, else for none.
     max_levels : int
         Most levels of a category to keep apart; the rest become one "other".
     select_top : int
@@ -61,13 +120,19 @@ class FeatureSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    windows: list[Annotated[str, AfterValidator(_check_window)]] = ["30d", "90d", "6m", "12m", "24m"]
-    primitives: list[Annotated[str, AfterValidator(_check_primitive)]] = Field(default=list(_PRIMITIVES))
+    windows: list[WindowText] = ["30d", "90d", "6m", "12m", "24m"]
+    primitives: list[Annotated[str, AfterValidator(_check_primitive)]] = Field(default=list(GROUPS["default"]))
     max_features: int = Field(default=600, ge=1, le=20_000)
     max_depth: int = Field(default=2, ge=1, le=3)
     entity_table: str | None = None
     tables: list[str] | None = None
     ignore: dict[str, list[str]] = Field(default_factory=dict)
+    conditions: list[ConditionSpec] = Field(default_factory=list)
+    frequent_levels: int | None = Field(default=None, ge=0, le=100)
+    where_primitives: list[Annotated[str, AfterValidator(_check_primitive)]] = ["count", "sum", "time_since_last"]
+    pairs: list[PairSpec] = Field(default_factory=list)
+    window_ratios: list[tuple[WindowText, WindowText]] | None = None
+    stack: list[Annotated[str, AfterValidator(_check_stage)]] | None = None
     max_levels: int = Field(default=50, ge=1, le=1_000)
     select_top: int = Field(default=120, ge=1)
     max_missing_rate: float = Field(default=0.98, gt=0, le=1)
@@ -75,3 +140,36 @@ class FeatureSpec(BaseModel):
     min_information_value: float = Field(default=0.002, ge=0)
     min_kept: int = Field(default=20, ge=1)
     seed: int = 20_240_101
+
+    @model_validator(mode="after")
+    def _check_ratios(self) -> Self:
+        for window, whole in self.window_ratios or ():
+            if window == whole or "all" in (window, whole):
+                raise ValueError(f"a ratio of windows needs two different ones, not {window!r} and {whole!r}")
+        return self
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The names of all primitives to propose, groups written out."""
+        names = [name for entry in self.primitives for name in GROUPS.get(entry, (entry,))]
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def chosen_ratios(self) -> tuple[tuple[str, str], ...]:
+        """The ratios of windows to propose."""
+        return tuple(self.window_ratios) if self.window_ratios is not None else self._for_credit(_CREDIT_RATIOS, ())
+
+    @property
+    def chosen_levels(self) -> int:
+        """How many of the most frequent levels make a condition."""
+        return self.frequent_levels if self.frequent_levels is not None else self._for_credit(_CREDIT_LEVELS, 0)
+
+    @property
+    def chosen_stack(self) -> tuple[str, ...]:
+        """What aggregates aggregations."""
+        if self.max_depth < 3:
+            return ()
+        return tuple(self.stack) if self.stack is not None else self._for_credit(_CREDIT_STACK, ())
+
+    def _for_credit(self, value: _T, otherwise: _T) -> _T:
+        return value if _CREDIT in self.primitives else otherwise

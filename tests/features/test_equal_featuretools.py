@@ -99,6 +99,7 @@ def _entity_set(world, recipe):
         "id": "Categorical",
         "category": "Categorical",
         "number": "Double",
+        "boolean": "BooleanNullable",
         "date": "Datetime",
         "datetime": "Datetime",
     }
@@ -110,7 +111,7 @@ def _entity_set(world, recipe):
             spec = world.spec(name)
             entity_set.add_dataframe(
                 dataframe_name=name,
-                dataframe=world.frame(name).copy(),
+                dataframe=_with_booleans(world, name),
                 index=spec.primary_key[0],
                 time_index=spec.event_time,
                 secondary_time_index=late if name == "loan" else None,
@@ -119,6 +120,14 @@ def _entity_set(world, recipe):
         for link in world.data_model.relationships:
             entity_set.add_relationship(link.parent, link.parent_column, link.child, link.child_column)
     return entity_set
+
+
+def _with_booleans(world, name):
+    frame = world.frame(name).copy()
+    for column, spec in world.spec(name).columns.items():
+        if spec.type == "boolean":
+            frame[column] = frame[column].astype("boolean")
+    return frame
 
 
 def _thoughts(entity_set, root):

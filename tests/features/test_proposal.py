@@ -2,14 +2,17 @@
 
 import numpy as np
 import pytest
+import yaml
 
 from core.errors import ConfigurationError
-from features.definitions import PathStep
+from features.definitions import FeatureDefinition, PathStep
 from features.matrix import build_matrix
 from features.naming import FeatureNamer
 from features.planning import make_plan
+from features.primitives.vocabulary import GROUPS
 from features.proposal import propose
 from features.spec import FeatureSpec
+from sample_data import DEMO_PROJECT
 from tests.features.worlds import LOANS, PAYMENTS, UP, Recipe, make_world
 from warehouse.data_model import ColumnSpec, DataModel, Relationship, TableSpec
 
@@ -115,5 +118,27 @@ def labelled_model():
 )  # fmt: skip
 def test_names_are_put_together_from_labels_in_both_languages(step, column, primitive, window, en, zh):
     link = PathStep("down", step, "from_ent" if step == "edge" else "ent_id", "ent_id")
-    names = FeatureNamer(labelled_model(), "enterprise").names((link,), column, primitive, window)
+    names = FeatureNamer(labelled_model(), "enterprise").names(
+        FeatureDefinition.create((link,), column, primitive, window=window)
+    )
     assert names == {"en": en, "zh": zh}
+
+
+def test_the_default_settings_propose_what_they_always_did(world):
+    """New primitives are chosen by name: the plan is, to its fingerprint, that of the first release."""
+    rows = {"keys": world.frame("application")["application_id"].to_numpy()}
+    rows["cutoffs"] = world.frame("application")["asked_on"].to_numpy()
+    plan = make_plan(world, "application", "application_id", proposed(world), **rows)
+    assert plan.fingerprint == "1fdfe9354c1547ff629d7ebf4c692106bb3a140d8ac72eccc1d31125a7adea95"
+
+
+def test_the_sample_project_chooses_no_more_than_the_default_primitives():
+    spec = FeatureSpec(**yaml.safe_load(DEMO_PROJECT.read_text(encoding="utf-8"))["features"])
+    assert set(spec.chosen) <= set(GROUPS["default"])
+    assert (spec.chosen_ratios, spec.chosen_levels, spec.chosen_stack, spec.pairs, spec.conditions) == (
+        (),
+        0,
+        (),
+        [],
+        [],
+    )

@@ -78,7 +78,10 @@ def data_model(recipe: Recipe) -> DataModel:
             late_columns=late,
         ),
         "payment": TableSpec(
-            columns={"payment_id": key, "loan_id": link, "paid_at": event, "paid": number, "channel": category},
+            columns={
+                "payment_id": key, "loan_id": link, "paid_at": event, "paid": number, "channel": category,
+                "due": number, "failed": ColumnSpec(type="boolean"),
+            },
             primary_key=["payment_id"],
             event_time="paid_at",
             known_at_lag_days=recipe.lag_days,
@@ -143,6 +146,8 @@ def _payments(recipe: Recipe, rng: np.random.Generator) -> pd.DataFrame:
             "paid_at": _times(recipe, rng, n),
             "paid": _numbers(recipe, rng, n),
             "channel": _texts(recipe, rng, n),
+            "due": _numbers(recipe, rng, n),
+            "failed": np.where(rng.random(n) < recipe.null_rate, np.nan, rng.integers(0, 2, n)),
         }
     )
 
