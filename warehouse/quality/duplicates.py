@@ -69,7 +69,7 @@ def _repeats(case: TableCase, columns: list[str]) -> Array:
         if values.dtype == object:
             texts.append(name)
         else:
-            hashes = _mixed(hashes, np.ascontiguousarray(values).view(np.uint64))
+            hashes = _mixed(hashes, _bits(values))
     suspects = _not_alone(hashes)
     for name in texts:
         if not suspects.any():
@@ -95,6 +95,14 @@ def _mixed(hashes: Array, values: Array) -> Array:
     mixed = (hashes ^ values) * _MULTIPLIER
     result: Array = mixed ^ (mixed >> _SHIFT)
     return result
+
+
+def _bits(values: Array) -> Array:
+    """Return numbers or times as whole numbers that are equal where the values are: one zero, one NaN."""
+    if values.dtype.kind == "f":
+        values = np.where(np.isnan(values), np.nan, values + 0.0)
+    bits: Array = np.ascontiguousarray(values).view(np.uint64)
+    return bits
 
 
 def _without_null(values: Array) -> Array:

@@ -87,14 +87,14 @@ def _checks(rule: ColumnRule, standard: Standard | None, where: str) -> Iterator
     import pandera.pandas as pa
 
     if rule.minimum is not None:
-        yield pa.Check.ge(rule.minimum, name="below_minimum")
+        yield pa.Check.ge(rule.minimum, name="below_minimum", error="below_minimum")
     if rule.maximum is not None:
-        yield pa.Check.le(rule.maximum, name="above_maximum")
+        yield pa.Check.le(rule.maximum, name="above_maximum", error="above_maximum")
     allowed = _allowed(rule, standard, where)
     if allowed is not None:
-        yield pa.Check.isin(sorted(allowed), name="unknown_code")
+        yield pa.Check.isin(sorted(allowed), name="unknown_code", error="unknown_code")
     if rule.pattern is not None:
-        yield pa.Check.str_matches(rf"(?:{rule.pattern})\Z", name="wrong_pattern")
+        yield pa.Check.str_matches(rf"(?:{rule.pattern})\Z", name="wrong_pattern", error="wrong_pattern")
     if rule.check is not None:
         is_valid = _CHECKS[rule.check]
         yield pa.Check(

@@ -19,6 +19,7 @@ _MONEY_TOKENS: Final = frozenset({"amount", "balance", "revenue", "sales", "capi
 _MONEY_PARTS: Final = ("金额", "余额", "收入", "资本", "本金", "利息", "总额")
 _MIN_VALUES: Final = 30
 _MIN_OWN: Final = 3
+_STANDS_OUT: Final = 0.45
 _DEVIATIONS: Final = 5.0
 _WINDOW: Final = 3.0
 _LEAST_WINDOW: Final = 0.7  # a firm may ask for five times as much as it used to
@@ -147,6 +148,8 @@ def _robust(decades: Array) -> tuple[float, float]:
 def _slips(distance: Array, spread: float, owner: Array | None, factor: int) -> Array:
     """Return which values are slips upward by `factor` decades."""
     candidates = np.nan_to_num(distance, nan=-np.inf) > factor / 2
+    if owner is not None:
+        candidates |= _stand_out(distance, owner, factor)
     if not candidates.any():
         return candidates
     by_column = _is_slip(distance, spread, factor)
@@ -158,6 +161,15 @@ def _slips(distance: Array, spread: float, owner: Array | None, factor: int) -> 
     own_spread = max(_TO_DEVIATION * float(np.median(np.abs(usual))), _LEAST_SPREAD) if len(usual) else spread
     by_owner = _is_slip(residual, own_spread, factor)
     return candidates & np.where(is_own, by_owner, by_column)
+
+
+def _stand_out(distance: Array, owner: Array, factor: int) -> Array:
+    """Return which values stand far above the mean of their owner; one slip among three moves it by a third."""
+    given = np.where(np.isfinite(distance), owner, -1) + 1
+    total = np.bincount(given, weights=np.nan_to_num(distance))
+    mean = total / np.maximum(np.bincount(given), 1)
+    result: Array = (given > 0) & (np.nan_to_num(distance) - mean[given] > _STANDS_OUT * factor)
+    return result
 
 
 def _is_slip(distance: Array, spread: float, factor: int) -> Array:
