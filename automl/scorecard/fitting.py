@@ -310,7 +310,34 @@ def _optimal(
             x, data.y, empty.kind, max_bins=spec.max_bins, min_share=spec.min_share, alias=empty.alias,
             levels=empty.levels,
         )  # fmt: skip
+        start = replace(start, edges=_short_edges(start.edges, x))
     return replace(empty, bins=replace(start, labels=()))
+
+
+def _short_edges(edges: tuple[float, ...], x: np.ndarray) -> tuple[float, ...]:
+    """Return edges of the fewest digits that cut the values `x` where the given ones do."""
+    values = np.unique(x[np.isfinite(x)])
+    positions = np.searchsorted(values, edges)
+    return tuple(
+        _short_number(float(values[at - 1]), float(values[at])) if 0 < at < len(values) else edge
+        for at, edge in zip(positions, edges, strict=True)
+    )
+
+
+def _short_number(low: float, high: float) -> float:
+    """Return a number of few digits above `low` and not above `high`, near their middle.
+
+    Examples
+    --------
+    >>> _short_number(1 / 12, 1 / 6), _short_number(2.0, 3.0), _short_number(40_000.0, 50_000.0)
+    (0.1, 2.5, 45000.0)
+    """
+    middle = low / 2 + high / 2
+    for digits in range(1, 17):
+        number = float(f"{middle:.{digits}g}")
+        if low < number <= high:
+            return number
+    return high
 
 
 def _plain_values(x: np.ndarray, bins: CharacteristicBins) -> np.ndarray:

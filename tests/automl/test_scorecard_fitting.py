@@ -32,9 +32,11 @@ from automl.spec import TrainSpec
 from automl.split import make_split
 from core.errors import ConfigurationError, InputError
 from core.findings import Severity
-from features.binning import FeatureBins
+from features.binning import FeatureBins, fit_bins, make_reference_profile
 from features.definitions import FeatureDefinition, PathStep
 from features.plan import FeaturePlan, TableSchema
+from model_registry.bundle import write_bundle
+from model_registry.scorer import Scorer
 
 NAMES = ("overdue_months", "net_profit", "age")
 
@@ -328,6 +330,38 @@ def test_a_trained_card_is_one_number_from_model_to_product(rows: TrainingRows, 
     again = Evaluation.from_json(json.loads(json.dumps(result.evaluation.to_json())))
     assert again.best.metrics["auc"] == result.evaluation.best.metrics["auc"]
     json.dumps(result.to_json())
+
+
+def test_served_from_its_bundle_it_gives_the_points_of_the_printed_table(rows: TrainingRows, tmp_path: Path) -> None:
+    run, matrix = train_scorecard(rows, ScorecardSpec(max_bins=4)), rows.matrix
+    reference = make_reference_profile(matrix.values, matrix.plan, run.result.probability(matrix.values))
+    write_bundle(
+        tmp_path / "bundle", plan=matrix.plan, training=run.result, reference=reference, label=rows.labels.spec,
+        certificate=None, selection=None, data_fingerprint="d" * 64, info={},
+    )  # fmt: skip
+    scorer = Scorer.load(tmp_path / "bundle")
+    points = scorer.score_matrix(matrix.values)[1]
+    for i in range(0, len(points), 7):
+        raw = {
+            alias: None if np.isnan(value) else matrix.plan.display_value(alias, value) if alias == "sector" else value
+            for alias, value in zip(matrix.plan.aliases, matrix.values[i].tolist(), strict=True)
+        }
+        raw["sector"] = "never seen" if matrix.values[i, -1] == 3 else raw["sector"]
+        assert points[i] == run.fitted.card.look_up(raw)
+    row = {"sector": "b", **{f"x{i}": 0.3 for i in range(6)}}
+    answer = scorer.score_rows({"loan": [{"id": "L1", **row}]}, key="L1", cutoff="2019-01-01")
+    assert answer.score == run.fitted.card.look_up(row)
+
+
+def test_boundaries_have_few_digits_and_cut_the_same_rows() -> None:
+    X, y = _sample()
+    fitted = fit_scorecard(X, y, _plan(), ScorecardSpec(use_dictionary=False))
+    assert len(fitted.classing.bins) == 3
+    for item in fitted.classing.bins:
+        column = X[:, NAMES.index(item.alias)]
+        exact = fit_bins(column, y, max_bins=6, min_share=0.03)
+        np.testing.assert_array_equal(item.assign(column), exact.assign(column))
+        assert all(len(repr(edge)) <= 7 for edge in item.bins.edges)
 
 
 def test_figures_on_training_rows_come_from_cards_that_did_not_see_them(rows: TrainingRows) -> None:
