@@ -236,3 +236,38 @@ def test_empty_tables_and_no_tables_are_assessed():
         {"firm_id": [], "amount": []}, dtype=object)}, DataModel.from_text(LOANS))  # fmt: skip
     assert assess(empty, STANDARD).score == 100
     assert assess(TableSet({}, DataModel())).tables == ()
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_long_tail_is_no_slip(seed):
+    """Amounts that spread over eight decades, as invoices do, are large now and then without being wrong."""
+    random = np.random.default_rng(seed)
+    amount = 10 ** (3 + 0.75 * random.standard_t(6, 5_000))
+    keys = [f"F{number}" for number in range(50)]
+    loans = pd.DataFrame({"firm_id": np.tile(keys, 100), "amount": amount})
+    table_set = TableSet.from_frames(
+        {"firm": pd.DataFrame({"firm_id": keys}), "loan": loans}, DataModel.from_text(LOANS)
+    )
+    assert [finding for finding in assess(table_set).findings if finding.code == "unit_slip"] == []
+
+
+def test_a_time_on_the_day_of_a_date_is_not_after_it():
+    model = DataModel.from_text("tables: {t: {columns: {day: {type: date}, time: {type: datetime}}}}")
+    days = pd.date_range("2024-01-01", periods=400)
+    times = (days - pd.Timedelta(days=3)).to_series(index=range(400)).copy()
+    times[7] = days[7] + pd.Timedelta(hours=13)
+    table_set = TableSet.from_frames({"t": pd.DataFrame({"day": days, "time": times})}, model)
+    rules = RuleSet.from_text("tables: {t: {orders: [{lower: time, upper: day}]}}")
+    assert [finding.code for finding in assess(table_set).findings] == []
+    assert [finding.code for finding in assess(table_set, rules=rules).findings] == []
+
+
+def test_a_day_of_overrun_is_no_swap_of_dates_that_lie_months_apart():
+    model = DataModel.from_text("tables: {t: {columns: {due: {type: date}, closed: {type: date}}}}")
+    due = pd.Series(pd.date_range("2024-01-01", periods=1_000))
+    closed = due - pd.to_timedelta(np.arange(1_000) % 100 + 30, unit="D")
+    closed[10] = due[10] + pd.Timedelta(days=1)
+    closed[20:22] = due[20:22] + pd.Timedelta(days=80)
+    table_set = TableSet.from_frames({"t": pd.DataFrame({"due": due, "closed": closed})}, model)
+    (finding,) = assess(table_set).findings
+    assert (finding.code, finding.column, finding.count) == ("dates_out_of_order", "closed, due", 2)

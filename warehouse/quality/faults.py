@@ -86,6 +86,11 @@ class TableCase:
         """Number of rows."""
         return self.profile.n_rows
 
+    @property
+    def is_parent(self) -> bool:
+        """Whether other tables refer to it."""
+        return bool(self.table_set.data_model.children_of(self.name))
+
     @cached_property
     def n_missing(self) -> dict[str, int]:
         """Rows without a value per column."""

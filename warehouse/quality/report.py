@@ -117,7 +117,8 @@ class DimensionScore:
 
     The score is ``100 * 0.5 ** (rate / 0.05)``: 100 without a fault, 87 at 1% of the rows, 50 at 5%, 25 at 10%. Faults
     that lie in no row count as a rate of their own: an empty column as its share of the columns, rows that come late
-    as 5% for each allowed age they are over it, a month that is missing or unlike the others as its share of months.
+    as 5% for each allowed age they are over it and 10% at most, a month that is missing or unlike the others as its
+    share of months.
     """
 
     dimension: Dimension

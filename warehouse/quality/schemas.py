@@ -118,10 +118,19 @@ def _order_check(rule: OrderRule) -> "pa.Check":
     import pandera.pandas as pa
 
     def holds(frame: pd.DataFrame) -> "pd.Series[bool]":
-        lower, upper = frame[rule.lower], frame[rule.upper]
+        lower, upper = _alike(frame[rule.lower], frame[rule.upper])
         return ~(lower >= upper) if rule.strict else ~(lower > upper)
 
     return pa.Check(holds, name="out_of_order", ignore_na=False)
+
+
+def _alike(one: "pd.Series[Any]", other: "pd.Series[Any]") -> tuple["pd.Series[Any]", "pd.Series[Any]"]:
+    """Return two columns to be compared; times by day where one of them has no time of day."""
+    if one.dtype.kind != "M" or other.dtype.kind != "M":
+        return one, other
+    days = one.dt.normalize(), other.dt.normalize()
+    is_plain = any(bool((day == values)[values.notna()].all()) for day, values in zip(days, (one, other), strict=True))
+    return days if is_plain else (one, other)
 
 
 def _sum_check(rule: SumRule) -> "pa.Check":

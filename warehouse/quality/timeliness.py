@@ -17,6 +17,7 @@ _GAPS: Final = 3.0
 _MIN_DAYS: Final = 12
 _MIN_MONTHS: Final = 12
 _FEW: Final = 0.2
+_MOST_STALE: Final = 0.1
 _USUAL_ROWS: Final = 30
 _MOST: Final = 0.9
 _MONTHS_ROUND: Final = 6
@@ -29,7 +30,7 @@ def stale_table(case: TableCase) -> Iterable[Fault]:
     """Yield a table whose newest row is older than it may be.
 
     The data standard says how old, where it says so; else three times the gap that 95% of the days with new rows keep,
-    and 31 days at least.
+    and 31 days at least; a table that others refer to is then not judged, new clients may be rare.
     """
     as_of = case.as_of
     if case.times is None or as_of is None:
@@ -39,7 +40,7 @@ def stale_table(case: TableCase) -> Iterable[Fault]:
         return
     allowed = case.standard_table.max_age_days if case.standard_table is not None else None
     if allowed is None:
-        if case.standard_table is not None:
+        if case.standard_table is not None or case.is_parent:
             return  # rows come as they happen
         gap = float(np.percentile(np.diff(days).astype(np.float64), 95))
         allowed = max(_LEAST_AGE_DAYS, _GAPS * gap)
@@ -57,7 +58,7 @@ def stale_table(case: TableCase) -> Iterable[Fault]:
                 allowed=round(allowed),
             ),
             msg("Look whether the feed stands still."),
-            rate=0.05 * (age - allowed) / allowed,
+            rate=min(_MOST_STALE, 0.05 * (age - allowed) / allowed),
             count=0,
         )
 

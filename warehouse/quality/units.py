@@ -25,8 +25,12 @@ _WINDOW: Final = 3.0
 _LEAST_WINDOW: Final = 0.7  # a firm may ask for five times as much as it used to
 _LEAST_SPREAD: Final = 0.05
 _FAR: Final = 12.0
+_TAIL: Final = 3.5
+_FEW: Final = 30
+_UPPER_SHARE: Final = 0.2
 _TO_DEVIATION: Final = 1.4826
 _SHIFT_FACTOR: Final = 3.0
+_SHIFT_DEVIATIONS: Final = 6.0
 _MIN_MONTH_ROWS: Final = 30
 _MIN_MONTHS: Final = 6
 _MONTHS_BACK: Final = 12
@@ -46,6 +50,8 @@ def number_faults(case: TableCase) -> Iterable[Fault]:
             continue
         middle, spread = _robust(decades)
         yield from _unit_slips(case, name, numbers, decades - middle, spread)
+        if case.unit(name) is None and case.spec.columns[name].type == "integer":
+            continue  # it may be a code: a postcode has no level
         yield from _level_shifts(case, name, decades)
         if spread >= _LEAST_SPREAD:  # else nearly all are the same, and any other value would stand far from them
             yield from _outliers(name, decades - middle, spread)
@@ -173,13 +179,22 @@ def _stand_out(distance: Array, owner: Array, factor: int) -> Array:
 
 
 def _is_slip(distance: Array, spread: float, factor: int) -> Array:
+    """Return which distances from the median are slips; none where they may be the end of a long tail."""
+    nothing = np.zeros(len(distance), dtype=bool)
     if factor < _DEVIATIONS * spread:
-        return np.zeros(len(distance), dtype=bool)
+        return nothing
     window = max(_WINDOW * spread, _LEAST_WINDOW)
     far = np.nan_to_num(distance, nan=0.0)
     slips: Array = (np.abs(far - factor) <= window) & (far > _DEVIATIONS * spread)
-    on_the_way = (far > _DEVIATIONS * spread) & (far < factor - window)
-    return slips if slips.sum() > on_the_way.sum() else np.zeros(len(distance), dtype=bool)
+    end = factor - window
+    start = max(min(_DEVIATIONS * spread, end - 1), _TAIL * spread)
+    n_slips, n_on_the_way = int(slips.sum()), int(((far > start) & (far < end)).sum())
+    if n_slips <= n_on_the_way:
+        return nothing
+    if n_slips < _FEW:
+        return slips if start < end else nothing
+    is_even = (slips & (far > factor)).sum() >= _UPPER_SHARE * n_slips  # a tail thins out; slips lie around the factor
+    return slips if is_even else nothing
 
 
 def _residuals(decades: Array, owner: Array, candidates: Array) -> Array:
@@ -208,7 +223,7 @@ def _shifted_months(position: Array, decades: Array) -> list[tuple[int, float]]:
     before = level.rolling(_MONTHS_BACK, min_periods=_MIN_MONTHS).median().shift(1)
     change = level - before
     spread = _TO_DEVIATION * change.abs().rolling(_MONTHS_BACK, min_periods=2).median().shift(1).fillna(0.0)
-    shifted = change.abs() >= np.maximum(np.log10(_SHIFT_FACTOR), 6 * spread)
+    shifted = change.abs() >= np.maximum(np.log10(_SHIFT_FACTOR), _SHIFT_DEVIATIONS * spread)
     return [(int(enough[at]), float(change[at])) for at in np.flatnonzero(shifted)]
 
 

@@ -24,7 +24,8 @@ from warehouse.table_set import TableSet
 __all__ = ["ColumnMatch", "StandardMatch", "TableMatch", "match_columns"]
 
 _MIN_CONFIDENCE: Final = 0.6
-_MIN_TABLE_CONFIDENCE: Final = 0.3
+_MIN_TABLE_CONFIDENCE: Final = 0.35
+_MIN_SHARED: Final = 2  # names of columns, where the table has another name
 _EXACT, _OTHER_NAME, _PARTIAL = 1.0, 0.95, 0.8
 _MIN_NAME: Final = 0.4
 _ELSEWHERE: Final = 0.85
@@ -158,15 +159,15 @@ def _best_table(
     scores = {}
     for table in standard.tables.values():
         known = {other for field in table.fields.values() for other, _ in _field_names(field)}
-        shared = sum(1 / rarity[other] for other in names & known)
-        own = max(
-            (similarity(mine, theirs) for mine in (name, *spec.label.values()) for theirs in _table_names(table)),
-            default=0.0,
-        )
-        share = shared / max(sum(1 / rarity.get(other, _RARE) for other in names), 1e-9)
+        own = max(similarity(mine, theirs) for mine in (name, *spec.label.values()) for theirs in _table_names(table))
+        shared = names & known
+        if own < 1 and len(shared) < _MIN_SHARED:
+            continue
+        share = sum(1 / rarity[other] for other in shared)
+        share /= max(sum(1 / rarity.get(other, _RARE) for other in names), 1e-9)
         scores[table.code] = min(1.0, 0.5 * (own if own > 0.5 else 0.0) + share)
-    best = max(scores, key=lambda code: scores[code])
-    return (standard.tables[best], scores[best]) if scores[best] >= _MIN_TABLE_CONFIDENCE else (None, 0.0)
+    best = max(scores, key=lambda code: scores[code], default="")
+    return (standard.tables[best], scores[best]) if scores.get(best, 0) >= _MIN_TABLE_CONFIDENCE else (None, 0.0)
 
 
 def _match_table(columns: list[_Column], table: StandardTable | None, standard: Standard) -> list[ColumnMatch]:
@@ -180,6 +181,7 @@ def _match_table(columns: list[_Column], table: StandardTable | None, standard: 
         if column.name not in sure
         for field, is_named in _elsewhere(column, table, standard)
         for confidence, evidence in [_score(column, field, standard, needs_values=not is_named)]
+        if not is_named or not _contradicts(column, field, standard)
     ]
     scored.sort(key=lambda entry: -entry[0])
     taken: set[str] = set()
@@ -208,6 +210,12 @@ def _elsewhere(column: _Column, table: StandardTable | None, standard: Standard)
     for code, field in (told | named).items():
         if table is None or field.table != table.code:
             yield field, code in named
+
+
+def _contradicts(column: _Column, field: Field, standard: Standard) -> bool:
+    """Whether most values are not what the field holds: a name alone then says nothing in another table."""
+    fit = _fit(column, field, standard)
+    return fit is not None and fit < 0.5
 
 
 @cache
