@@ -14,7 +14,8 @@ __all__ = ["Skew"]
 class Skew(Aggregation):
     """Sample skewness G1 as pandas has it; NaN for fewer than three values, 0 where all are equal.
 
-    Two passes over each window, values measured in units of the greatest deviation, so that nothing overflows.
+    Two passes over each window, in units of the greatest value and then of the greatest deviation, so that nothing
+    overflows.
     """
 
     name: ClassVar[str] = "skew"
@@ -33,7 +34,9 @@ class Skew(Aggregation):
         pieces = numbers.pieces
         low = pieces.reduce_from(np.minimum, numbers.filled(np.inf), begins, np.inf)
         high = pieces.reduce_from(np.maximum, numbers.filled(-np.inf), begins, -np.inf)
-        deviation = self._centred(numbers, numbers.values - pieces.to_rows(low), begins, n)
+        scale = -np.frexp(np.maximum(np.abs(low), np.abs(high)))[1]  # a power of two: it changes no digit
+        values = np.ldexp(numbers.values, pieces.to_rows(scale)) - pieces.to_rows(np.ldexp(low, scale))
+        deviation = self._centred(numbers, values, begins, n)
         largest = pieces.reduce_from(np.maximum, np.abs(deviation), begins, 0.0)
         deviation = deviation / pieces.to_rows(np.where(largest > 0, largest, 1.0))
         squares = pieces.reduce_from(np.add, deviation**2, begins, 0.0)
