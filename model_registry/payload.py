@@ -274,7 +274,7 @@ def printable(name: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in name[:60])
 
 
-def read_time(text: str) -> np.datetime64:
+def read_time(text: str, *, where: str = "as_of") -> np.datetime64:
     """Return a moment in the data's own clock.
 
     Raises
@@ -288,5 +288,5 @@ def read_time(text: str) -> np.datetime64:
     np.datetime64('2024-05-31T12:00:00.000000000')
     """
     if not _is_time(text):
-        raise InputError(msg("Expected {expected}", expected=_FORMS["time"][2]), where="as_of", code="wrong_type")
+        raise InputError(msg("Expected {expected}", expected=_FORMS["time"][2]), where=where, code="wrong_type")
     return np.datetime64(text.replace(" ", "T"), "ns")

@@ -1,10 +1,10 @@
-"""Monitoring's tables: every answer that was given, and the drift reports made of them."""
+"""Monitoring's tables: every answer that was given, what became of the cases, and the drift reports made of them."""
 
 import sqlalchemy as sa
 
 from core.database import Json, UtcDateTime, metadata
 
-__all__ = ["drift_report", "score_record"]
+__all__ = ["drift_report", "outcome_report", "score_record"]
 
 score_record = sa.Table(
     "score_record",
@@ -31,6 +31,22 @@ score_record = sa.Table(
     sa.UniqueConstraint("project", "slot", "request_id", name="uq_score_record_request"),
     sa.Index("ix_score_record_asked_at", "project", "slot", "asked_at"),
     sa.Index("ix_score_record_cutoff", "project", "slot", "cutoff"),
+)
+
+outcome_report = sa.Table(
+    "outcome_report",
+    metadata,
+    # Never changed: a correction is another row, and the newest of a case counts.
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("project", sa.String(120), nullable=False),
+    sa.Column("named_by", sa.String(16), nullable=False),
+    sa.Column("name", sa.String(256), nullable=False),
+    sa.Column("outcome", sa.Integer, nullable=True),
+    sa.Column("observed_at", sa.DateTime, nullable=False),
+    sa.Column("report_id", sa.String(128), nullable=True),
+    sa.Column("reported_at", UtcDateTime, nullable=False),
+    sa.Column("reported_by", sa.String(128), nullable=False),
+    sa.Index("ix_outcome_report_case", "project", "named_by", "name", "id"),
 )
 
 drift_report = sa.Table(

@@ -18,6 +18,7 @@ from serving.batch import LINES, LineBatch
 from serving.body import content_type, read_body, read_flag
 from serving.docs_page import STYLE, docs_page
 from serving.headers import SecurityHeaders
+from serving.outcome_form import OutcomesRequest, read_outcomes_request
 from serving.problems import UnsupportedBodyError, add_problem_handlers, language_of
 from serving.request_form import ScoreRequest, read_request
 from serving.service import ScoringService
@@ -106,6 +107,17 @@ def _scoring(service: ScoringService) -> APIRouter:
         if kind == ARROW:
             return await answer_arrow(service, request, is_kept=is_kept)
         raise UnsupportedBodyError(msg("The body must be sent as {kinds}", kinds=f"{LINES}, {ARROW}"))
+
+    @router.post(
+        "/outcomes", summary=str(msg("Tell what became of cases that were scored")), openapi_extra=_OUTCOMES_OPENAPI
+    )
+    async def outcomes(request: Request) -> Response:
+        language = request.state.language = language_of(request, service.settings.language)
+        caller = service.callers.authenticate(request.headers.get("authorization"))
+        caller.require("model.score")
+        body = await read_body(request, max_bytes=MAX_BODY_BYTES, max_seconds=_MAX_BODY_SECONDS)
+        report = read_outcomes_request(await run_in_threadpool(parse, body))
+        return _json(await run_in_threadpool(service.outcomes.keep, report, caller.name, language))
 
     @router.get(
         "/models",
@@ -239,6 +251,21 @@ _BATCH_OPENAPI: dict[str, Any] = {
     "responses": {
         "200": {"description": str(msg("A line or a row per row: its answer or its error."))},
         **{status: _SCORE_OPENAPI["responses"][status] for status in ("401", "403", "404", "413", "415", "422", "503")},
+    },
+}
+
+_OUTCOMES_OPENAPI: dict[str, Any] = {
+    "security": [{"bearer": []}],
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": OutcomesRequest.model_json_schema()}},
+    },
+    "responses": {
+        "200": {"description": str(msg("The effect of each: new, corrected, unchanged, or why it was refused."))},
+        **{
+            status: _SCORE_OPENAPI["responses"][status]
+            for status in ("401", "403", "404", "408", "413", "415", "422", "503")
+        },
     },
 }
 

@@ -8,7 +8,7 @@ from core.errors import InputError
 from core.findings import Finding, Severity
 from core.i18n import MessageLike, msg
 
-__all__ = ["Language", "ScoreRequest", "read_request"]
+__all__ = ["Language", "ScoreRequest", "read_request", "refusal"]
 
 Language = Literal["en", "zh"]
 _Row = dict[str, Any]
@@ -75,11 +75,7 @@ def read_request(content: Any) -> ScoreRequest:
     try:
         request = ScoreRequest.model_validate(content)
     except ValidationError as error:
-        points = [
-            _point(detail["type"], detail["loc"]) for detail in error.errors(include_input=False, include_url=False)
-        ]
-        first = points[0]
-        raise InputError(first.message, where=first.where, code=first.code, findings=points) from None
+        raise refusal(error, ScoreRequest) from None
     if (request.tables is None) == (request.features is None):
         raise _one_of_two(request)
     return request
@@ -91,9 +87,17 @@ def _one_of_two(request: ScoreRequest) -> InputError:
     return InputError(msg("Send either tables or features, not both"), where="features", code="both_given")
 
 
-def _point(kind: str, place: tuple[int | str, ...]) -> Finding:
+def refusal(error: ValidationError, form: type[BaseModel]) -> InputError:
+    """Return what pydantic found wrong in a `form`, with one finding per field and without what was sent."""
+    points = [
+        _point(detail["type"], detail["loc"], form) for detail in error.errors(include_input=False, include_url=False)
+    ]
+    return InputError(points[0].message, where=points[0].where, code=points[0].code, findings=points)
+
+
+def _point(kind: str, place: tuple[int | str, ...], form: type[BaseModel]) -> Finding:
     # A name that the caller made up is not repeated.
-    known = [str(part) for part in place[:1] if part in ScoreRequest.model_fields]
+    known = [str(part) for part in place[:1] if part in form.model_fields]
     where = ".".join(known + [str(part) for part in place[1:] if isinstance(part, int)])
     code = {"missing": "missing_field", "extra_forbidden": "unknown_field"}.get(kind, "wrong_type")
     return Finding(code, Severity.BAD, _MESSAGES.get(kind, msg("This field has a wrong type or value")), where)

@@ -29,6 +29,7 @@ from serving.answers import GivenAnswers, answer_of, record_of
 from serving.callers import Callers
 from serving.deployed import DeployedModel, DeployedModels
 from serving.metrics import ServiceMetrics
+from serving.outcome_desk import OutcomeDesk
 from serving.request_form import ScoreRequest
 
 __all__ = ["Asked", "ScoringService", "content_hash", "key_of", "new_request_id", "score"]
@@ -76,6 +77,7 @@ class ScoringService:
         self._database = Database(settings.database_url_resolved)
         self.models = DeployedModels(Registry(self._database, settings.artifacts, mlflow=False), folder / "bundles")
         self.callers = Callers(Identity(self._database), folder / "keys.json")
+        self.outcomes = OutcomeDesk(self._database, self.models)
         self._log: LocalScoreLog | None = None
         self._answers = GivenAnswers((), max_answers=_REMEMBERED_ANSWERS)
         self._under_way: dict[tuple[str, str], asyncio.Future[bytes]] = {}
