@@ -27,7 +27,12 @@ __all__ = [
 Direction = Literal["rising", "falling"]
 """How the bad rate runs as the value grows."""
 
-_ORDERED: Final = frozenset({"sum", "mean", "max", "min", "last", "identity"})
+_ORDERED: Final = frozenset(
+    {
+        "identity", "sum", "mean", "median", "max", "min", "first", "last", "trend",
+        "any", "all", "percent_true", "longest_streak", "current_streak",
+    }
+)  # fmt: skip
 _AGES: Final = frozenset({"time_since_last", "days_since"})
 _SIGNIFICANT_Z: Final = 1.96
 _OPPOSITE: Final[Mapping[Direction, Direction]] = {"rising": "falling", "falling": "rising"}
@@ -76,7 +81,7 @@ _WORDS: Final[Mapping[str, tuple[Direction, str]]] = {
         r"overdue|past_?due|delinq|arrear|(^|_)dpd(_|$)|days?_late|late_days|default|逾期|拖欠|违约",
     ),
     "query": ("rising", r"quer(y|ies)|inquir|enquir|查询"),
-    "liability": ("rising", r"liabilit|(^|_)debts?(_|$)|负债|债务"),
+    "liability": ("rising", r"(?<!guarantor_)liabilit|(^|_)debts?(_|$)|负债|债务"),
     "subrogation": ("rising", r"subrog|compensat|代偿|追偿"),
     "judicial": (
         "rising",
@@ -128,8 +133,9 @@ def suggest_directions(
 ) -> dict[str, Suggestion]:
     """Return the direction of each feature that has one.
 
-    A count speaks for its table, any other number for its column; time since is the other way round; deviations,
-    numbers of different values and calendar parts have none. Rules that contradict each other give none.
+    A count speaks for its table, a count of rows above a limit for the column that has it, any other number for its
+    column; time since is the other way round. Deviations, numbers of different values, calendar parts, ratios, other
+    conditions and aggregations of aggregations have none, nor has what rules contradict each other about.
 
     Parameters
     ----------
@@ -227,8 +233,8 @@ def _z(table: BinTable, low: int, high: int) -> float:
 
 
 def _suggest(item: "FeatureDefinition", rules: Sequence[DirectionRule]) -> Suggestion | None:
-    is_count = item.primitive == "count"
-    if item.kind == "category" or not (is_count or item.primitive in _ORDERED | _AGES):
+    is_simple = item.second is None and item.against is None and not item.stack
+    if item.kind == "category" or not is_simple or item.primitive not in _ORDERED | _AGES | {"count"}:
         return None
     matched = [rule for rule in rules if rule.matches(_names(item))]
     directions = {rule.direction for rule in matched}
@@ -241,6 +247,9 @@ def _suggest(item: "FeatureDefinition", rules: Sequence[DirectionRule]) -> Sugge
 
 def _names(item: "FeatureDefinition") -> list[str]:
     """Return what the value is an amount of: its column with the readable names, or the table whose rows count."""
+    if item.where is not None:
+        is_above = item.column is None and item.where.op in (">", ">=")
+        return [item.where.column] if is_above else []
     if item.column is not None:
         readable = list(item.names.values()) if not item.path else []
         return [item.column, *readable]

@@ -26,6 +26,11 @@ def to_pmml(card: Scorecard) -> str:
     Attributes stand in the order in which an engine must try them: special codes and nulls first, the predicate that is
     always true last. Each characteristic carries its reason code (its name) and its most points as baseline. What the
     points stand for travels in extensions.
+
+    Raises
+    ------
+    InputError
+        A name or a level holds a character that XML cannot hold.
     """
     root = Element("PMML", {"xmlns": _NAMESPACE, "version": "4.4"})
     header = SubElement(root, "Header", {"description": card.name})
@@ -36,7 +41,11 @@ def to_pmml(card: Scorecard) -> str:
     SubElement(root, "TransformationDictionary")
     root.append(_model(card))
     indent(root, " ")
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode")
+    # A raw carriage return in a text would be read back as a new line.
+    body = tostring(root, encoding="unicode").replace("\r", "&#13;")
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n{body}'
+    _parse(text.encode())  # a name or level with a character that XML cannot hold is refused here
+    return text
 
 
 def from_pmml(content: bytes | str, *, name: str = "", scale: ScoreScale | None = None) -> ImportedScorecard:

@@ -59,7 +59,7 @@ def number_characteristics(draw: st.DrawFn, alias: str) -> Characteristic:
 
 @st.composite
 def category_characteristics(draw: st.DrawFn, alias: str) -> Characteristic:
-    levels = tuple(draw(st.lists(st.sampled_from(LEVELS), min_size=1, unique=True)))
+    levels = tuple(draw(st.lists(st.sampled_from((*LEVELS, "two\r\nlines")), min_size=1, unique=True)))
     special = draw(st.sampled_from((*levels, None)))
     specials = (Special("special", (special,)),) if special else ()
     raw = draw(st.lists(st.integers(0, 2), min_size=len(levels) + 1, max_size=len(levels) + 1))
@@ -426,6 +426,12 @@ def test_pmml_that_leaves_something_open_is_refused(old: str, new: str, told: st
     assert old in FOREIGN
     with pytest.raises(InputError, match=told):
         from_pmml(FOREIGN.replace(old, new, 1), scale=ScoreScale())
+
+
+def test_a_level_that_xml_cannot_hold_is_refused() -> None:
+    bins = CharacteristicBins(FeatureBins("x", "category", code_bins=(0, 1)), levels=("a\x01",))
+    with pytest.raises(InputError, match="no XML"):
+        to_pmml(Scorecard("demo", (Characteristic(bins, (1, 2, 3)),), 0))
 
 
 def test_pmml_without_a_scale_asks_for_it() -> None:

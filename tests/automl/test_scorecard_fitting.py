@@ -33,7 +33,7 @@ from automl.split import make_split
 from core.errors import ConfigurationError, InputError
 from core.findings import Severity
 from features.binning import FeatureBins, fit_bins, make_reference_profile
-from features.definitions import FeatureDefinition, PathStep
+from features.definitions import Condition, FeatureDefinition, PathStep
 from features.plan import FeaturePlan, TableSchema
 from model_registry.bundle import write_bundle
 from model_registry.scorer import Scorer
@@ -264,6 +264,11 @@ def _definition(column: str | None, primitive: str, table: str = "record", **mor
         (_definition(None, "count", "credit_query"), "rising"),
         (_definition(None, "time_since_last", "judicial_case"), "falling"),
         (_definition("amount", "sum", "credit_query"), None),
+        (_definition("overdue_days", "trend"), "rising"),
+        (_definition("overdue_days", "sum", second="amount"), None),
+        (_definition("net_profit", "mean", window="6m", against="24m"), None),
+        (_definition(None, "count", "repayment", where=Condition("overdue_days", ">", 30.0)), "rising"),
+        (_definition(None, "count", "credit_query", where=Condition("kind", "==", "own")), None),
         (_definition("defaulted", "mode", kind="category"), None),
         (FeatureDefinition.create((), "c17", "identity", names={"en": "c17", "zh": "近两年逾期次数"}), "rising"),
         (FeatureDefinition.create((), "利润总额", "identity"), "falling"),
