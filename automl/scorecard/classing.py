@@ -317,7 +317,7 @@ class Classing:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Classing":
         """Read what `to_json` wrote."""
-        directions = [Suggestion(item["alias"], item["direction"], tuple(item["rules"])) for item in data["directions"]]
+        directions = [Suggestion.from_json(item) for item in data["directions"]]
         return cls(
             tuple(CharacteristicBins.from_json(item) for item in data["bins"]),
             {item.alias: item for item in directions},

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_RULES", "Direction", "DirectionRule", "Suggestion", "card_violations", "constraints", "data_violations",
-    "rises_against", "suggest_directions",
+    "learn_directions", "rises_against", "suggest_directions",
 ]  # fmt: skip
 
 Direction = Literal["rising", "falling"]
@@ -35,6 +35,7 @@ _ORDERED: Final = frozenset(
 )  # fmt: skip
 _AGES: Final = frozenset({"time_since_last", "days_since"})
 _SIGNIFICANT_Z: Final = 1.96
+_LEAST_BINS: Final = 3
 _OPPOSITE: Final[Mapping[Direction, Direction]] = {"rising": "falling", "falling": "rising"}
 
 
@@ -107,23 +108,38 @@ class Suggestion:
     direction : {"rising", "falling"} or None
         How the bad rate must run; None where a person said it may run as it likes.
     rules : tuple of str
-        Codes of the rules behind it; empty where a person set it.
+        Codes of the rules behind it; empty where there are none.
+    is_learnt : bool, default=False
+        Whether it is only what the data show, for a person to confirm.
     """
 
     alias: str
     direction: Direction | None
-    rules: tuple[str, ...] = field(default=())
+    rules: tuple[str, ...] = ()
+    is_learnt: bool = False
 
     @property
     def reason(self) -> Message:
         """Where the direction comes from."""
+        if self.is_learnt:
+            return msg("the bad rate runs this way on the training rows")
         if not self.rules:
             return msg("set by hand")
         return msg("business dictionary: {rules}", rules=", ".join(self.rules))
 
     def to_json(self) -> dict[str, Any]:
         """Return the suggestion as JSON values."""
-        return {"alias": self.alias, "direction": self.direction, "rules": list(self.rules)}
+        return {
+            "alias": self.alias,
+            "direction": self.direction,
+            "rules": list(self.rules),
+            "is_learnt": self.is_learnt,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Suggestion":
+        """Read what `to_json` wrote."""
+        return cls(data["alias"], data["direction"], tuple(data["rules"]), data["is_learnt"])
 
 
 def suggest_directions(
@@ -156,6 +172,25 @@ def suggest_directions(
     found = {item.alias: _suggest(item, rules) for item in plan.definitions}
     suggestions = {alias: one for alias, one in found.items() if one is not None}
     return suggestions | {alias: Suggestion(alias, direction) for alias, direction in overrides.items()}
+
+
+def learn_directions(tables: Sequence[BinTable], known: Mapping[str, Suggestion]) -> dict[str, Suggestion]:
+    """Return what the bad rates of numbers without a direction show: those that run one way over three bins or more.
+
+    The smallest step must be more than two-sided chance explains at 5 %. Such a direction is a suggestion: it says how
+    the training rows run, not how the business runs.
+    """
+    found = {}
+    for table in tables:
+        held = [index for index in range(table.bins.n_plain) if table.n[index]]
+        steps = np.sign(np.diff(table.bad_rate[held]))
+        is_clear = all(_z(table, low, high) > _SIGNIFICANT_Z for low, high in pairwise(held))
+        if table.bins.kind == "category" or table.bins.alias in known or len(held) < _LEAST_BINS or not is_clear:
+            continue
+        if abs(steps.sum()) == len(steps):
+            direction: Direction = "rising" if steps[0] > 0 else "falling"
+            found[table.bins.alias] = Suggestion(table.bins.alias, direction, is_learnt=True)
+    return found
 
 
 def constraints(plan: "FeaturePlan", directions: Mapping[str, Suggestion]) -> list[int]:

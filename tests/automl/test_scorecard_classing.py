@@ -97,7 +97,7 @@ def test_a_direction_merges_what_contradicts_it_and_nothing_else() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=9), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_pooling_gives_the_rates_that_isotonic_regression_gives(counts: list[tuple[int, int]], rising: bool) -> None:
     from sklearn.isotonic import IsotonicRegression
 

@@ -122,14 +122,14 @@ def demo_rows() -> list[Row]:
 
 
 @given(cards())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_table_read_by_hand_and_the_matrix_give_one_number(card: Scorecard) -> None:
     rows = _interesting(card)
     assert card.score(_matrix(card, rows)).tolist() == _looked_up(card, rows)
 
 
 @given(cards())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_card_survives_its_own_json_pmml_and_tables(card: Scorecard) -> None:
     rows = _interesting(card)
     expected = _looked_up(card, rows)
@@ -188,7 +188,7 @@ def test_duckdb_gives_the_same_number(decimals: int) -> None:
 
 
 @given(cards())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_duckdb_agrees_on_any_card(card: Scorecard) -> None:
     rows = _interesting(card)
     with duckdb.connect() as connection:

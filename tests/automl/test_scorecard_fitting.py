@@ -21,12 +21,13 @@ from automl.scorecard.directions import (
     card_violations,
     constraints,
     data_violations,
+    learn_directions,
     suggest_directions,
 )
 from automl.scorecard.fitting import ScorecardSpec, fit_card, fit_scorecard
 from automl.scorecard.model import ScorecardModel, bind
 from automl.scorecard.tables import from_csv, to_csv
-from automl.scorecard.training import TrainingRows, judge_scorecard, train_scorecard
+from automl.scorecard.training import ScorecardRun, TrainingRows, judge_scorecard, train_scorecard
 from automl.scorecard.weights import evidence, fit_weights
 from automl.spec import TrainSpec
 from automl.split import make_split
@@ -295,6 +296,19 @@ def test_a_person_has_the_last_word_on_directions() -> None:
         DirectionRule("bad", "(", "rising")
 
 
+def test_a_direction_is_learnt_only_where_every_step_is_clear() -> None:
+    bins = CharacteristicBins(FeatureBins("age", "number", edges=(30.0, 40.0)))
+    clear, weak = BinTable(bins, (700, 850, 950, 0), (300, 150, 50, 0)), BinTable(bins, (70, 72, 95, 0), (30, 28, 5, 0))
+    turning = BinTable(bins, (700, 950, 700, 9), (300, 50, 300, 9))
+    found = learn_directions([clear], {})
+    assert (found["age"].direction, found["age"].is_learnt) == ("falling", True)
+    assert "训练样本" in found["age"].reason.text("zh")
+    assert Suggestion.from_json(found["age"].to_json()) == found["age"]
+    assert not learn_directions([weak], {})
+    assert not learn_directions([turning], {})
+    assert not learn_directions([clear], {"age": Suggestion("age", None)})
+
+
 def test_what_contradicts_a_direction_is_found() -> None:
     bins = CharacteristicBins(FeatureBins("overdue_months", "number", edges=(1.0, 2.0, 3.0)))
     table = BinTable(bins, (900, 400, 195, 50, 0), (100, 40, 5, 50, 0))
@@ -319,8 +333,15 @@ def rows(world: Callable) -> TrainingRows:
     return TrainingRows(matrix, labels, make_split(labels, spec.split), spec)
 
 
-def test_a_trained_card_is_one_number_from_model_to_product(rows: TrainingRows, tmp_path: Path) -> None:
-    run = train_scorecard(rows, ScorecardSpec(max_bins=4))
+@pytest.fixture(scope="module")
+def trained(rows: TrainingRows) -> ScorecardRun:
+    return train_scorecard(rows, ScorecardSpec(max_bins=4))
+
+
+def test_a_trained_card_is_one_number_from_model_to_product(
+    rows: TrainingRows, trained: ScorecardRun, tmp_path: Path
+) -> None:
+    run = trained
     result, values = run.result, rows.matrix.values
     assert result.family == "scorecard"
     points = result.scale.points(result.probability(values))
@@ -337,8 +358,10 @@ def test_a_trained_card_is_one_number_from_model_to_product(rows: TrainingRows, 
     json.dumps(result.to_json())
 
 
-def test_served_from_its_bundle_it_gives_the_points_of_the_printed_table(rows: TrainingRows, tmp_path: Path) -> None:
-    run, matrix = train_scorecard(rows, ScorecardSpec(max_bins=4)), rows.matrix
+def test_served_from_its_bundle_it_gives_the_points_of_the_printed_table(
+    rows: TrainingRows, trained: ScorecardRun, tmp_path: Path
+) -> None:
+    run, matrix = trained, rows.matrix
     reference = make_reference_profile(matrix.values, matrix.plan, run.result.probability(matrix.values))
     write_bundle(
         tmp_path / "bundle", plan=matrix.plan, training=run.result, reference=reference, label=rows.labels.spec,
@@ -369,8 +392,10 @@ def test_boundaries_have_few_digits_and_cut_the_same_rows() -> None:
         assert all(len(repr(edge)) <= 7 for edge in item.bins.edges)
 
 
-def test_figures_on_training_rows_come_from_cards_that_did_not_see_them(rows: TrainingRows) -> None:
-    result = train_scorecard(rows, ScorecardSpec(max_bins=4)).result
+def test_figures_on_training_rows_come_from_cards_that_did_not_see_them(
+    rows: TrainingRows, trained: ScorecardRun
+) -> None:
+    result = trained.result
     own = result.model.margin(rows.matrix.values[rows.split.train])
     y = rows.labels.y[rows.split.train]
     assert auc(y, result.out_of_fold_margin) < auc(y, own)
@@ -378,8 +403,8 @@ def test_figures_on_training_rows_come_from_cards_that_did_not_see_them(rows: Tr
     assert shown == pytest.approx(auc(y, result.out_of_fold_margin))
 
 
-def test_an_edited_classing_is_trained_and_says_so(rows: TrainingRows) -> None:
-    first = train_scorecard(rows, ScorecardSpec(max_bins=4))
+def test_an_edited_classing_is_trained_and_says_so(rows: TrainingRows, trained: ScorecardRun) -> None:
+    first = trained
     alias = next(item.alias for item in first.fitted.classing.bins if item.kind == "number" and item.n_plain > 2)
     edited = first.fitted.classing.merge(alias, [0, 1], rows.data, by="li")
     second = train_scorecard(rows, ScorecardSpec(max_bins=4), classing=edited, only=(alias, "sector"))
@@ -388,8 +413,7 @@ def test_an_edited_classing_is_trained_and_says_so(rows: TrainingRows) -> None:
     assert second.result.fingerprint != first.result.fingerprint
 
 
-def test_an_imported_card_becomes_a_model_to_register(rows: TrainingRows) -> None:
-    trained = train_scorecard(rows, ScorecardSpec(max_bins=4))
+def test_an_imported_card_becomes_a_model_to_register(rows: TrainingRows, trained: ScorecardRun) -> None:
     imported = from_csv(to_csv(trained.fitted.card), name="old")
     result = judge_scorecard(bind(imported.card, rows.matrix.plan), rows)
     values = rows.matrix.values
