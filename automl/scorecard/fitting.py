@@ -176,21 +176,15 @@ def fit_scorecard(
 
 def fit_classing(
     data: ClassingData, plan: "FeaturePlan", spec: ScorecardSpec, *, start: Mapping[str, FeatureBins] | None = None,
-    control: FitControl | None = None,
+    only: tuple[str, ...] | None = None, control: FitControl | None = None,
 ) -> Classing:  # fmt: skip
     """Fit the bins of the features that tell most, special codes apart, and merge what contradicts its direction.
 
-    Quantile bins rank the features; OptBinning cuts twice as many as the card may hold.
+    Quantile bins rank the features; OptBinning cuts twice as many as the card may hold, or those named in `only`.
     """
     control = control or FitControl()
     directions = spec.suggestions(plan)
-    rough = {}
-    for item in plan.definitions:
-        control.check()
-        x = _plain_values(data.column(item.alias), _empty(plan, item.alias, spec))
-        levels = plan.levels.get(item.alias, ())
-        rough[item.alias] = woe_table(fit_bins(x, kind=item.kind, levels=levels), x, data.y).information_value
-    wanted = sorted(rough, key=lambda alias: -rough[alias])[: 2 * spec.max_characteristics]
+    wanted = list(only) if only is not None else _ranked(data, plan, spec, control)[: 2 * spec.max_characteristics]
     bins = []
     for alias in wanted:
         control.check()
@@ -250,6 +244,17 @@ def fit_card(
     )
     left_out |= dict.fromkeys(contradicting, "contradicts")
     return FittedScorecard(card, classing, left_out, findings)
+
+
+def _ranked(data: ClassingData, plan: "FeaturePlan", spec: ScorecardSpec, control: FitControl) -> list[str]:
+    """Return the features by falling information value on quantile bins, special codes left out."""
+    rough = {}
+    for item in plan.definitions:
+        control.check()
+        x = _plain_values(data.column(item.alias), _empty(plan, item.alias, spec))
+        levels = plan.levels.get(item.alias, ())
+        rough[item.alias] = woe_table(fit_bins(x, kind=item.kind, levels=levels), x, data.y).information_value
+    return sorted(rough, key=lambda alias: -rough[alias])
 
 
 def _choose(

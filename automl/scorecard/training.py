@@ -17,13 +17,14 @@ from automl.label import LEAST_OF_A_CLASS
 from automl.scorecard.bins import BinTable, count_bins
 from automl.scorecard.classing import Classing, ClassingData
 from automl.scorecard.directions import Suggestion, card_violations, data_violations, suggest_directions
-from automl.scorecard.fitting import FittedScorecard, ScorecardSpec, fit_card, fit_scorecard
+from automl.scorecard.fitting import FittedScorecard, ScorecardSpec, fit_card, fit_classing
 from automl.scorecard.model import ScorecardModel
 from automl.split import grouped_folds
 from automl.training import TrainingResult, evaluation_findings, model_fingerprint
 from core.errors import InputError
 from core.findings import Finding, NotApplicable, Severity
 from core.i18n import msg
+from core.progress import Progress, SilentProgress
 
 if TYPE_CHECKING:
     from automl.label import Labels
@@ -81,8 +82,9 @@ class ScorecardRun:
 
 
 def train_scorecard(
-    rows: TrainingRows, spec: ScorecardSpec, *, classing: Classing | None = None, only: tuple[str, ...] | None = None
-) -> ScorecardRun:
+    rows: TrainingRows, spec: ScorecardSpec, *, classing: Classing | None = None, only: tuple[str, ...] | None = None,
+    progress: Progress | None = None,
+) -> ScorecardRun:  # fmt: skip
     """Fit a card on the training rows and judge it.
 
     Its figures on the training rows come from cards that did not see the row: fitted anew, bins too, on the other
@@ -97,15 +99,16 @@ def train_scorecard(
     classing : Classing, optional
         Bins as a person left them; left out, OptBinning's.
     only : tuple of str, optional
-        Characteristics to take from `classing`.
+        Characteristics to take, whatever their figures; left out, the strongest.
+    progress : Progress, optional
+        Told after each fit; a cancel stops between two.
     """
     started = time.monotonic()
     plan, data = rows.matrix.plan, rows.data
 
     def fit(part: ClassingData) -> FittedScorecard:
-        if classing is None:
-            return fit_scorecard(part.values, part.y, plan, spec)
-        return fit_card(classing, part, spec, only=only)
+        bins = fit_classing(part, plan, spec, only=only) if classing is None else classing
+        return fit_card(bins, part, spec, only=only)
 
     fitted = fit(data)
     findings = list(fitted.findings)
@@ -114,7 +117,7 @@ def train_scorecard(
         findings.append(Finding("bins_on_same_rows", Severity.INFO, text))
     result = judge_scorecard(
         ScorecardModel([fitted.card], plan.aliases), rows, directions=fitted.classing.directions,
-        margin=_cross_validated(fit, rows), findings=findings,
+        margin=_cross_validated(fit, rows, progress or SilentProgress()), findings=findings,
     )  # fmt: skip
     assert isinstance(result.model, ScorecardModel)  # noqa: S101  # it is the one given, with grades
     return ScorecardRun(
@@ -179,11 +182,15 @@ def judge_scorecard(
     )  # fmt: skip
 
 
-def _cross_validated(fit: Callable[[ClassingData], FittedScorecard], rows: TrainingRows) -> np.ndarray:
+def _cross_validated(
+    fit: Callable[[ClassingData], FittedScorecard], rows: TrainingRows, progress: Progress
+) -> np.ndarray:
     data, plan = rows.data, rows.matrix.plan
     folds = grouped_folds(data.y, rows.labels.entities[rows.split.train], rows.spec.folds, rows.spec.seed)
     margin = np.empty(len(data.y))
     for k in range(rows.spec.folds):
+        done = (k + 1) / (rows.spec.folds + 1)
+        progress.report(done, msg("cross-validation: {done} of {total}", done=k + 1, total=rows.spec.folds))
         part = ClassingData(data.values[folds != k], data.y[folds != k], data.aliases)
         margin[folds == k] = ScorecardModel([fit(part).card], plan.aliases).margin(data.values[folds == k])
     return margin

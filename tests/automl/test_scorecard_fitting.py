@@ -33,6 +33,7 @@ from automl.spec import TrainSpec
 from automl.split import make_split
 from core.errors import ConfigurationError, InputError
 from core.findings import Severity
+from core.progress import CallbackProgress
 from features.binning import FeatureBins, fit_bins, make_reference_profile
 from features.definitions import Condition, FeatureDefinition, PathStep
 from features.plan import FeaturePlan, TableSchema
@@ -420,6 +421,14 @@ def test_an_imported_card_becomes_a_model_to_register(rows: TrainingRows, traine
     np.testing.assert_array_equal(result.model.margin(values), trained.result.model.margin(values))
     assert result.verdict.text("zh") == "评分卡 old 单独接受了评估"
     assert result.evaluation.headline == trained.result.evaluation.headline
+
+
+def test_named_characteristics_are_taken_and_progress_is_told(rows: TrainingRows) -> None:
+    told: list[float] = []
+    progress = CallbackProgress(lambda fraction, _: told.append(fraction))
+    run = train_scorecard(rows, ScorecardSpec(max_bins=4), only=("x0", "sector"), progress=progress)
+    assert run.fitted.card.aliases == ("x0", "sector")
+    assert told == [0.25, 0.5, 0.75]
 
 
 def test_an_average_of_cards_is_no_card(rows: TrainingRows) -> None:
