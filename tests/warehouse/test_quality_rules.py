@@ -168,7 +168,12 @@ def test_personal_columns_are_known_by_standard_by_name_and_by_value():
     )
     table_set = TableSet.from_frames({"person": frame}, model)
     fields = match_columns(table_set, STANDARD).fields_of("person", STANDARD)
-    assert personal_columns(table_set.tables["person"], fields) == {"person_name", "联系地址", "c", "d"}
+    assert personal_columns(table_set.spec("person"), table_set.frame("person"), fields) == {
+        "person_name",
+        "联系地址",
+        "c",
+        "d",
+    }
 
 
 @given(st.text(max_size=30))
@@ -195,7 +200,7 @@ def test_repeated_rows_are_those_of_pandas(rows):
         "tables: {t: {columns: {text: {type: category}, number: {type: number}, whole: {type: integer}}}}"
     )
     table_set = TableSet.from_frames({"t": frame}, model)
-    case = TableCase(table_set, "t", profile(table_set).tables[0], {})
+    case = TableCase(table_set, profile(table_set).tables[0], {})
     found = [row for fault in duplicate_rows(case) for row in fault.rows.tolist()]
     assert found == np.flatnonzero(table_set.frame("t").duplicated()).tolist()
 

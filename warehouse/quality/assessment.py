@@ -14,7 +14,7 @@ from warehouse.quality.completeness import empty_columns, missing_rate_drift
 from warehouse.quality.dates import swapped_dates
 from warehouse.quality.duplicates import duplicate_rows, repeated_keys
 from warehouse.quality.faults import Array, Fault, TableCase
-from warehouse.quality.personal import mask, personal_columns
+from warehouse.quality.personal import mask
 from warehouse.quality.report import (
     DIMENSIONS,
     HALVING_RATE,
@@ -81,10 +81,8 @@ def assess(
         standard_code = match.standard_table(table.name) if match else None
         case = TableCase(
             table_set,
-            table.name,
             table,
             fields[table.name],
-            personal_columns(table_set.tables[table.name], fields[table.name]),
             standard.table(standard_code) if standard and standard_code else None,
             tuple(link for link in figures.links if link.child == table.name),
         )

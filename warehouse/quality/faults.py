@@ -12,6 +12,7 @@ from core.findings import Severity
 from core.i18n import Message
 from warehouse.data_model import TIME_TYPES, ColumnSpec, TableSpec
 from warehouse.profile import LinkProfile, TableProfile
+from warehouse.quality.personal import personal_columns
 from warehouse.quality.report import Dimension
 from warehouse.standard.catalogue import Field, StandardTable
 from warehouse.table_set import TableSet
@@ -58,22 +59,30 @@ class TableCase:
     """A table under assessment, with what several checks want to know of it."""
 
     table_set: TableSet
-    name: str
     profile: TableProfile
     fields: Mapping[str, Field]
-    personal: frozenset[str] = frozenset()
     standard_table: StandardTable | None = None
     links: tuple[LinkProfile, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.profile.name
 
     @property
     def spec(self) -> TableSpec:
         """Its spec."""
         return self.table_set.spec(self.name)
 
-    @property
+    @cached_property
     def frame(self) -> pd.DataFrame:
-        """Its rows."""
+        """Its rows; loaded once where they are not in memory."""
         return self.table_set.frame(self.name)
+
+    @cached_property
+    def personal(self) -> frozenset[str]:
+        """Columns that are shown masked."""
+        return personal_columns(self.spec, self.frame, self.fields)
 
     @property
     def as_of(self) -> np.datetime64 | None:

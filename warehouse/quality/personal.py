@@ -1,14 +1,16 @@
 """Which columns tell something of a person, and how their values are shown."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
+import pandas as pd
 
 from warehouse.column_names import tokens
+from warehouse.data_model import TableSpec
 from warehouse.standard.catalogue import Field
 from warehouse.standard.check_digits import is_identity_number
-from warehouse.table_set import Table
 
 __all__ = ["mask", "personal_columns"]
 
@@ -23,15 +25,15 @@ _MOST: Final = 0.5
 _SHORT: Final = 4
 
 
-def personal_columns(table: Table, fields: dict[str, Field]) -> frozenset[str]:
-    """Return the columns of `table` that are shown masked.
+def personal_columns(spec: TableSpec, frame: pd.DataFrame, fields: Mapping[str, Field]) -> frozenset[str]:
+    """Return the columns of a table that are shown masked.
 
     They are personal by the data standard, by their name, or because their values are identity or mobile numbers.
     """
     return frozenset(
         name
-        for name in table.spec.columns
-        if (name in fields and fields[name].personal) or _is_personal_name(name) or _holds_numbers(table, name)
+        for name in spec.columns
+        if (name in fields and fields[name].personal) or _is_personal_name(name) or _holds_numbers(spec, frame, name)
     )
 
 
@@ -53,10 +55,10 @@ def _is_personal_name(name: str) -> bool:
     return bool(words & _TOKENS) or any(pair <= words for pair in _PAIRS) or any(part in name for part in _PARTS)
 
 
-def _holds_numbers(table: Table, name: str) -> bool:
-    if table.spec.columns[name].type not in {"id", "text", "category"}:
+def _holds_numbers(spec: TableSpec, frame: pd.DataFrame, name: str) -> bool:
+    if spec.columns[name].type not in {"id", "text", "category"}:
         return False
-    values = table.frame[name].iloc[: 10 * _SAMPLE].dropna().iloc[:_SAMPLE].to_numpy(dtype=object)
+    values = frame[name].iloc[: 10 * _SAMPLE].dropna().iloc[:_SAMPLE].to_numpy(dtype=object)
     if len(values) == 0:
         return False
     mobile = np.array([_MOBILE.fullmatch(str(value)) is not None for value in values])
