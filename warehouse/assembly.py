@@ -33,6 +33,8 @@ from warehouse.keys import (
     infer_relationships,
 )
 from warehouse.raw_table import RawTable
+from warehouse.staged_columns import StagedColumns
+from warehouse.stored_table import StoredColumns, StoredTable
 from warehouse.table_set import Table, TableSet
 from warehouse.time_columns import infer_late_columns, infer_times
 
@@ -54,7 +56,7 @@ class _Draft:
     raw: RawTable
     given: TableSpec
     types: dict[str, ColumnType] = field(default_factory=dict)
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] | StoredColumns = field(default_factory=dict)
     notes: dict[str, list[Finding]] = field(default_factory=dict)
     event_time: str | None = None
     known_at: str | None = None
@@ -75,11 +77,26 @@ class _Draft:
         return next((name for name in self.types if self.given_role(name) == role), None)
 
     def convert(self, column: str, kind: ColumnType) -> None:
-        converted = convert_column(self.raw, column, kind)
+        converted = convert_column(self.raw, column, kind, arrow_texts=self.raw.staging is not None)
         self.types[column] = kind
         self.values[column] = converted.values
         self.notes.setdefault(column, [])
         self.notes[column] += converted.findings
+
+    def release(self) -> None:
+        """Let go of what is kept of the columns as read, where the table is large."""
+        if isinstance(self.raw.columns, StagedColumns):
+            self.raw.columns.release()
+
+    def frame(self) -> Any:
+        """Return the rows as a frame, or what reads like one."""
+        return pd.DataFrame(self.values, copy=False) if isinstance(self.values, dict) else self.values
+
+    def table(self, spec: TableSpec, frame: Any) -> Table | StoredTable:
+        """Return the finished table."""
+        if isinstance(self.values, StoredColumns):
+            return self.values.table(spec)
+        return Table(spec, frame[list(spec.columns)])
 
 
 def assemble(tables: Mapping[str, RawTable], given: DataModel) -> Assembled:
@@ -114,14 +131,17 @@ def assemble(tables: Mapping[str, RawTable], given: DataModel) -> Assembled:
         **({"as_of": given.as_of} if given.as_of is not None else {}),
     )
     model.check()
+    notes = _key_findings(drafts, key_tables, links, are_links_given=are_links_given)
+    useless = {name: _useless_columns(drafts[name], spec) for name, spec in model.tables.items()}
     table_set = TableSet(
-        {name: Table(spec, key_tables[name].frame[list(spec.columns)]) for name, spec in model.tables.items()}, model
+        {name: drafts[name].table(spec, key_tables[name].frame) for name, spec in model.tables.items()}, model
     )
-    return Assembled(table_set, _findings(drafts, table_set, key_tables, links, are_links_given=are_links_given))
+    return Assembled(table_set, [*_findings(drafts, table_set, useless), *notes])
 
 
 def _draft(raw: RawTable, given: TableSpec) -> _Draft:
-    return _Draft(raw, given, late_columns=list(given.late_columns))
+    values: dict[str, Any] | StoredColumns = {} if raw.staging is None else StoredColumns(raw.staging, raw.n_rows)
+    return _Draft(raw, given, values=values, late_columns=list(given.late_columns))
 
 
 def _check_names(drafts: Mapping[str, _Draft], given: DataModel) -> None:
@@ -168,6 +188,7 @@ def _type_columns(draft: _Draft, links: list[Relationship]) -> None:
             elif name in times and kind not in TIME_TYPES:
                 kind = "date"
         draft.convert(name, kind)
+    draft.release()
 
 
 def _given_times(draft: _Draft) -> list[str]:
@@ -196,10 +217,9 @@ def _choose_times(draft: _Draft) -> None:
 
 def _with_key(draft: _Draft, *, are_links_given: bool) -> KeyTable:
     """Return the table with its primary key, and with the columns whose links are not to be looked for."""
-    frame = pd.DataFrame(draft.values, copy=False)
     open_roles = {None} if are_links_given else {None, "foreign_key"}
     not_links = {name for name in draft.types if draft.given_role(name) not in open_roles}
-    table = KeyTable(draft.raw, frame, draft.types, [], frozenset(not_links))
+    table = KeyTable(draft.raw, draft.frame(), draft.types, [], frozenset(not_links))
     by_role = [name for name in draft.types if draft.given_role(name) == "key"]
     if draft.is_given("primary_key") or by_role:
         table.primary_key = list(draft.given.primary_key) or by_role
@@ -219,7 +239,9 @@ def _retype_keys(drafts: Mapping[str, _Draft], tables: Mapping[str, KeyTable], l
         draft = drafts[name]
         if draft.types[column] != "id" and draft.given_type(column) is None:
             draft.convert(column, "id")
-            tables[name].frame[column] = draft.values[column]
+            draft.release()
+            if isinstance(draft.values, dict):
+                tables[name].frame[column] = draft.values[column]
 
 
 def _spec(draft: _Draft, primary_key: list[str], links: list[Relationship]) -> TableSpec:
@@ -265,20 +287,23 @@ def _says_nothing(values: Any) -> bool:
     return bool((values == values[0]).all())
 
 
-def _findings(
+def _findings(drafts: Mapping[str, _Draft], table_set: TableSet, useless: Mapping[str, list[Finding]]) -> list[Finding]:
+    findings = [finding for draft in drafts.values() for notes in draft.notes.values() for finding in notes]
+    for name in drafts:
+        findings += useless[name]
+        findings += check_table(table_set, name)
+    return findings
+
+
+def _key_findings(
     drafts: Mapping[str, _Draft],
-    table_set: TableSet,
     key_tables: Mapping[str, KeyTable],
     links: list[Relationship],
     *,
     are_links_given: bool,
 ) -> list[Finding]:
-    findings = [finding for draft in drafts.values() for notes in draft.notes.values() for finding in notes]
-    for name, draft in drafts.items():
-        findings += _useless_columns(draft, table_set.spec(name))
-        findings += check_table(table_set, name)
     unlinked = [] if are_links_given else _unlinked(drafts, links)
-    return [*findings, *unlinked, *check_relationships(key_tables, links)]
+    return [*unlinked, *check_relationships(key_tables, links)]
 
 
 def _unlinked(drafts: Mapping[str, _Draft], links: list[Relationship]) -> list[Finding]:

@@ -10,6 +10,7 @@ import pandas as pd
 from core.findings import Finding, Severity
 from core.i18n import msg
 from warehouse.data_model import TIME_TYPES
+from warehouse.stored_table import StoredTable, count_doubled
 from warehouse.table_set import TableSet
 
 __all__ = ["check_table"]
@@ -37,7 +38,11 @@ def _rows(table_set: TableSet, name: str) -> Iterable[Finding]:
     if table_set.spec(name).primary_key:
         return
     yield Finding("no_primary_key", Severity.INFO, msg("no column or set of columns is unique"), where=name)
-    n_twice = _count_doubled(table_set.frame(name))
+    table = table_set.tables[name]
+    if isinstance(table, StoredTable):
+        n_twice = count_doubled(table.path, table.staging)
+    else:
+        n_twice = _count_doubled(table.frame)
     if n_twice:
         yield Finding(
             "duplicate_rows",
@@ -55,9 +60,8 @@ def _count_doubled(frame: pd.DataFrame) -> int:
 
 
 def _dates(table_set: TableSet, name: str, today: np.datetime64) -> Iterable[Finding]:
-    frame = table_set.frame(name)
     for column in table_set.spec(name).columns_of_type(*TIME_TYPES):
-        values = frame[column].to_numpy(dtype="datetime64[ns]")
+        values = table_set.column(name, column).to_numpy(dtype="datetime64[ns]")
         where = f"{name}, column {column}"
         if n_early := int((values < _EARLY).sum()):
             yield Finding(

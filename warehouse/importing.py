@@ -16,6 +16,7 @@ from warehouse.raw_table import RawTable, SourceFile
 from warehouse.source_files import FoundFile, find_files, open_archive
 from warehouse.sql_source import WatermarkValue
 from warehouse.staging import Staging
+from warehouse.stored_table import StoredTable
 from warehouse.table_set import TableSet
 from warehouse.text_files import read_text
 
@@ -81,10 +82,14 @@ def import_tables(
         There is no such file or folder.
     """
     work = Staging(staging)
+    is_stored = False
     try:
-        return _import(Path(source), data_model, progress or SilentProgress(), work)
+        result = _import(Path(source), data_model, progress or SilentProgress(), work)
+        is_stored = any(isinstance(table, StoredTable) for table in result.table_set.tables.values())
     finally:
-        work.close()
+        if not is_stored:
+            work.close()
+    return result
 
 
 def _import(source: Path, data_model: DataModel | None, progress: Progress, work: Staging) -> ImportResult:
@@ -94,8 +99,10 @@ def _import(source: Path, data_model: DataModel | None, progress: Progress, work
     raw: dict[str, RawTable] = {}
     findings = [*left, *found.findings]
     for position, file in enumerate(found.files):
-        progress.report(_READ_SHARE * position / len(found.files), msg("reading {file}", file=file.path.name))
-        tables, notes = _read(file, model)
+        share = _READ_SHARE / len(found.files)
+        part = progress.part(share * position, share * (position + 1))
+        part.report(0.0, msg("reading {file}", file=file.path.name))
+        tables, notes = _read(file, model, work, part)
         findings += notes
         for table in tables:
             _add(raw, table)
@@ -112,7 +119,7 @@ def _model_beside(source: Path) -> DataModel:
     return DataModel.from_yaml(path) if path.is_file() else DataModel()
 
 
-def _read(file: FoundFile, model: DataModel) -> tuple[list[RawTable], list[Finding]]:
+def _read(file: FoundFile, model: DataModel, work: Staging, progress: Progress) -> tuple[list[RawTable], list[Finding]]:
     if file.kind == "excel":
         return read_excel(file.path, file.default_table, model)
     if len(file.tables) > 1:
@@ -122,8 +129,8 @@ def _read(file: FoundFile, model: DataModel) -> tuple[list[RawTable], list[Findi
         )
     name = next(iter(file.tables), file.default_table)
     if file.kind == "parquet":
-        return [read_parquet(file.path, name)], []
-    return [read_text(file.path, name, model.tables.get(name, TableSpec()))], []
+        return [read_parquet(file.path, name, work)], []
+    return [read_text(file.path, name, model.tables.get(name, TableSpec()), work, progress)], []
 
 
 def _add(raw: dict[str, RawTable], table: RawTable) -> None:

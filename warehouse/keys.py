@@ -14,6 +14,7 @@ from core.i18n import MessageLike, msg
 from warehouse.column_names import is_date_name, is_id_name, names_same, singular, tokens
 from warehouse.data_model import TEXT_TYPES, TIME_TYPES, ColumnType, Relationship
 from warehouse.raw_table import RawTable
+from warehouse.stored_table import StoredColumns, count_distinct
 
 __all__ = ["KeyTable", "check_primary_key", "check_relationships", "infer_primary_key", "infer_relationships"]
 
@@ -35,8 +36,8 @@ class KeyTable:
     ----------
     raw : RawTable
         The table as read, for the places of rows.
-    frame : DataFrame
-        Its rows.
+    frame : DataFrame or StoredColumns
+        Its rows, or what reads like them column by column.
     types : dict of str to ColumnType
         Types of its columns.
     primary_key : list of str
@@ -46,7 +47,7 @@ class KeyTable:
     """
 
     raw: RawTable
-    frame: pd.DataFrame
+    frame: Any
     types: dict[str, ColumnType]
     primary_key: list[str]
     not_links: frozenset[str] = frozenset()
@@ -61,9 +62,23 @@ class KeyTable:
         """The key's column where it has one only."""
         return self.primary_key[0] if len(self.primary_key) == 1 else None
 
+    def n_distinct(self, name: str) -> int:
+        """Return how many different values a column has, null not counted."""
+        if isinstance(self.frame, StoredColumns):
+            return count_distinct(self.frame.path(name), self.frame.staging)
+        return int(self.frame[name].nunique())
+
+    def is_key(self, name: str) -> bool:
+        """Whether a column is unique and without nulls."""
+        if isinstance(self.frame, StoredColumns):
+            return self.n_distinct(name) == len(self.frame)
+        return bool(self.frame[name].is_unique and not self.frame[name].hasnans)
+
 
 def check_primary_key(table: KeyTable) -> None:
     """Raise `InputError`, with a sample, where the primary key has nulls or is not unique."""
+    if table.single_key is not None and table.is_key(table.single_key):
+        return
     columns = table.frame[table.primary_key]
     null = columns.isna().any(axis=1).to_numpy()
     if null.any():
@@ -103,11 +118,12 @@ def infer_primary_key(table: KeyTable) -> list[str]:
     InputError
         The column that the table is named after is nearly a key: a few values repeat or are missing.
     """
-    single = max(table.types, key=lambda name: _single_rank(table, name), default=None)
-    if single is not None and _single_rank(table, single) > 0:
+    ranks = {name: _single_rank(table, name) for name in table.types}
+    single = max(ranks, key=lambda name: ranks[name], default=None)
+    if single is not None and ranks[single] > 0:
         return [single]
     for name in table.types:
-        if names_same(table.name, name) and _is_nearly_unique(table.frame[name]):
+        if names_same(table.name, name) and table.n_distinct(name) >= _ALMOST_UNIQUE * len(table.frame):
             check_primary_key(KeyTable(table.raw, table.frame, table.types, [name]))
     return _composite_key(table)
 
@@ -153,16 +169,12 @@ def _single_rank(table: KeyTable, name: str) -> int:
     rank = 3 * names_same(table.name, name) + 2 * is_id_name(name) + is_first
     if rank == 0 or table.types[name] not in {"id", "integer", "text"}:
         return 0
-    return rank if table.frame[name].is_unique and not table.frame[name].hasnans else 0
-
-
-def _is_nearly_unique(values: "pd.Series[Any]") -> bool:
-    return values.nunique() >= _ALMOST_UNIQUE * len(values)
+    return rank if table.is_key(name) else 0
 
 
 def _composite_key(table: KeyTable) -> list[str]:
     parts = [name for name in table.types if _can_be_part(table, name)][:_MAX_PART_CANDIDATES]
-    codes = {name: pd.factorize(table.frame[name].to_numpy())[0].astype(np.int64) for name in parts}
+    codes = {name: pd.factorize(table.frame[name])[0].astype(np.int64) for name in parts}
     for n_parts in range(2, _MAX_KEY_PARTS + 1):
         for key in itertools.combinations(parts, n_parts):
             if _is_unique([codes[name] for name in key]):
@@ -199,12 +211,15 @@ def _best_parent(
     kind = child.types[column]
     if kind not in {"id", "integer", "text", "category"}:
         return None
-    values = pd.Index(child.frame[column].dropna().unique())
-    ranked = [
-        (_parent_rank(parent, child, column, values), parent)
+    parents = [
+        parent
         for parent in tables.values()
         if parent is not child and parent.single_key and not _reaches(links, parent.name, child.name)
     ]
+    if not parents:
+        return None
+    values = pd.Index(child.frame[column].dropna().unique())
+    ranked = [(_parent_rank(parent, child, column, values), parent) for parent in parents]
     rank, best = max(ranked, key=lambda pair: pair[0], default=((0, 0.0, 0), child))
     if rank[0] == 0 or best.single_key is None:
         return None
@@ -263,7 +278,7 @@ def _reaches(links: list[Relationship], table: str, ancestor: str) -> bool:
 
 
 def _texts(values: pd.Index) -> pd.Index:
-    if values.dtype == object:
+    if not pd.api.types.is_numeric_dtype(values.dtype):
         return values
     return pd.Index(values.dropna().astype(np.int64).astype(str).to_numpy(dtype=object))
 

@@ -16,6 +16,8 @@ _WRITTEN: Final = (
     r"(?P<unit>[千万亿]?)元?\s?(?P<percent>%?)(?P<close>\)?)$"
 )
 _UNITS: Final = {"千": 1e3, "万": 1e4, "亿": 1e8}
+_BLOCK: Final = 1_000_000
+_FIELDS: Final = ("numbers", "ok", "written")
 _CODE: Final = r"^[+-]?(0\d|\d{16,}$)"
 _TRUE: Final = ("1", "1.0", "true", "t", "yes", "y", "是", "有", "真")
 _FALSE: Final = ("0", "0.0", "false", "f", "no", "n", "否", "无", "假")
@@ -48,6 +50,9 @@ def parse_numbers(texts: Any) -> NumbersInText:
     >>> parse_numbers(pa.array(["1e3", "1,234.5", "12%", "¥3万", "(5)", "1,5", "-inf"])).numbers.tolist()
     [1000.0, 1234.5, 0.12, 30000.0, -5.0, nan, -inf]
     """
+    if len(texts) > _BLOCK:
+        parts = [parse_numbers(texts.slice(start, _BLOCK)) for start in range(0, len(texts), _BLOCK)]
+        return NumbersInText(*(np.concatenate([getattr(part, name) for part in parts]) for name in _FIELDS))
     if (numbers := _all_plain(texts)) is not None:
         return NumbersInText(numbers, np.ones(len(texts), dtype=bool), np.zeros(len(texts), dtype=bool))
     plain = _matches(texts, _PLAIN)

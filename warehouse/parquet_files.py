@@ -12,14 +12,17 @@ from core.fingerprints import fingerprint_file
 from core.i18n import msg
 from warehouse.headers import check_header
 from warehouse.raw_table import RawColumn, RawTable, SourceFile
+from warehouse.staged_columns import StagedColumns
+from warehouse.staging import Staging
 
-__all__ = ["MAX_CELLS", "raw_columns", "read_parquet"]
+__all__ = ["MAX_CELLS", "STAGE_FROM_CELLS", "raw_columns", "read_parquet"]
 
+STAGE_FROM_CELLS = 30_000_000
 MAX_CELLS: Final = 1_000_000_000  # a few repeated values can fill any number of rows from a small file
 
 
-def read_parquet(path: Path, name: str) -> RawTable:
-    """Read a Parquet file.
+def read_parquet(path: Path, name: str, staging: Staging | None = None) -> RawTable:
+    """Read a Parquet file; one of more than 30 million cells, where there is a `staging`, column by column when asked.
 
     Raises
     ------
@@ -30,6 +33,9 @@ def read_parquet(path: Path, name: str) -> RawTable:
         file = pq.ParquetFile(path)
         header = check_header(file.schema_arrow.names, path.name)
         _check_size(file.metadata, path.name)
+        n_cells = file.metadata.num_rows * file.metadata.num_columns
+        if staging is not None and n_cells > STAGE_FROM_CELLS and header == list(file.schema_arrow.names):
+            return _staged(path, name, file.metadata.num_rows, staging)
         rows = file.read().rename_columns(header)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
@@ -41,6 +47,11 @@ def read_parquet(path: Path, name: str) -> RawTable:
         raise InputError(msg("the file has a header and no rows"), where=path.name, code="no_rows")
     source = SourceFile(path.name, "parquet", path.stat().st_size, fingerprint_file(path), first_row=1)
     return RawTable(name, raw_columns(rows, path.name), rows.num_rows, source)
+
+
+def _staged(path: Path, name: str, n_rows: int, staging: Staging) -> RawTable:
+    source = SourceFile(path.name, "parquet", path.stat().st_size, fingerprint_file(path), first_row=1)
+    return RawTable(name, StagedColumns(path, is_untyped=False), n_rows, source, staging=staging)
 
 
 def _check_size(metadata: Any, where: str) -> None:

@@ -1,8 +1,9 @@
 """A table as it was read, before its columns have a meaning: Arrow arrays, and where each row stood in the file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +11,14 @@ import pyarrow.compute as pc
 
 from warehouse.numbers_in_text import NumbersInText, parse_numbers
 
+if TYPE_CHECKING:
+    from warehouse.staging import Staging
+
 __all__ = ["NULL_WORDS", "RawColumn", "RawTable", "SourceFile"]
 
 NULL_WORDS: Final = ("", "#N/A", "N/A", "NA", "NULL", "NaN", "None", "\\N", "nan", "null")
+_LONG: Final = 2_000_000
+_SAMPLE: Final = 100_000
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,13 @@ class RawColumn:
 
     @cached_property
     def distinct(self) -> tuple[Any, np.ndarray]:
-        """Distinct non-null strings (Arrow), and for each row the index of its string, -1 for null (int64)."""
+        """Non-null strings (Arrow), and for each row the index of its string, -1 for null (int64).
+
+        The strings are distinct, except in a long column of mostly different ones: to find the few equal ones would
+        take more memory than the column.
+        """
+        if self._is_mostly_different():
+            return self._undistinct()
         encoded = self.array.dictionary_encode()
         words = encoded.dictionary
         codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
@@ -92,6 +104,24 @@ class RawColumn:
         new_codes = renumbered[merged.indices.to_numpy(zero_copy_only=False)] if len(words) else renumbered
         return merged.dictionary.filter(kept), np.append(new_codes, -1)[codes]
 
+    def _is_mostly_different(self) -> bool:
+        n_rows = len(self.array)
+        if n_rows < _LONG:
+            return False
+        starts = range(0, n_rows - _SAMPLE, (n_rows - _SAMPLE) // 4)
+        sample = pa.chunked_array([self.array.slice(start, _SAMPLE) for start in starts])
+        return bool(len(pc.unique(sample)) > len(sample) // 2)
+
+    def _undistinct(self) -> tuple[Any, np.ndarray]:
+        words = pc.utf8_trim_whitespace(self.array) if self.is_untyped else self.array
+        kept = pc.is_valid(words)
+        if self.is_untyped:
+            kept = pc.and_(kept, pc.invert(pc.is_in(words, pa.array(NULL_WORDS, words.type))))
+        mask = kept.to_numpy(zero_copy_only=False)
+        if mask.all():
+            return words, np.arange(len(words))
+        return words.filter(kept), np.where(mask, np.cumsum(mask) - 1, -1)
+
 
 @dataclass(frozen=True)
 class RawTable:
@@ -101,7 +131,7 @@ class RawTable:
     ----------
     name : str
         Name of the table.
-    columns : dict of str to RawColumn
+    columns : mapping of str to RawColumn
         Columns by name, all of one length.
     n_rows : int
         Number of rows.
@@ -109,13 +139,16 @@ class RawTable:
         Where it came from.
     row_numbers : ndarray of int or None, default=None
         Row numbers in the file where these do not simply count up.
+    staging : Staging or None, default=None
+        Where the columns are kept that are too large for memory; None where they are in memory.
     """
 
     name: str
-    columns: dict[str, RawColumn]
+    columns: Mapping[str, RawColumn]
     n_rows: int
     source: SourceFile = field(default_factory=lambda: SourceFile("", "frame", 0, "", first_row=1))
     row_numbers: np.ndarray | None = None
+    staging: "Staging | None" = None
 
     def row_number(self, row: int) -> int:
         """Return the number of row index `row` in the file, counted from 1."""

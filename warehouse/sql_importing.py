@@ -22,6 +22,7 @@ from warehouse.raw_table import RawTable, SourceFile
 from warehouse.sql_reading import DeclaredKeys, Reader, open_database
 from warehouse.sql_source import DatabaseSource, TableQuery, WatermarkValue
 from warehouse.staging import Staging
+from warehouse.stored_table import StoredTable
 from warehouse.typed_parts import TypedParts
 
 __all__ = ["import_database"]
@@ -86,13 +87,16 @@ def import_database(
     """
     progress = progress or SilentProgress()
     work = Staging(staging)
+    is_stored = False
     try:
         with open_database(source) as reader:
             fetched = _fetch(reader, source, work, progress.part(0.0, _READ_SHARE))
         progress.report(_READ_SHARE, msg("finding types, keys and links"))
-        result = _assembled(source, fetched, data_model or DataModel())
+        result = _assembled(source, fetched, data_model or DataModel(), work)
+        is_stored = any(isinstance(table, StoredTable) for table in result.table_set.tables.values())
     finally:
-        work.close()
+        if not is_stored:
+            work.close()
     progress.report(1.0, msg("{n} tables imported", n=len(result.table_set.names)))
     return result
 
@@ -204,10 +208,10 @@ def _left_out(query: TableQuery, keys: DeclaredKeys) -> list[Finding]:
     ]
 
 
-def _assembled(source: DatabaseSource, fetched: list[_Fetched], given: DataModel) -> ImportResult:
+def _assembled(source: DatabaseSource, fetched: list[_Fetched], given: DataModel, work: Staging) -> ImportResult:
     filled = [table for table in fetched if table.n_rows]
     empty = {table.query.name for table in fetched} - {table.query.name for table in filled}
-    raw = {table.query.name: _raw_table(source, table) for table in filled}
+    raw = {table.query.name: _raw_table(source, table, work) for table in filled}
     assembled = assemble(raw, _with_catalogue(_without(given, empty), filled, source))
     findings = [finding for table in fetched for finding in table.findings]
     findings += [
@@ -222,8 +226,8 @@ def _assembled(source: DatabaseSource, fetched: list[_Fetched], given: DataModel
     )
 
 
-def _raw_table(source: DatabaseSource, table: _Fetched) -> RawTable:
-    read = read_parquet(table.path, table.query.name)
+def _raw_table(source: DatabaseSource, table: _Fetched, work: Staging) -> RawTable:
+    read = read_parquet(table.path, table.query.name, work)
     origin = SourceFile(
         f"{source.label}, {table.query.name}",
         "database",
@@ -231,7 +235,7 @@ def _raw_table(source: DatabaseSource, table: _Fetched) -> RawTable:
         fingerprint_file(table.path),
         first_row=1,
     )
-    return RawTable(read.name, read.columns, read.n_rows, origin)
+    return RawTable(read.name, read.columns, read.n_rows, origin, staging=read.staging)
 
 
 def _without(model: DataModel, tables: set[str]) -> DataModel:

@@ -20,6 +20,7 @@ from core.errors import ConfigurationError, ConflictError, IntegrityError, NotFo
 from core.fingerprints import fingerprint_file, fingerprint_json
 from core.i18n import msg
 from warehouse.data_model import TEXT_TYPES, TIME_TYPES, ColumnType, DataModel, TableSpec
+from warehouse.stored_table import StoredTable
 
 if TYPE_CHECKING:
     from pandas._libs.tslibs.nattype import NaTType
@@ -54,10 +55,12 @@ class Table:
 class TableSet:
     """Tables and the data model that says how they hang together.
 
-    Frames are shared, not copied: treat them as read-only.
+    Frames are shared, not copied: treat them as read-only. A table that was too large for memory when it was imported
+    is a `warehouse.stored_table.StoredTable`, whose rows are loaded where they are asked for; its fingerprint is that
+    of the same table in memory, and saving it copies its file.
     """
 
-    tables: Mapping[str, Table]
+    tables: Mapping[str, Table | StoredTable]
     data_model: DataModel
 
     @classmethod
@@ -90,6 +93,11 @@ class TableSet:
     def frame(self, name: str) -> pd.DataFrame:
         """Return the rows of table `name`."""
         return self._table(name).frame
+
+    def column(self, name: str, column: str) -> "pd.Series[Any]":
+        """Return one column of table `name`, without loading the others."""
+        table = self._table(name)
+        return table.column(column) if isinstance(table, StoredTable) else table.frame[column]
 
     def spec(self, name: str) -> TableSpec:
         """Return the spec of table `name`."""
@@ -127,7 +135,7 @@ class TableSet:
         return fingerprint_json(
             {
                 "data_model": self.data_model.fingerprint,
-                "tables": {name: _frame_fingerprint(table.frame) for name, table in self.tables.items()},
+                "tables": {name: _table_fingerprint(table) for name, table in self.tables.items()},
             }
         )
 
@@ -146,7 +154,7 @@ class TableSet:
         require_free(folder, replaceable=_MANIFEST_FILE)
         with new_folder(folder) as target:
             for name, table in self.tables.items():
-                pq.write_table(to_arrow(table), target / f"{name}.parquet", compression="zstd")
+                _write(table, target / f"{name}.parquet")
             (target / _MODEL_FILE).write_text(self.data_model.to_yaml(), encoding="utf-8")
             files = {path.name: fingerprint_file(path) for path in sorted(target.iterdir())}
             manifest = {"format": _FORMAT, "fingerprint": self.fingerprint, "files": files}
@@ -177,14 +185,14 @@ class TableSet:
         loaded.__dict__["fingerprint"] = manifest["fingerprint"]  # the bytes are verified: no need to hash them again
         return loaded
 
-    def _table(self, name: str) -> Table:
+    def _table(self, name: str) -> Table | StoredTable:
         try:
             return self.tables[name]
         except KeyError:
             raise NotFoundError(msg("there is no table {table}", table=name)) from None
 
     def _times(self, name: str, column: str) -> np.ndarray:
-        return self.frame(name)[column].to_numpy(dtype="datetime64[ns]")
+        return self.column(name, column).to_numpy(dtype="datetime64[ns]")
 
     def _all_known_at(self, name: str) -> list[np.ndarray]:
         known_at = self.known_at(name)
@@ -234,8 +242,17 @@ def require_free(folder: Path, *, replaceable: str = "") -> None:
         )
 
 
-def to_arrow(table: Table) -> pa.Table:
+def _write(table: Table | StoredTable, path: Path) -> None:
+    if isinstance(table, StoredTable):
+        shutil.copyfile(table.path, path)
+    else:
+        pq.write_table(to_arrow(table), path, compression="zstd")
+
+
+def to_arrow(table: Table | StoredTable) -> pa.Table:
     """Return the rows of `table` as an Arrow table with one fixed type per column type."""
+    if isinstance(table, StoredTable):
+        return pq.read_table(table.path, memory_map=True)
     arrays = {
         name: pa.array(table.frame[name], type=_arrow_type(column.type, table.frame[name]), from_pandas=True)
         for name, column in table.spec.columns.items()
@@ -321,24 +338,41 @@ def _latest(times: np.ndarray) -> np.datetime64:
     return np.datetime64("NaT") if credible.size == 0 else credible.max()
 
 
-def _frame_fingerprint(frame: pd.DataFrame) -> str:
-    digest = hashlib.sha256(f"{len(frame)}".encode())
-    for name in frame.columns:
-        values = frame[name].to_numpy()
-        digest.update(f"\0{name}\0{values.dtype.str}\0".encode())
+def _table_fingerprint(table: Table | StoredTable) -> str:
+    is_stored = isinstance(table, StoredTable)
+    n_rows = table.n_rows if isinstance(table, StoredTable) else len(table.frame)
+    digest = hashlib.sha256(f"{n_rows}".encode())
+    for name in table.spec.columns if is_stored else table.frame.columns:
+        values = _content(table, name)
+        kind = values.dtype.str if isinstance(values, np.ndarray) else "|O"
+        digest.update(f"\0{name}\0{kind}\0".encode())
         for block in _content_blocks(values):
             digest.update(block)
     return digest.hexdigest()
 
 
-def _content_blocks(values: np.ndarray) -> list[Any]:
+def _content(table: Table | StoredTable, name: str) -> Any:
+    """Return the values of a column: an array, or texts that are stored as Arrow has them."""
+    if isinstance(table, StoredTable) and table.spec.columns[name].type in TEXT_TYPES:
+        return table.arrow_column(name)
+    values = table.column(name) if isinstance(table, StoredTable) else table.frame[name]
+    return values.to_numpy()
+
+
+def _content_blocks(values: Any) -> list[Any]:
+    if isinstance(values, pa.ChunkedArray):
+        values = pa.compute.cast(values, pa.large_string()).combine_chunks()
+        return _text_blocks(values)
     if values.dtype == object:
-        text = pa.array(values, type=pa.large_string(), from_pandas=True)
-        lengths = text.value_lengths() if hasattr(text, "value_lengths") else pa.compute.binary_length(text)
-        return [lengths.fill_null(-1).to_numpy().data, text.buffers()[2] or b""]
+        return _text_blocks(pa.array(values, type=pa.large_string(), from_pandas=True))
     if values.dtype.kind == "f":
         values = np.where(np.isnan(values), np.nan, values)  # one bit pattern for every NaN
     return [np.ascontiguousarray(values).view(np.uint8).data]
+
+
+def _text_blocks(text: Any) -> list[Any]:
+    lengths = text.value_lengths() if hasattr(text, "value_lengths") else pa.compute.binary_length(text)
+    return [lengths.fill_null(-1).to_numpy(zero_copy_only=False).data, text.buffers()[2] or b""]
 
 
 def _verified_manifest(folder: Path) -> dict[str, Any]:

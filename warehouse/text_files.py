@@ -1,166 +1,161 @@
-"""Delimited text files: decoded strictly, parsed strictly, refused with the line or byte that is wrong."""
+"""Delimited text files: read in blocks, parsed strictly, refused with the line or byte that is wrong."""
 
-import codecs
-import collections
 import csv
-import gzip
-import hashlib
 import io
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
 
 from core.errors import InputError
+from core.fingerprints import fingerprint_file
 from core.i18n import msg
+from core.progress import Progress, SilentProgress
 from warehouse.data_model import TableSpec
 from warehouse.headers import check_header
 from warehouse.raw_table import RawColumn, RawTable, SourceFile
+from warehouse.staged_columns import StagedColumns
+from warehouse.staging import Staging, disk_errors
+from warehouse.text_blocks import MAX_LINE_BYTES, TextBlocks, decode
 
-if TYPE_CHECKING:
-    from _csv import Reader as CsvReader
+__all__ = ["MAX_LINE_BYTES", "STAGE_FROM_BYTES", "decode", "read_text"]
 
-__all__ = ["MAX_LINE_BYTES", "MAX_TEXT_BYTES", "decode", "read_text"]
-
-MAX_TEXT_BYTES: Final = 4 << 30
-MAX_LINE_BYTES: Final = 2 << 20
+STAGE_FROM_BYTES = 256 << 20
 _DELIMITERS: Final = ",\t;|"
 _CONTROL: Final = bytes([*range(9), 11, 12, *range(14, 32), 127])
-_COMMON_SHARE: Final = 0.8
+_PARSE_BYTES: Final = 16 << 20
+_CHECK_SHARE: Final = 0.3
 
 
-def read_text(path: Path, name: str, spec: TableSpec) -> RawTable:
+class _Scan:
+    """What one look at the whole text tells: its size, its quotes, the characters lost before it came here."""
+
+    def __init__(self) -> None:
+        self.n_bytes = 0
+        self.n_lines = 0
+        self.n_garbled = 0
+        self.has_quotes = False
+        self.is_blank = True
+
+    def see(self, block: bytes, where: str) -> None:
+        _check_characters(block, (self.n_bytes, self.n_lines), where)
+        lines = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in block else block
+        _check_lines(lines, self.n_lines, where)
+        self.n_bytes += len(block)
+        self.n_lines += lines.count(b"\n")
+        self.n_garbled += block.count("\ufffd".encode())
+        self.has_quotes = self.has_quotes or b'"' in block
+        self.is_blank = self.is_blank and not block.strip()
+
+
+def read_text(
+    path: Path, name: str, spec: TableSpec, staging: Staging | None = None, progress: Progress | None = None
+) -> RawTable:
     """Read a CSV or other delimited file, plain or ``.gz``, into strings.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    name : str
+        Name of the table.
+    spec : TableSpec
+        May tell encoding and delimiter.
+    staging : Staging, optional
+        Where the strings of a file of more than 256 MB are kept, as Parquet; they stay in memory without one.
+    progress : Progress, optional
+        Told about each block.
 
     Raises
     ------
     InputError
         Empty, header only, not decodable (byte offset), NUL or control character, too long a line, ragged row or
-        unclosed quote (line number), duplicate or missing column name.
+        unclosed quote (line number), duplicate or missing column name, inflating too much.
     """
-    packed = path.read_bytes()
-    data, encoding = decode(_unpacked(packed, path.name), path.name, spec.encoding)
-    _check_characters(data, path.name)
-    data = _unix_lines(data)
-    _check_lines(data, path.name)
-    delimiter = spec.delimiter or _sniff_delimiter(data)
-    header, start, n_lines = _header(data, delimiter, path.name)
-    _check_quotes(data, delimiter, path.name)
-    rows = _parse(data, start, header, delimiter, path.name)
-    if rows.num_rows == 0:
-        raise InputError(msg("the file has a header and no rows"), where=path.name, code="no_rows")
-    columns = {column: RawColumn(rows[column].combine_chunks(), is_untyped=True) for column in header}
+    progress = progress or SilentProgress()
+    where = path.name
+    blocks = TextBlocks(path, spec.encoding)
+    scan = _Scan()
+    for block in blocks:
+        scan.see(block, where)
+        progress.report(0.0, msg("checking {file}: {n} MB", file=where, n=scan.n_bytes >> 20))
+    if scan.is_blank:
+        raise InputError(msg("the file has no rows"), where=where, code="no_rows")
+    first = next(blocks.unix_lines())
+    delimiter = spec.delimiter or _sniff_delimiter(first)
+    header, start, n_lines = _header(first, delimiter, where)
+    if scan.has_quotes:
+        _check_quotes(_lines(blocks), delimiter, where)
     source = SourceFile(
-        path.name,
+        where,
         "text",
-        len(packed),
-        hashlib.sha256(packed).hexdigest(),
-        encoding,
+        path.stat().st_size,
+        fingerprint_file(path),
+        blocks.encoding,
         delimiter,
         first_row=n_lines + 1,
-        n_garbled=data.count("\ufffd".encode()),
+        n_garbled=scan.n_garbled,
     )
+    text = _Text(blocks, header, start, delimiter, scan)
+    batches = _reported(_parsed(text), scan, progress.part(_CHECK_SHARE, 1.0), where)
+    if staging is not None and scan.n_bytes > STAGE_FROM_BYTES:
+        return _staged(batches, header, name, source, staging)
+    rows = pa.Table.from_batches(batches, _schema(header))
+    if rows.num_rows == 0:
+        raise _no_rows(where)
+    columns = {column: RawColumn(rows[column].combine_chunks(), is_untyped=True) for column in header}
     return RawTable(name, columns, rows.num_rows, source)
 
 
-def decode(data: bytes, where: str, encoding: str | None = None) -> tuple[bytes, str]:
-    """Return `data` as UTF-8 bytes without a byte order mark, and the name of the encoding it was in.
-
-    UTF-8 is tried first, then GB18030, both strictly. GB18030 gives a meaning to almost any bytes, so its answer counts
-    only where at least four in five of its characters are in common use and the bytes are not mostly good UTF-8.
-
-    Raises
-    ------
-    InputError
-        The bytes are in none of the encodings; names the offset of the first wrong byte.
-    """
-    if encoding is None and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    if encoding in {"gb18030", "utf-16"}:
-        return _strict(data, encoding, where), encoding
-    has_mark = data.startswith(codecs.BOM_UTF8)
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if encoding == "utf-8" or has_mark or not _looks_gb18030(data):
-            raise _undecodable(data, error.start, where, encoding or "utf-8, gb18030") from error
-        return _strict(data, "gb18030", where), "gb18030"
-    return (data[3:], "utf-8-sig") if has_mark else (data, "utf-8")
+def _staged(
+    batches: Iterable[pa.RecordBatch], header: list[str], name: str, source: SourceFile, staging: Staging
+) -> RawTable:
+    """Keep the strings of a large file outside of memory."""
+    path = staging.new_path(".parquet")
+    n_rows = 0
+    with disk_errors(source.name), pq.ParquetWriter(path, _schema(header), compression="lz4") as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+            n_rows += batch.num_rows
+    if n_rows == 0:
+        raise _no_rows(source.name)
+    return RawTable(name, StagedColumns(path, is_untyped=True), n_rows, source, staging=staging)
 
 
-def _strict(data: bytes, encoding: str, where: str) -> bytes:
-    try:
-        return data.decode(encoding).encode()
-    except UnicodeDecodeError as error:
-        raise _undecodable(data, error.start, where, encoding) from error
+def _schema(header: list[str]) -> pa.Schema:
+    return pa.schema([(name, pa.string()) for name in header])
 
 
-def _undecodable(data: bytes, offset: int, where: str, encoding: str) -> InputError:
-    line = data.count(b"\n", 0, offset) + 1
-    return InputError(
-        msg(
-            "byte {offset} (line {line}) cannot be read as {encoding}: {bytes}",
-            offset=offset,
-            line=line,
-            encoding=encoding,
-            bytes=data[offset : offset + 4].hex(" "),
-        ),
-        where=where,
-        fix=msg("Save the file as UTF-8 and import it again."),
-        code="undecodable",
-    )
+def _no_rows(where: str) -> InputError:
+    return InputError(msg("the file has a header and no rows"), where=where, code="no_rows")
 
 
-def _looks_gb18030(data: bytes) -> bool:
-    """Whether these bytes, which are not UTF-8, are a GB18030 text, whole or with a fault inside."""
-    lenient = data.decode("utf-8", "surrogateescape")
-    n_wrong = len(lenient) - len(lenient.encode("utf-8", "ignore").decode())
-    n_good = len(lenient) - n_wrong - len(lenient.encode("ascii", "ignore"))
-    if n_good > n_wrong:
-        return False
-    text = data.decode("gb18030", "ignore")
-    n_ascii = len(text.encode("ascii", "ignore"))
-    n_common = (len(text.encode("gb2312", "ignore")) - n_ascii) / 2
-    return n_common >= _COMMON_SHARE * max(len(text) - n_ascii, 1)
+def _reported(
+    batches: Iterable[pa.RecordBatch], scan: _Scan, progress: Progress, where: str
+) -> Iterator[pa.RecordBatch]:
+    n_bytes = n_rows = 0
+    for batch in batches:
+        n_bytes += batch.nbytes
+        n_rows += batch.num_rows
+        progress.report(n_bytes / max(scan.n_bytes, n_bytes), msg("reading {file}: {n} rows", file=where, n=n_rows))
+        yield batch
 
 
-def _unpacked(data: bytes, where: str) -> bytes:
-    if not where.lower().endswith(".gz"):
-        unpacked = data
-    else:
-        try:
-            with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-                unpacked = file.read(MAX_TEXT_BYTES + 1)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise InputError(
-                msg("the compressed file is damaged or ends early"),
-                where=where,
-                fix=msg("Copy or upload the file again."),
-                code="damaged",
-            ) from error
-    if len(unpacked) > MAX_TEXT_BYTES:
-        raise InputError(
-            msg("the file holds more than {limit} bytes", limit=MAX_TEXT_BYTES), where=where, code="too_large"
-        )
-    return unpacked
-
-
-def _check_characters(data: bytes, where: str) -> None:
-    if not data.strip():
-        raise InputError(msg("the file has no rows"), where=where, code="no_rows")
-    if len(data.translate(None, _CONTROL)) == len(data):
+def _check_characters(block: bytes, before: tuple[int, int], where: str) -> None:
+    if len(block.translate(None, _CONTROL)) == len(block):
         return
-    offset = int(np.flatnonzero(np.isin(np.frombuffer(data, np.uint8), np.frombuffer(_CONTROL, np.uint8)))[0])
+    at = int(np.flatnonzero(np.isin(np.frombuffer(block, np.uint8), np.frombuffer(_CONTROL, np.uint8)))[0])
+    offset, n_lines = before
     raise InputError(
         msg(
             "byte {offset} (line {line}) is the control character {code}",
-            offset=offset,
-            line=data.count(b"\n", 0, offset) + 1,
-            code=f"0x{data[offset]:02x}",
+            offset=offset + at,
+            line=n_lines + block.count(b"\n", 0, at) + 1,
+            code=f"0x{block[at]:02x}",
         ),
         where=where,
         fix=msg("This is not a text file, or it is damaged."),
@@ -168,31 +163,21 @@ def _check_characters(data: bytes, where: str) -> None:
     )
 
 
-def _unix_lines(data: bytes) -> bytes:
-    if b"\r" not in data:
-        return data
-    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-
-
-def _check_lines(data: bytes, where: str) -> None:
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
-    lengths = np.diff(np.concatenate(([-1], ends, [len(data)]))) - 1
+def _check_lines(lines: bytes, n_before: int, where: str) -> None:
+    ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == ord("\n"))
+    lengths = np.diff(np.concatenate(([-1], ends, [len(lines)]))) - 1
     longest = int(lengths.argmax())
     if lengths[longest] > MAX_LINE_BYTES:
         raise InputError(
             msg(
                 "line {line} has {n} bytes, more than the {limit} allowed",
-                line=longest + 1,
+                line=n_before + longest + 1,
                 n=int(lengths[longest]),
                 limit=MAX_LINE_BYTES,
             ),
             where=where,
             code="line_too_long",
         )
-
-
-def _records(data: bytes, delimiter: str) -> "CsvReader":
-    return csv.reader(io.StringIO(data.decode(), newline=""), delimiter=delimiter, strict=True)
 
 
 def _sniff_delimiter(data: bytes) -> str:
@@ -205,9 +190,9 @@ def _sniff_delimiter(data: bytes) -> str:
     return max(_DELIMITERS, key=n_fields)
 
 
-def _header(data: bytes, delimiter: str, where: str) -> tuple[list[str], int, int]:
+def _header(first: bytes, delimiter: str, where: str) -> tuple[list[str], int, int]:
     """Return the column names, the byte where the rows begin, and the number of lines before them."""
-    records = csv.reader(_lines(data), delimiter=delimiter, strict=True)
+    records = csv.reader(_decoded_lines([first]), delimiter=delimiter, strict=True)
     try:
         names = next(record for record in records if record)
     except (csv.Error, StopIteration) as error:
@@ -215,62 +200,133 @@ def _header(data: bytes, delimiter: str, where: str) -> tuple[list[str], int, in
     header = check_header(names, where)
     start = 0
     for _ in range(records.line_num):
-        start = data.find(b"\n", start) + 1 or len(data)
+        start = first.find(b"\n", start) + 1 or len(first)
     return header, start, records.line_num
 
 
-def _lines(data: bytes) -> Iterator[str]:
-    return (line.decode() for line in io.BytesIO(data))
+def _lines(blocks: TextBlocks) -> Iterator[str]:
+    return _decoded_lines(blocks.unix_lines())
 
 
-def _check_quotes(data: bytes, delimiter: str, where: str) -> None:
+def _decoded_lines(blocks: Iterable[bytes]) -> Iterator[str]:
+    for block in blocks:
+        for line in io.BytesIO(block):
+            yield line.decode()
+
+
+class _QuotedLines:
+    """Lines for a CSV reader, without those that hold no quote and stand between two records."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self.lines = lines
+        self.number = 0
+        self.is_between = True
+
+    def __iter__(self) -> "_QuotedLines":
+        return self
+
+    def __next__(self) -> str:
+        for line in self.lines:
+            self.number += 1
+            if not self.is_between or '"' in line:
+                self.is_between = False
+                return line
+        raise StopIteration
+
+
+def _check_quotes(lines: Iterator[str], delimiter: str, where: str) -> None:
     """Refuse an unclosed quote and text after a closing one, which Arrow reads as if nothing were wrong."""
-    if b'"' not in data:
-        return
-    records = _records(data, delimiter)
+    quoted = _QuotedLines(lines)
+    records = csv.reader(quoted, delimiter=delimiter, strict=True)
     try:
-        collections.deque(records, maxlen=0)
+        for _ in records:
+            quoted.is_between = True
     except csv.Error as error:
         raise InputError(
-            msg("line {line}: a quote is not closed or stands in the wrong place", line=records.line_num),
+            msg("line {line}: a quote is not closed or stands in the wrong place", line=quoted.number),
             where=where,
             fix=msg("Double every quote inside a quoted field."),
             code="bad_quote",
         ) from error
 
 
-def _parse(data: bytes, start: int, header: list[str], delimiter: str, where: str) -> pa.Table:
-    if start >= len(data):
-        return pa.table({name: pa.array([], pa.string()) for name in header})
+class _Text:
+    """A checked text, and how its rows are cut."""
+
+    def __init__(self, blocks: TextBlocks, header: list[str], start: int, delimiter: str, scan: _Scan) -> None:
+        self.blocks = blocks
+        self.header = header
+        self.start = start
+        self.delimiter = delimiter
+        self.scan = scan
+
+    @property
+    def where(self) -> str:
+        return self.blocks.path.name
+
+
+class _Stream:
+    """The blocks behind the header as a file that Arrow reads."""
+
+    def __init__(self, blocks: Iterator[bytes], start: int) -> None:
+        self.blocks = blocks
+        self.left = memoryview(next(blocks))[start:]
+        self.closed = False
+
+    def read(self, n: int) -> bytes:
+        while not self.left:
+            block = next(self.blocks, None)
+            if block is None:
+                return b""
+            self.left = memoryview(block)
+        given, self.left = self.left[:n], self.left[n:]
+        return bytes(given)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def _parsed(text: _Text) -> Iterator[pa.RecordBatch]:
+    """Yield the rows as strings, block by block."""
+    stream = _Stream(text.blocks.unix_lines(), text.start)
+    first = stream.read(_PARSE_BYTES)
+    if not first:
+        return
+    stream.left = memoryview(first + bytes(stream.left))
     try:
-        return pa_csv.read_csv(
-            pa.BufferReader(pa.py_buffer(memoryview(data)[start:])),
-            pa_csv.ReadOptions(column_names=header),
-            pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in data, ignore_empty_lines=True),
+        reader = pa_csv.open_csv(
+            pa.PythonFile(stream, mode="r"),
+            pa_csv.ReadOptions(column_names=text.header, block_size=_PARSE_BYTES),
+            pa_csv.ParseOptions(
+                delimiter=text.delimiter, newlines_in_values=text.scan.has_quotes, ignore_empty_lines=True
+            ),
             pa_csv.ConvertOptions(
-                column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False, check_utf8=False
+                column_types=dict.fromkeys(text.header, pa.string()), strings_can_be_null=False, check_utf8=False
             ),
         )
+        yield from reader
     except pa.ArrowInvalid as error:
-        raise _ragged(data, len(header), delimiter, where, str(error)) from error
+        raise _ragged(text, str(error)) from error
 
 
-def _ragged(data: bytes, n_expected: int, delimiter: str, where: str, problem: str) -> InputError:
+def _ragged(text: _Text, problem: str) -> InputError:
     """Find the lines that Arrow stumbled over."""
-    records = _records(data, delimiter)
-    wrong = [(records.line_num, len(record)) for record in records if record and len(record) != n_expected]
-    if not wrong:
-        return InputError(msg("the file cannot be parsed: {problem}", problem=problem.splitlines()[0]), where=where)
-    line, n_fields = wrong[0]
+    records: Any = csv.reader(_lines(text.blocks), delimiter=text.delimiter, strict=True)
+    n_expected = len(text.header)
+    wrong = ((records.line_num, len(record)) for record in records if record and len(record) != n_expected)
+    first = next(wrong, None)
+    if first is None:
+        shown = problem.splitlines()[0]
+        return InputError(msg("the file cannot be parsed: {problem}", problem=shown), where=text.where)
     return InputError(
         msg(
             "line {line} has {n} fields where the header has {expected}; {total} such lines in all",
-            line=line,
-            n=n_fields,
+            line=first[0],
+            n=first[1],
             expected=n_expected,
-            total=len(wrong),
+            total=1 + sum(1 for _ in wrong),
         ),
-        where=where,
+        where=text.where,
         fix=msg("Quote fields that hold the delimiter, and fill short rows."),
         code="ragged_rows",
     )

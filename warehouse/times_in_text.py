@@ -32,6 +32,8 @@ _CENTURY_TURN: Final = 30  # two-digit years up to 30 are of this century, later
 _FIRST_YEAR, _LAST_YEAR = 1678, 2261  # what datetime64[ns] holds
 _CHINESE_DIGITS: Final = str.maketrans("〇零一二三四五六七八九", "00123456789")
 _MAX_CHINESE: Final = 20_000
+_BLOCK: Final = 1_000_000
+_FIELDS: Final = ("times", "ok", "outside", "month_only", "zoned", "has_clock")
 
 
 @dataclass
@@ -90,14 +92,64 @@ def parse_times(texts: Any, *, short_forms: bool = False) -> TimesInText:
     >>> found.times.astype("datetime64[D]").tolist()[2::2]
     [datetime.date(2024, 3, 1), datetime.date(2024, 3, 5)]
     """
+    reading = _find_reading(texts, short_forms=short_forms)
+    parts = [
+        _parse_block(texts.slice(start, _BLOCK), reading, short_forms=short_forms)
+        for start in range(0, max(len(texts), 1), _BLOCK)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _FIELDS}
+    return TimesInText(**arrays, is_ambiguous=reading.is_ambiguous)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How the forms are read that one text alone leaves open; all texts of a column decide together."""
+
+    is_day_first: bool = False
+    is_ambiguous: bool = False
+    are_six_digits_months: bool = False
+
+
+def _find_reading(texts: Any, *, short_forms: bool) -> _Reading:
+    large_first = large_second = any_last = False
+    n_months = n_six = 0
+    are_months = True
+    for start in range(0, len(texts), _BLOCK):
+        block = texts.slice(start, _BLOCK)
+        last = np.flatnonzero(_matches(block, _YEAR_LAST + _CLOCK))
+        if last.size:
+            parts = _parts(block, last, _YEAR_LAST + _CLOCK)
+            any_last = True
+            large_first = large_first or bool((_integers(parts["a"]) > 12).any())
+            large_second = large_second or bool((_integers(parts["b"]) > 12).any())
+        if short_forms:
+            months = np.flatnonzero(_matches(block, _SHORT_MONTH))
+            n_months += months.size
+            n_six += int(_matches(block, _SHORT_DAY + _CLOCK).sum())
+            if months.size:
+                month = _integers(_parts(block, months, _SHORT_MONTH)["m"])
+                are_months = are_months and bool(((month >= 1) & (month <= 12)).all())
+    return _Reading(
+        large_first, any_last and not large_first and not large_second, 0 < n_months == n_six and are_months
+    )
+
+
+def _matches(texts: Any, pattern: str) -> np.ndarray:
+    return np.asarray(pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _parse_block(texts: Any, reading: _Reading, *, short_forms: bool) -> TimesInText:
     found = TimesInText.empty(len(texts))
+    found.is_ambiguous = reading.is_ambiguous
     for form in _DAY_FORMS:
         _fill_days(found, texts, form)
-    _fill_year_last(found, texts)
+    _fill_year_last(found, texts, reading)
     _fill_month_names(found, texts)
     _fill_months(found, texts, _MONTH_FORM)
     if short_forms:
-        _fill_short(found, texts)
+        _fill_short(found, texts, reading)
         _fill_years(found, texts)
     _fill_chinese(found, texts)
     return found
@@ -129,15 +181,13 @@ def _fill_days(found: TimesInText, texts: Any, form: str) -> None:
         _put(found, at, _integers(parts["y"]), _integers(parts["m"]), _integers(parts["d"]), parts)
 
 
-def _fill_year_last(found: TimesInText, texts: Any) -> None:
+def _fill_year_last(found: TimesInText, texts: Any, reading: _Reading) -> None:
     at = _rest(found, texts, _YEAR_LAST + _CLOCK)
     if at.size == 0:
         return
     parts = _parts(texts, at, _YEAR_LAST + _CLOCK)
     first, second = _integers(parts["a"]), _integers(parts["b"])
-    day_first = bool((first > 12).any())
-    found.is_ambiguous = not day_first and not bool((second > 12).any())
-    month, day = (second, first) if day_first else (first, second)
+    month, day = (second, first) if reading.is_day_first else (first, second)
     _put(found, at, _integers(parts["y"]), month, day, parts)
 
 
@@ -166,17 +216,14 @@ def _fill_months(found: TimesInText, texts: Any, form: str) -> None:
     found.month_only[at] = found.ok[at]
 
 
-def _fill_short(found: TimesInText, texts: Any) -> None:
-    months = _rest(found, texts, _SHORT_MONTH)
-    six = _rest(found, texts, _SHORT_DAY + _CLOCK)
-    if months.size and months.size == six.size:
+def _fill_short(found: TimesInText, texts: Any, reading: _Reading) -> None:
+    if reading.are_six_digits_months:
         _fill_months(found, texts, _SHORT_MONTH)
-    if found.ok[six].all():
         return
-    found.ok[six] = False
-    found.month_only[six] = False
-    parts = _parts(texts, six, _SHORT_DAY + _CLOCK)
-    _put(found, six, _full_year(_integers(parts["y"])), _integers(parts["m"]), _integers(parts["d"]), parts)
+    at = _rest(found, texts, _SHORT_DAY + _CLOCK)
+    if at.size:
+        parts = _parts(texts, at, _SHORT_DAY + _CLOCK)
+        _put(found, at, _full_year(_integers(parts["y"])), _integers(parts["m"]), _integers(parts["d"]), parts)
 
 
 def _fill_years(found: TimesInText, texts: Any) -> None:

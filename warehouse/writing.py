@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from core.errors import InputError
 from core.i18n import msg
 from warehouse.data_model import ColumnType, DataModel, TableSpec
+from warehouse.stored_table import StoredTable
 from warehouse.table_set import Table, TableSet, new_folder, require_free, to_arrow
 
 __all__ = ["write_tables"]
@@ -82,7 +83,7 @@ def _with_file(spec: TableSpec, file: str) -> TableSpec:
     return TableSpec(**{**given, "file": file})
 
 
-def _write_csv(table: Table, path: Path, *, for_spreadsheet: bool) -> None:
+def _write_csv(table: Table | StoredTable, path: Path, *, for_spreadsheet: bool) -> None:
     rows = to_arrow(table)
     columns = {
         name: _csv_values(rows[name].combine_chunks(), spec.type, guard=for_spreadsheet)

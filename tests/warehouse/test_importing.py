@@ -1,5 +1,6 @@
 """What comes in, and what each kind of bad input is told."""
 
+import gc
 import gzip
 
 import numpy as np
@@ -18,6 +19,20 @@ from warehouse.text_files import MAX_LINE_BYTES, decode
 
 CLIENTS = "client_id,name,opened\n1,甲公司,2024-01-05\n2,乙公司,2024-02-29\n3,丙公司,2023-12-31\n"
 LOANS = "loan_id,client_id,amount\n10,1,100.5\n11,1,200\n12,3,\n"
+
+
+@pytest.fixture(autouse=True, params=["in memory", "staged"])
+def size(request, monkeypatch, tmp_path):
+    """Run each test twice: as it is, and as if every file were too large for memory; the staging is left empty."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "staging"))
+    if request.param == "staged":
+        monkeypatch.setattr("warehouse.text_files.STAGE_FROM_BYTES", -1)
+        monkeypatch.setattr("warehouse.parquet_files.STAGE_FROM_CELLS", -1)
+        monkeypatch.setattr("warehouse.times_in_text._BLOCK", 3)
+        monkeypatch.setattr("warehouse.numbers_in_text._BLOCK", 3)
+    yield request.param
+    gc.collect()
+    assert list(tmp_path.glob("staging/*")) == []
 
 
 def model(text):
