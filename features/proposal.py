@@ -88,8 +88,9 @@ def propose(
     thoughts = [
         thought for thought in _think(model, root_table, entity, spec) if _is_sensible(model, root_table, thought)
     ]
+    deep = [thought for thought in thoughts if spec.chosen_stack and _is_deep(thought)]
     thoughts = _without_detours(thoughts)
-    empty = _empty_paths(table_set, root_table, {path for path, _, _ in thoughts}, keys, cutoffs)
+    empty = _empty_paths(table_set, root_table, {path for path, _, _ in (*thoughts, *deep)}, keys, cutoffs)
     namer = FeatureNamer(model, root_table)
     thoughts = [thought for thought in thoughts if thought[0] not in empty]
     definitions = [
@@ -99,7 +100,8 @@ def propose(
         for window in _windows(model, thought, spec)
     ]
     paths = list(dict.fromkeys(path for path, _, _ in thoughts))
-    definitions += [named(namer, item) for item in vary(table_set, root_table, paths, definitions, spec)]
+    deep = [thought for thought in dict.fromkeys(deep) if thought[0] not in empty]
+    definitions += [named(namer, item) for item in vary(table_set, root_table, paths, definitions, deep, spec)]
     if not definitions:
         raise ConfigurationError(
             msg("no feature can be made of the table {table} with these settings", table=root_table),
@@ -292,6 +294,11 @@ def _suits(column: "ColumnSpec", primitive: str, *, is_own: bool, is_aggregation
     return kind in transform.reads and transform.second is None and (is_own or not transform.is_own_only)
 
 
+def _is_deep(thought: Thought) -> bool:
+    """Whether there is a table between whose rows can be aggregated in their turn."""
+    return sum(step.direction == "down" for step in thought[0]) > 1
+
+
 def _without_detours(thoughts: list[Thought]) -> list[Thought]:
     """Leave out ways to a table for which there is a shorter one, up and down each on its own; and doubles."""
 
@@ -392,3 +399,8 @@ def _check_tables(model: "DataModel", root_table: str, spec: FeatureSpec) -> Non
     for table, columns in spec.ignore.items():
         for column in columns:
             model.table(table).column(column)
+    for pair in spec.pairs:
+        for column in (pair.column, pair.second):
+            model.table(pair.table).column(column)
+    for condition in spec.conditions:
+        model.table(condition.table).column(condition.column)

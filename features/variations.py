@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["has_time", "named", "vary", "windows_of"]
 
 Path = tuple[PathStep, ...]
+Thought = tuple[Path, str | None, str]
 
 _OF_RATIOS: Final = ("mean", "max", "last", "trend")
 _OF_WEIGHTS: Final = ("largest_share", "herfindahl")
@@ -27,7 +28,12 @@ _TIMES: Final = ("date", "datetime")
 
 
 def vary(
-    table_set: "TableSet", root_table: str, paths: Sequence[Path], plain: Sequence[FeatureDefinition], spec: FeatureSpec
+    table_set: "TableSet",
+    root_table: str,
+    paths: Sequence[Path],
+    plain: Sequence[FeatureDefinition],
+    deep: Sequence[Thought],
+    spec: FeatureSpec,
 ) -> Iterator[FeatureDefinition]:
     """Yield the variations that the settings ask for, without readable names.
 
@@ -41,6 +47,8 @@ def vary(
         Where proposed features lead.
     plain : sequence of FeatureDefinition
         The proposed features.
+    deep : sequence of (tuple of PathStep, str or None, str)
+        Path, column and primitive of what can be stacked on, detours to tables that can be reached sooner included.
     spec : FeatureSpec
         What the analyst chose.
     """
@@ -54,7 +62,7 @@ def vary(
         else:
             yield from (_paired_in_row(model, path, pair) for pair in pairs)
     yield from _compared(plain, spec)
-    yield from _stacked(plain, spec)
+    yield from _stacked(deep, spec)
 
 
 def named(namer: FeatureNamer, item: FeatureDefinition) -> FeatureDefinition:
@@ -154,11 +162,10 @@ def _compared(plain: Sequence[FeatureDefinition], spec: FeatureSpec) -> Iterator
                 yield FeatureDefinition.create(item.path, item.column, item.primitive, window=window, against=whole)
 
 
-def _stacked(plain: Sequence[FeatureDefinition], spec: FeatureSpec) -> Iterator[FeatureDefinition]:
+def _stacked(deep: Sequence[Thought], spec: FeatureSpec) -> Iterator[FeatureDefinition]:
     """Yield aggregations over what is aggregated below each row that the last step but one leads to."""
-    alike = {(item.path, item.column, item.primitive): item for item in plain if len(item.steps_down) > 1}
-    for item in alike.values():
-        if item.primitive in _STACKED_ON:
+    for path, column, primitive in deep:
+        steps = sum(step.direction == "down" for step in path) - 1
+        if primitive in _STACKED_ON and primitive in spec.chosen:
             for name in spec.chosen_stack:
-                stage = Stage(name, steps=len(item.steps_down) - 1)
-                yield FeatureDefinition.create(item.path, item.column, item.primitive, stack=(stage,))
+                yield FeatureDefinition.create(path, column, primitive, stack=(Stage(name, steps=steps),))

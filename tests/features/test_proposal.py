@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from core.errors import ConfigurationError
-from features.definitions import FeatureDefinition, PathStep
+from features.definitions import Condition, FeatureDefinition, PathStep, Stage
 from features.matrix import build_matrix
 from features.naming import FeatureNamer
+from features.plan import FeaturePlan
 from features.planning import make_plan
-from features.primitives.vocabulary import GROUPS
+from features.primitives.vocabulary import AGGREGATIONS, GROUPS
 from features.proposal import propose
 from features.spec import FeatureSpec
 from sample_data import DEMO_PROJECT
@@ -142,3 +144,106 @@ def test_the_sample_project_chooses_no_more_than_the_default_primitives():
         [],
         [],
     )
+
+
+def credit(world, **settings):
+    return proposed(world, primitives=["credit"], max_depth=3, max_features=20_000, **settings)
+
+
+def test_the_credit_group_turns_on_conditions_ratios_stacks_and_its_primitives(world):
+    found = credit(world)
+    names = {item.primitive for item in found} | {stage.primitive for item in found for stage in item.stack}
+    # No column of these tables weighs, and streaks of conditions stand beside those of numbers.
+    assert names >= set(GROUPS["credit"]) - {"month", "weekday"}
+    assert any(item.where for item in found)
+    assert {(item.window, item.against) for item in found if item.against} == {("6m", "24m")}
+    stacked = [item for item in found if item.stack]
+    assert {item.path for item in stacked} == {(UP, LOANS, PAYMENTS)}
+    assert {item.stack for item in stacked} == {(Stage("mean"),), (Stage("max"),)}
+
+
+def test_settings_turn_off_what_the_credit_group_brings(world):
+    found = credit(world, frequent_levels=0, window_ratios=[], stack=[])
+    assert all(item.extras == "" for item in found if item.where is None)
+    assert not any(item.where or item.stack or item.against for item in found)
+
+
+def test_all_primitives_can_be_proposed_and_computed(world):
+    found = proposed(world, primitives=["all"], max_depth=3, max_features=20_000, windows=["12m"], frequent_levels=1)
+    assert {item.primitive for item in found} >= set(AGGREGATIONS)
+    keys = world.frame("application")["application_id"].to_numpy()
+    plan = make_plan(world, "application", "application_id", found)
+    values = build_matrix(world, plan, keys, world.frame("application")["asked_on"]).values
+    assert not np.isinf(values).any()
+    assert FeaturePlan.from_json(plan.to_json()) == plan
+    assert FeaturePlan.from_json(plan.to_json()).fingerprint == plan.fingerprint
+
+
+def test_conditions_and_pairs_of_the_settings_become_features(world):
+    conditions = [{"table": "payment", "column": "due", "op": ">", "value": 10}]
+    pairs = [{"table": "payment", "column": "paid", "second": "due"},
+             {"table": "payment", "column": "channel", "second": "paid"}]  # fmt: skip
+    found = proposed(world, conditions=conditions, pairs=pairs, windows=["12m"])
+    below = [item for item in found if item.path == (UP, LOANS, PAYMENTS)]
+    assert {(item.column, item.primitive) for item in below if item.where} == {
+        (None, "count"), ("paid", "sum"), (None, "time_since_last")
+    }  # fmt: skip
+    assert {(item.column, item.second, item.primitive) for item in below if item.second} == {
+        *(("paid", "due", name) for name in ("mean", "max", "last", "trend")),
+        *(("channel", "paid", name) for name in ("largest_share", "herfindahl")),
+    }
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"primitives": ["magic"]},
+        {"stack": ["mode"]},
+        {"window_ratios": [("6m", "6m")]},
+        {"window_ratios": [("6m", "all")]},
+        {"conditions": [{"table": "loan", "column": "x", "op": "~", "value": 1}]},
+        {"pairs": [{"table": "loan", "column": "x"}]},
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(settings):
+    with pytest.raises(ValidationError):
+        FeatureSpec(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "en", "zh"),
+    [
+        ({"column": "sales", "primitive": "median", "window": "6m", "where": Condition("sales", ">=", 5.0)},
+         "median of VAT sales where VAT sales is at least 5, last 6 months",
+         "近6个月增值税销售额不低于5的增值税销售额中位数"),
+        ({"column": "sales", "primitive": "sum", "window": "6m", "against": "24m"},
+         "sum of VAT sales, last 6 months against last 24 months", "增值税销售额合计（近6个月与近24个月之比）"),
+        ({"column": "sales", "primitive": "trend", "second": "amount", "window": "12m"},
+         "trend per day of VAT sales over amount, last 12 months", "近12个月增值税销售额与金额之比日均变化趋势"),
+        ({"column": None, "primitive": "longest_streak", "where": Condition("sales", "==", 0.0)},
+         "longest streak of VAT returns where VAT sales is 0", "增值税销售额为0的增值税申报最长连续次数"),
+    ],
+)  # fmt: skip
+def test_variations_are_named_in_both_languages(settings, en, zh):
+    step = PathStep("down", "vat", "ent_id", "ent_id")
+    item = FeatureDefinition.create((step,), settings.pop("column"), settings.pop("primitive"), **settings)
+    assert FeatureNamer(labelled_model(), "enterprise").names(item) == {"en": en, "zh": zh}
+
+
+def test_stacks_are_named_by_the_rows_between():
+    model = make_world(Recipe()).data_model
+    stage = Stage("mean", window="12m", where=Condition("product", "==", "v1"))
+    item = FeatureDefinition.create((UP, LOANS, PAYMENTS), "paid", "sum", window="6m", stack=(stage,))
+    assert FeatureNamer(model, "application").names(item) == {
+        "en": "mean of sum of paid, last 6 months per row of loan where product is v1, last 12 months",
+        "zh": "近12个月product为v1的每条loan的近6个月paid合计均值",
+    }
+
+
+def test_a_condition_on_a_table_or_column_that_is_not_there_is_refused(world):
+    for settings in (
+        {"conditions": [{"table": "nobody", "column": "x", "value": 1}]},
+        {"pairs": [{"table": "payment", "column": "paid", "second": "nothing"}]},
+    ):
+        with pytest.raises(ConfigurationError):
+            proposed(world, **settings)
