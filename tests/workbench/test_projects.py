@@ -1,6 +1,7 @@
 """A project is what its YAML says, no more: partial data models stay partial, names stay, strangers stay out."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,7 @@ from core.errors import ConfigurationError, ConflictError, NotFoundError, Permis
 from core.identity import SYSTEM
 from core.settings import Settings
 from tests.workbench.conftest import REVIEWER, VIEWER
-from workbench.flows import projects
+from workbench.flows import importing, projects
 from workbench.flows.context import Context
 from workbench.flows.spec import ProjectSpec
 
@@ -92,3 +93,20 @@ def test_sample_users_open_by_a_click_only_where_up_serves_this_machine_alone(
     assert [login.name for login in projects.local_logins(ctx)] == ["analyst"]
     open_to_all = settings.model_copy(update={"ui_host": "0.0.0.0"})
     assert projects.local_logins(replace(ctx, settings=open_to_all)) == []
+
+
+def test_an_empty_project_can_be_taken_back_and_its_name_given_again(ctx: Context) -> None:
+    projects.create(ctx, ProjectSpec.from_yaml(YAML))
+    projects.discard(ctx, "small")
+    assert projects.list_projects(ctx) == []
+    assert not projects.folder(ctx, "small").exists()
+    assert projects.create(ctx, ProjectSpec.from_yaml(YAML)).name == "small"
+
+
+def test_a_project_with_data_is_not_taken_back(ctx: Context, tmp_path: Path) -> None:
+    projects.create(ctx, ProjectSpec(name="kept"))
+    (tmp_path / "firms.csv").write_text("firm_id,size\n1,2\n2,5\n", "utf-8")
+    importing.run(ctx, "kept", tmp_path / "firms.csv")
+    with pytest.raises(ConflictError):
+        projects.discard(ctx, "kept")
+    assert importing.stored(ctx, "kept") is not None

@@ -223,7 +223,7 @@ def _data_model(place: Here, result: ImportResult | None) -> None:
                 label_visibility="collapsed",
                 key=f"yaml_{place.name}",
             )
-            if st.form_submit_button(t("Save the project file"), disabled=not place.can("data.import")):
+            if st.form_submit_button(t("Save the project file"), disabled=not place.can("project.manage")):
                 try:
                     projects.write_spec(place.ctx, place.name, text)
                     st.success(t("Saved."))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from automl.label import Cutoff, LabelSpec
-from core.errors import InputError
+from core.errors import InputError, WorkbenchError
 from core.i18n import msg
 from core.i18n.formats import count, metric, percent
 from warehouse.data_model import DataModel
@@ -85,8 +85,7 @@ def import_(
 ) -> None:
     """Import a folder or a file of tables into a project."""
     with session(as_json=as_json, as_name=as_name, language=language) as run:
-        name = _prepare_project(run.ctx, project, data, spec)
-        result = importing.run(run.ctx, name, data)
+        result = _import(run.ctx, run.ctx, project, data, spec)
         run.answer(answers.import_json(result), lambda: answers.show_import(run, result))
 
 
@@ -133,8 +132,8 @@ def train(
         shown: dict[str, Any] = {}
         ctx = run.ctx
         if data is not None:
-            name = _prepare_project(ctx, project, data, spec)
-            shown["import"] = answers.import_json(importing.run(ctx.part(0.0, 0.15), name, data))
+            imported = _import(ctx, ctx.part(0.0, 0.15), project, data, spec)
+            name, shown["import"] = imported.project, answers.import_json(imported)
             _set_label(ctx, name, target, cutoff)
         else:
             name = chosen_project(ctx, project)
@@ -229,6 +228,20 @@ def score(
             answers.answer_score(run, scoring.score_file(run.ctx, name, payload, as_of=moment, version=version))
         else:
             answers.answer_score(run, scoring.score_stored(run.ctx, name, key or "", as_of=moment, version=version))
+
+
+def _import(
+    ctx: Context, part: Context, project: str | None, data: Path, spec_path: Path | None
+) -> importing.ImportResult:
+    """Import into a project; one made for this import goes again where the import is refused."""
+    known = {item.name for item in projects.list_projects(ctx)}
+    name = _prepare_project(ctx, project, data, spec_path)
+    try:
+        return importing.run(part, name, data)
+    except WorkbenchError:
+        if name not in known:
+            projects.discard(ctx, name)
+        raise
 
 
 def _prepare_project(ctx: Context, name: str | None, data: Path, spec_path: Path | None) -> str:

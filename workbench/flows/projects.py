@@ -1,12 +1,13 @@
 """Projects: made, listed, read; their specification as YAML; who may open them without a password."""
 
 import os
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError as DuplicateRowError
 
 from core.errors import ConfigurationError, ConflictError, NotFoundError
@@ -16,12 +17,14 @@ from workbench.flows.context import Context
 from workbench.flows.folders import writing_file
 from workbench.flows.spec import ProjectSpec
 from workbench.tables import project as project_table
+from workbench.tables import project_step
 
 __all__ = [
     "LOCAL_LOGIN_VARIABLE",
     "LocalLogin",
     "Project",
     "create",
+    "discard",
     "folder",
     "get",
     "list_projects",
@@ -93,6 +96,25 @@ def create(ctx: Context, spec: ProjectSpec, *, exist_ok: bool = False) -> Projec
         write_spec(ctx, spec.name, spec)
         return get(ctx, spec.name)
     return get(ctx, spec.name)
+
+
+def discard(ctx: Context, name: str) -> None:
+    """Take back a project in which nothing was done yet; needs ``project.manage``.
+
+    Raises
+    ------
+    ConflictError
+        If the project has data, features or a model: those are kept.
+    """
+    ctx.require("project.manage")
+    get(ctx, name)
+    with ctx.database.begin() as connection:
+        done = connection.execute(select(project_step.c.step).where(project_step.c.project == name).limit(1)).first()
+        if done is not None:
+            raise ConflictError(msg("project {name} is not empty", name=name))
+        connection.execute(delete(project_table).where(project_table.c.name == name))
+        ctx.audit("project.discard", f"project:{name}", {}, connection=connection)
+    shutil.rmtree(folder(ctx, name), ignore_errors=True)
 
 
 def list_projects(ctx: Context) -> list[Project]:

@@ -43,7 +43,7 @@ def label_form(place: Here) -> None:
     )
     cutoff = _cutoff(root, result.as_of.date() if result.as_of else None)
     if st.button(
-        t("Save the label"), type="primary", disabled=not bad or cutoff is None or not place.can("data.import")
+        t("Save the label"), type="primary", disabled=not bad or cutoff is None or not place.can("project.manage")
     ):
         _save(place, root, label.name, bad, cutoff)
 
