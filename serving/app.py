@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from serving.batch import LINES, LineBatch
 from serving.body import content_type, read_body, read_flag
 from serving.docs_page import STYLE, docs_page
 from serving.headers import SecurityHeaders
+from serving.limits import Limits
 from serving.outcome_form import OutcomesRequest, read_outcomes_request
 from serving.problems import UnsupportedBodyError, add_problem_handlers, language_of
 from serving.request_form import ScoreRequest, read_request
@@ -34,15 +35,17 @@ _LARGE_BODY_BYTES = 200_000
 _STALE_SECONDS = 15.0
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, limits: Limits | None = None) -> FastAPI:
     """Return the application; it starts its service when the server starts it.
 
     Parameters
     ----------
     settings : Settings
         Where database, bundles and the local folder are.
+    limits : Limits, optional
+        What one process takes on.
     """
-    service = ScoringService(settings)
+    service = ScoringService(settings, limits=limits)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -55,7 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(_operations(service))
     app.include_router(_documentation(app, settings))
     app.add_middleware(SecurityHeaders)
-    add_problem_handlers(app, settings.language)
+    add_problem_handlers(app, settings.language, service_refusal(service))
     describe(app)
     return app
 
@@ -98,26 +101,33 @@ def _scoring(service: ScoringService) -> APIRouter:
     )
     async def score_batch(request: Request) -> Response:
         language = request.state.language = language_of(request, service.settings.language)
-        service.callers.authenticate(request.headers.get("authorization")).require("model.score")
+        caller = _admit(service, request)
         kind = content_type(request)
         is_kept = read_flag(request, "keep", default=True)
-        if kind == LINES:
-            batch = LineBatch(service, request, language, is_kept=is_kept)
-            return SpooledAnswer(batch.produce, LINES)
-        if kind == ARROW:
-            return await answer_arrow(service, request, is_kept=is_kept)
-        raise UnsupportedBodyError(msg("The body must be sent as {kinds}", kinds=f"{LINES}, {ARROW}"))
+        if kind not in {LINES, ARROW}:
+            raise UnsupportedBodyError(msg("The body must be sent as {kinds}", kinds=f"{LINES}, {ARROW}"))
+        service.batches.enter()
+        try:
+            if kind == ARROW:
+                answer = await answer_arrow(service, request, is_kept=is_kept)
+            else:
+                batch = LineBatch(service, request, language, caller, is_kept=is_kept)
+                answer = SpooledAnswer(batch.produce, LINES)
+        except BaseException:
+            service.batches.leave()
+            raise
+        answer.on_end = service.batches.leave
+        return answer
 
     @router.post(
         "/outcomes", summary=str(msg("Tell what became of cases that were scored")), openapi_extra=_OUTCOMES_OPENAPI
     )
     async def outcomes(request: Request) -> Response:
         language = request.state.language = language_of(request, service.settings.language)
-        caller = service.callers.authenticate(request.headers.get("authorization"))
-        caller.require("model.score")
+        caller = _admit(service, request)
         body = await read_body(request, max_bytes=MAX_BODY_BYTES, max_seconds=_MAX_BODY_SECONDS)
         report = read_outcomes_request(await run_in_threadpool(parse, body))
-        return _json(await run_in_threadpool(service.outcomes.keep, report, caller.name, language))
+        return _json(await run_in_threadpool(service.outcomes.keep, report, caller, language))
 
     @router.get(
         "/models",
@@ -125,22 +135,45 @@ def _scoring(service: ScoringService) -> APIRouter:
         openapi_extra={"security": [{"bearer": []}]},
     )
     async def models(request: Request) -> Response:
-        service.callers.authenticate(request.headers.get("authorization")).require("model.score")
+        _admit(service, request)
         return _json([_model(model) for model in service.models.all()])
 
     return router
 
 
+def service_refusal(service: ScoringService) -> Callable[[Request, WorkbenchError], None]:
+    """Return what notes a refusal where it is known who was refused."""
+
+    def note(request: Request, error: WorkbenchError) -> None:
+        caller: str | None = getattr(request.state, "caller", None)
+        if caller is not None:
+            service.refusals.note(caller, request.url.path, error.code)
+
+    return note
+
+
+def _admit(service: ScoringService, request: Request) -> str:
+    """Return the caller's name, known, allowed and within its rate; raises where it is not."""
+    authorization = request.headers.get("authorization")
+    caller = service.callers.authenticate(authorization)
+    request.state.caller = caller.name
+    caller.require("model.score")
+    service.rate.take(service.callers.key_id(authorization or ""))
+    return caller.name
+
+
 async def _score(service: ScoringService, request: Request) -> tuple[Response, str]:
     language = request.state.language = language_of(request, service.settings.language)
-    service.callers.authenticate(request.headers.get("authorization")).require("model.score")
+    _admit(service, request)
     body = await read_body(request, max_bytes=MAX_BODY_BYTES, max_seconds=_MAX_BODY_SECONDS)
-    # A long body is read in a thread, so that the short ones do not wait for it.
-    content = await run_in_threadpool(parse, body) if len(body) > _LARGE_BODY_BYTES else parse(body)
-    asked = read_request(content)
-    request.state.language = asked.language or language
-    request.state.request_id = asked.request_id
-    answer = await service.answer(asked, content, language=language)
+    # Who sends slowly is not inside yet, and so takes nobody's place.
+    with service.gate.entered():
+        # A long body is read in a thread, so that the short ones do not wait for it.
+        content = await run_in_threadpool(parse, body) if len(body) > _LARGE_BODY_BYTES else parse(body)
+        asked = read_request(content)
+        request.state.language = asked.language or language
+        request.state.request_id = asked.request_id
+        answer = await service.answer(asked, content, language=language)
     return Response(answer, media_type="application/json"), asked.project
 
 
@@ -221,6 +254,10 @@ _SCORE_OPENAPI: dict[str, Any] = {
         "413": {"description": str(msg("The body is too large.")), **_PROBLEM},
         "415": {"description": str(msg("The body is not plain JSON.")), **_PROBLEM},
         "422": {"description": str(msg("The request or a row is not as it must be.")), **_PROBLEM},
+        "429": {
+            "description": str(msg("The key sends faster than it may; Retry-After says when to go on.")),
+            **_PROBLEM,
+        },
         "503": {"description": str(msg("The model or the log is not available now.")), **_PROBLEM},
     },
 }
@@ -250,7 +287,10 @@ _BATCH_OPENAPI: dict[str, Any] = {
     },
     "responses": {
         "200": {"description": str(msg("A line or a row per row: its answer or its error."))},
-        **{status: _SCORE_OPENAPI["responses"][status] for status in ("401", "403", "404", "413", "415", "422", "503")},
+        **{
+            status: _SCORE_OPENAPI["responses"][status]
+            for status in ("401", "403", "404", "413", "415", "422", "429", "503")
+        },
     },
 }
 
@@ -264,7 +304,7 @@ _OUTCOMES_OPENAPI: dict[str, Any] = {
         "200": {"description": str(msg("The effect of each: new, corrected, unchanged, or why it was refused."))},
         **{
             status: _SCORE_OPENAPI["responses"][status]
-            for status in ("401", "403", "404", "408", "413", "415", "422", "503")
+            for status in ("401", "403", "404", "408", "413", "415", "422", "429", "503")
         },
     },
 }

@@ -53,14 +53,17 @@ class LineBatch:
         Its body is the lines: each a body of ``POST /v1/score``.
     language : {"en", "zh"}
         Language of texts where a line names none.
+    caller : str
+        Who asks, for the audit of what is refused.
     is_kept : bool
         Whether the answers go to the score log.
     """
 
-    def __init__(self, service: ScoringService, request: Request, language: str, *, is_kept: bool) -> None:
+    def __init__(self, service: ScoringService, request: Request, language: str, caller: str, *, is_kept: bool) -> None:
         self._service = service
         self._request = request
         self._language = language
+        self._caller = caller
         self._is_kept = is_kept
         self._models: dict[str, DeployedModel] = {}
         self._problem: WorkbenchError | None = None
@@ -114,6 +117,7 @@ class LineBatch:
                 if line.asked is not None:
                     language, request_id = line.asked.language, line.asked.request.request_id
                 problem = problem_content(outcome, language, request_id)
+                self._service.refusals.note(self._caller, self._request.url.path, outcome.code)
                 content.append(_json_line({"row": line.number, **problem}))
         return b"".join(content)
 

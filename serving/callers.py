@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from core.errors import AuthenticationError, UnavailableError
 from core.i18n import msg
 from core.identity import Actor, Identity, KeyRing
+from core.identity.keys import key_id
 from serving.local_files import read_json, write_whole
 
 __all__ = ["Callers"]
@@ -48,6 +49,10 @@ class Callers:
                 msg("An API key is needed"), fix=msg("Send the key as: Authorization: Bearer <key>")
             )
         return ring.authenticate(secret.strip())
+
+    def key_id(self, authorization: str) -> str:
+        """Return the public id of the key in a header that `authenticate` took."""
+        return key_id(authorization.partition(" ")[2].strip())
 
     def refresh(self) -> bool:
         """Ask the database once; return whether it answered."""

@@ -1,6 +1,7 @@
 """How the service says no: a code, a sentence in the caller's language, the place; never what was sent."""
 
 import logging
+from collections.abc import Callable
 from typing import Any, cast
 
 import orjson
@@ -14,6 +15,7 @@ from serving.headers import SECURITY_HEADERS
 __all__ = [
     "PayloadTooLargeError",
     "RequestTimeoutError",
+    "TooManyRequestsError",
     "UnsupportedBodyError",
     "add_problem_handlers",
     "language_of",
@@ -46,6 +48,17 @@ class UnsupportedBodyError(WorkbenchError):
     http_status = 415
 
 
+class TooManyRequestsError(WorkbenchError):
+    """A key sends faster than it may."""
+
+    default_code = "too_many_requests"
+    http_status = 429
+
+    def __init__(self, message: MessageLike, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
 def problem_response(
     error: WorkbenchError, language: str, request_id: str | None = None, *, status: int | None = None
 ) -> Response:
@@ -56,6 +69,8 @@ def problem_response(
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, UnavailableError):
         headers["Retry-After"] = "1"
+    if isinstance(error, TooManyRequestsError):
+        headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, PayloadTooLargeError | RequestTimeoutError):
         # The rest of the body is not read: the connection cannot be used again.
         headers["Connection"] = "close"
@@ -82,11 +97,14 @@ def language_of(request: Request, default: str) -> str:
     return default
 
 
-def add_problem_handlers(app: FastAPI, default_language: str) -> None:
-    """Let `app` answer every error in the one form above, with no trace of the inside."""
+def add_problem_handlers(
+    app: FastAPI, default_language: str, on_refused: Callable[[Request, WorkbenchError], None]
+) -> None:
+    """Let `app` answer every error in the one form above, with no trace of the inside, and tell `on_refused`."""
 
     async def on_known(request: Request, error: Exception) -> Response:
         known = cast("WorkbenchError", error)
+        on_refused(request, known)
         language = getattr(request.state, "language", None) or language_of(request, default_language)
         return problem_response(known, language, getattr(request.state, "request_id", None))
 

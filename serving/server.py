@@ -7,6 +7,7 @@ import uvicorn
 
 from core.settings import Settings
 from serving.app import create_app
+from serving.limits import Limits
 
 __all__ = ["make_server", "run"]
 
@@ -17,7 +18,9 @@ _MAX_HEADER_BYTES = 65_536
 _SWITCH_SECONDS = 0.0005
 
 
-def make_server(settings: Settings, host: str | None = None, port: int | None = None) -> uvicorn.Server:
+def make_server(
+    settings: Settings, host: str | None = None, port: int | None = None, *, limits: Limits | None = None
+) -> uvicorn.Server:
     """Return a server that is not started yet.
 
     Parameters
@@ -26,9 +29,11 @@ def make_server(settings: Settings, host: str | None = None, port: int | None = 
         Where things are; `scorer_host` and `scorer_port` where `host` and `port` are left out.
     host, port : str, int, optional
         Where to listen. Port 0 takes a free one.
+    limits : Limits, optional
+        What one process takes on.
     """
     config = uvicorn.Config(
-        create_app(settings),
+        create_app(settings, limits),
         host=settings.scorer_host if host is None else host,
         port=settings.scorer_port if port is None else port,
         access_log=False,

@@ -17,6 +17,7 @@ import orjson
 import sqlalchemy as sa
 from fastapi.concurrency import run_in_threadpool
 
+from core.audit import AuditTrail
 from core.database import Database
 from core.errors import ConflictError, UnavailableError, WorkbenchError
 from core.identity import Identity
@@ -28,8 +29,10 @@ from monitoring.score_log import LocalScoreLog, ScoreRecord, read_local, remove_
 from serving.answers import GivenAnswers, answer_of, record_of
 from serving.callers import Callers
 from serving.deployed import DeployedModel, DeployedModels
+from serving.limits import Gate, Limits, RateLimit
 from serving.metrics import ServiceMetrics
 from serving.outcome_desk import OutcomeDesk
+from serving.refusals import Refusals
 from serving.request_form import ScoreRequest
 
 __all__ = ["Asked", "ScoringService", "content_hash", "key_of", "new_request_id", "score"]
@@ -64,11 +67,16 @@ class ScoringService:
     ----------
     settings : Settings
         Where database, bundles and the local folder ``scorer`` are.
+    limits : Limits, optional
+        What one process takes on.
     poll_seconds : float, default=1
         How often deployments and keys are looked up and the log is shipped.
     """
 
-    def __init__(self, settings: Settings, *, poll_seconds: float = _POLL_SECONDS) -> None:
+    def __init__(
+        self, settings: Settings, *, limits: Limits | None = None, poll_seconds: float = _POLL_SECONDS
+    ) -> None:
+        limits = limits or Limits()
         folder = settings.home / "scorer"
         self.settings = settings
         self.metrics = ServiceMetrics()
@@ -78,6 +86,10 @@ class ScoringService:
         self.models = DeployedModels(Registry(self._database, settings.artifacts, mlflow=False), folder / "bundles")
         self.callers = Callers(Identity(self._database), folder / "keys.json")
         self.outcomes = OutcomeDesk(self._database, self.models)
+        self.refusals = Refusals(AuditTrail(self._database))
+        self.rate = RateLimit(limits.requests_per_second, limits.burst)
+        self.gate = Gate(limits.max_at_once)
+        self.batches = Gate(limits.max_batches)
         self._log: LocalScoreLog | None = None
         self._answers = GivenAnswers((), max_answers=_REMEMBERED_ANSWERS)
         self._under_way: dict[tuple[str, str], asyncio.Future[bytes]] = {}
@@ -101,6 +113,7 @@ class ScoringService:
         if self._log is not None:
             self._log.close()
         self._ship()
+        self.refusals.write()
         self._database.dispose()
 
     def look(self) -> None:
@@ -254,6 +267,7 @@ class ScoringService:
             try:
                 self.look()
                 self._ship()
+                self.refusals.write()
                 if time.monotonic() - cleaned > _CLEAN_EVERY_SECONDS:
                     remove_shipped(self._log_folder, older_than_seconds=_KEEP_SHIPPED_SECONDS)
                     cleaned = time.monotonic()

@@ -76,9 +76,18 @@ class SpooledAnswer(Response):
         # The answer may end before the body does: what is left of that must not be read as the next request.
         self.headers["connection"] = "close"
         self._produce = produce
+        self.on_end: Callable[[], None] | None = None
+        """Called when all is sent, or will never be."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - what ASGI calls
         """Send what is produced as it comes."""
+        try:
+            await self._send_all(send)
+        finally:
+            if self.on_end is not None:
+                self.on_end()
+
+    async def _send_all(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         with tempfile.TemporaryFile() as file:
             spool = Spool(file)

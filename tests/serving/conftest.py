@@ -15,6 +15,7 @@ from core.database import Database
 from core.identity import SYSTEM, Actor, Identity
 from core.settings import Settings
 from model_registry.registry import Registry
+from serving.limits import Limits
 from serving.server import make_server
 from tests.model_registry.tiny_world import make_tiny_bundle
 
@@ -37,9 +38,9 @@ class Site:
         self.registry.deploy(PROJECT, number, by=OPERATOR, reason="test")
 
     @contextmanager
-    def client(self, key: str | None = "") -> Iterator[httpx.Client]:
+    def client(self, key: str | None = "", limits: Limits | None = None) -> Iterator[httpx.Client]:
         """Run the service while the body runs; the client sends the key unless another (or None) is given."""
-        with running(self.settings) as address:
+        with running(self.settings, limits) as address:
             secret = self.key if key == "" else key
             headers = {"Authorization": f"Bearer {secret}"} if secret else {}
             with httpx.Client(base_url=address, headers=headers, timeout=30) as client:
@@ -47,8 +48,8 @@ class Site:
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[str]:
-    server = make_server(settings, port=0)
+def running(settings: Settings, limits: Limits | None = None) -> Iterator[str]:
+    server = make_server(settings, port=0, limits=limits)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 30
