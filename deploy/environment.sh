@@ -36,6 +36,7 @@ need() {
 has_library() { "$python" -c "import ctypes, sys; ctypes.CDLL(sys.argv[1])" "$1"; }
 has_browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 has_postgresql() { command -v pg_ctl || compgen -G '/usr/lib/postgresql/*/bin/pg_ctl'; }
+has_mariadb() { command -v mariadbd || [ -x /usr/sbin/mariadbd ]; }
 has_chinese_font() { fc-list :lang=zh-cn | grep -q .; }
 
 report_missing() {
@@ -66,6 +67,7 @@ case "${1:-}" in
   system-parts)
     need "a Chromium browser for the browser tests" chromium has_browser
     need "a PostgreSQL server for the database tests" postgresql has_postgresql
+    need "a MariaDB server for the database tests" mariadb-server has_mariadb
     need "fontconfig" fontconfig command -v fc-list
     need "a Chinese font for the screenshots" fonts-noto-cjk has_chinese_font
     report_missing || [ -z "${CI:-}" ]
