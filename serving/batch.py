@@ -18,7 +18,8 @@ from serving.deployed import DeployedModel
 from serving.lines import LineSplitter, body_chunks
 from serving.problems import problem_content
 from serving.request_form import read_request
-from serving.service import Asked, ScoringService, content_hash, key_of, new_request_id, score
+from serving.scoring import key_of, score
+from serving.service import Asked, ScoringService, content_hash, new_request_id
 from serving.spool import Spool
 from serving.strict_json import parse
 

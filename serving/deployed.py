@@ -51,7 +51,7 @@ class DeployedModel:
 
 
 class DeployedModels:
-    """Follows the registry's champion slots.
+    """Follows one slot of every project in the registry, the champion's where no other is named.
 
     `refresh` is called again and again by one thread; `get` by any. A switch replaces one reference, so a request sees
     the old model or the new one. A bundle that cannot be loaded leaves the last good one in place; a database that
@@ -63,11 +63,14 @@ class DeployedModels:
         Where deployments are.
     cache : Path
         Folder of local copies of bundles, and of the last known slots.
+    slot : str, default="champion"
+        Which slot of every project.
     """
 
-    def __init__(self, registry: Registry, cache: Path) -> None:
+    def __init__(self, registry: Registry, cache: Path, *, slot: str = CHAMPION) -> None:
         self._registry = registry
         self._cache = cache
+        self._slot = slot
         self._models: Mapping[str, DeployedModel] = {}
         self._problems: dict[str, str] = {}
         self._retry_at: dict[str, float] = {}
@@ -75,7 +78,7 @@ class DeployedModels:
         self._lock = threading.Lock()
 
     def get(self, project: str) -> DeployedModel:
-        """Return the champion of `project`.
+        """Return the model of `project`.
 
         Raises
         ------
@@ -91,8 +94,12 @@ class DeployedModels:
             raise UnavailableError(msg("The deployed model cannot be loaded now"), code="model_unavailable")
         raise NotFoundError(msg("No model is deployed for this project"), where="project", code="no_model")
 
+    def holds(self, project: str) -> bool:
+        """Whether a model of `project` is loaded."""
+        return project in self._models
+
     def all(self) -> list[DeployedModel]:
-        """Return every champion, by project."""
+        """Return every model, by project."""
         return [model for _, model in sorted(self._models.items())]
 
     @property
@@ -119,7 +126,7 @@ class DeployedModels:
             return True
 
     def _read_slots(self) -> list[Slot]:
-        found = [entry for entry in self._registry.deployments() if entry.slot == CHAMPION]
+        found = [entry for entry in self._registry.deployments() if entry.slot == self._slot]
         return [self._slot_of(entry) for entry in found]
 
     def _slot_of(self, entry: Deployment) -> Slot:

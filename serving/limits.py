@@ -86,6 +86,11 @@ class Gate:
         self._max_at_once = max_at_once
         self._n_inside = 0
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is inside."""
+        return self._n_inside > 0
+
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Be inside while the body runs; raises `UnavailableError` where the gate is full."""

@@ -23,6 +23,9 @@ class ServiceMetrics:
             "scorer_registry_age_seconds", "Seconds since the registry last answered", registry=self._registry
         )
         self.shipped = Counter("scorer_log_shipped", "Answers brought to the database", registry=self._registry)
+        self.shadow = Counter(
+            "scorer_shadow", "Answers the challenger was shown", ["project", "result"], registry=self._registry
+        )
         self.problems = Gauge("scorer_bad_deployments", "Deployments that could not be loaded", registry=self._registry)
 
     def text(self) -> bytes:

@@ -22,9 +22,9 @@ from core.database import Database
 from core.errors import ConflictError, UnavailableError, WorkbenchError
 from core.identity import Identity
 from core.settings import Settings
-from model_registry.payload import case_key
 from model_registry.registry import Registry
 from model_registry.scorer import ScoreAnswer
+from model_registry.versions import CHAMPION
 from monitoring.score_log import LocalScoreLog, ScoreRecord, read_local, remove_shipped, ship
 from serving.answers import GivenAnswers, answer_of, record_of
 from serving.callers import Callers
@@ -34,8 +34,10 @@ from serving.metrics import ServiceMetrics
 from serving.outcome_desk import OutcomeDesk
 from serving.refusals import Refusals
 from serving.request_form import ScoreRequest
+from serving.scoring import score
+from serving.shadow import CHALLENGER, Shadow
 
-__all__ = ["Asked", "ScoringService", "content_hash", "key_of", "new_request_id", "score"]
+__all__ = ["Asked", "ScoringService", "content_hash", "new_request_id"]
 
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
@@ -84,12 +86,15 @@ class ScoringService:
         self._log_folder = folder / "log"
         self._database = Database(settings.database_url_resolved)
         self.models = DeployedModels(Registry(self._database, settings.artifacts, mlflow=False), folder / "bundles")
+        registry = Registry(self._database, settings.artifacts, mlflow=False)
+        self._challengers = DeployedModels(registry, folder / "challengers", slot=CHALLENGER)
         self.callers = Callers(Identity(self._database), folder / "keys.json")
         self.outcomes = OutcomeDesk(self._database, self.models)
         self.refusals = Refusals(AuditTrail(self._database))
         self.rate = RateLimit(limits.requests_per_second, limits.burst)
         self.gate = Gate(limits.max_at_once)
         self.batches = Gate(limits.max_batches)
+        self._shadow = Shadow(self._challengers, self._append, lambda: self.gate.is_busy, self.metrics)
         self._log: LocalScoreLog | None = None
         self._answers = GivenAnswers((), max_answers=_REMEMBERED_ANSWERS)
         self._under_way: dict[tuple[str, str], asyncio.Future[bytes]] = {}
@@ -100,16 +105,19 @@ class ScoringService:
         """Read what the local log holds, look models and keys up once, and go on looking in a thread."""
         self._log = LocalScoreLog(self._log_folder)
         records = read_local(self._log_folder, max_records=_REMEMBERED_ANSWERS)
-        self._answers = GivenAnswers(records, max_answers=_REMEMBERED_ANSWERS)
+        given = [record for record in records if record.slot == CHAMPION]
+        self._answers = GivenAnswers(given, max_answers=_REMEMBERED_ANSWERS)
         self.look()
         self._thread = threading.Thread(target=self._look_until_stopped, name="scorer-look", daemon=True)
         self._thread.start()
+        self._shadow.start()
 
     def stop(self) -> None:
         """Stop looking, close the log, and bring what is left in it to the database where that answers."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
+        self._shadow.stop()
         if self._log is not None:
             self._log.close()
         self._ship()
@@ -120,6 +128,7 @@ class ScoringService:
         """Look deployments and keys up once."""
         self.callers.refresh()
         self.models.refresh()
+        self._challengers.refresh()
         for model in self.models.all():
             self.metrics.version.labels(model.slot.project).set(model.slot.number)
         self.metrics.problems.set(len(self.models.problems))
@@ -254,7 +263,10 @@ class ScoringService:
         answer = score(asked.model, asked.request, asked.request_id, asked.language)
         record = _record(asked, answer, asked_at)
         await self.keep([record])
-        return self._answers.put(record)
+        content = self._answers.put(record)
+        # After the answer: the response is written before the loop comes to this.
+        asyncio.get_running_loop().call_soon(self._shadow.offer, asked.request, record)
+        return content
 
     def _append(self, record: ScoreRecord) -> "Future[None]":
         if self._log is None:
@@ -279,20 +291,6 @@ class ScoringService:
             self.metrics.shipped.inc(ship(self._log_folder, self._database))
         except (UnavailableError, sa.exc.SQLAlchemyError) as error:
             _LOG.warning("the score log waits for the database: %s", type(error).__name__)
-
-
-def score(model: DeployedModel, request: ScoreRequest, request_id: str, language: str) -> ScoreAnswer:
-    """Return what `model` says to a request; ready features without a key are named by the request."""
-    if request.features is None:
-        tables = request.tables or {}
-        return model.scorer.score_rows(tables, request.key, request.as_of, request.reasons, language)
-    key = key_of(request, request_id)
-    return model.scorer.score_features(request.features, key, request.as_of, request.reasons, language)
-
-
-def key_of(request: ScoreRequest, request_id: str) -> str:
-    """Return how a case of ready features is named: by its key, else by the request."""
-    return request_id if request.key is None else case_key(request.key)
 
 
 def new_request_id() -> str:
