@@ -120,6 +120,10 @@ class Condition:
     op: Operator
     value: str | float
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.value, str):
+            object.__setattr__(self, "value", float(self.value))  # 10 and 10.0 are one condition, with one id
+
     def __str__(self) -> str:
         return f"{self.column}{self.op}{self.value!r}"
 

@@ -1,5 +1,6 @@
 """Definitions, plans and matrices: stable names, JSON that reads back, refusals."""
 
+import json
 import re
 import subprocess
 import sys
@@ -9,13 +10,13 @@ import pytest
 from pydantic import ValidationError
 
 from core.errors import ConfigurationError, InputError, IntegrityError, NotFoundError
-from features.definitions import FeatureDefinition, PathStep, make_alias, parse_window
+from features.definitions import Condition, FeatureDefinition, PathStep, Stage, make_alias, parse_window
 from features.matrix import FeatureMatrix, build_matrix
 from features.plan import FeaturePlan, sort_windows
 from features.planning import make_plan
 from features.spec import FeatureSpec
 from tests.features.test_engine import asked, definitions
-from tests.features.worlds import LOANS, UP, Recipe, make_world
+from tests.features.worlds import LOANS, PAYMENTS, UP, Recipe, make_world
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,50 @@ def test_parallel_relationships_get_different_aliases():
     given, taken = (PathStep("down", "edge", column, "ent_id") for column in ("from_ent", "to_ent"))
     aliases = {FeatureDefinition.create((step,), "amount", "sum").alias for step in (given, taken)}
     assert aliases == {"edge_by_from_ent__amount__sum", "edge_by_to_ent__amount__sum"}
+
+
+def variations():
+    """One definition of each kind beyond path, column, primitive and window, and neighbours of them."""
+
+    def create(**more):
+        return FeatureDefinition.create((UP, LOANS, PAYMENTS), "paid", "sum", window="6m", **more)
+
+    level, amount = Condition("channel", "==", "v1"), Condition("due", ">", 10)
+    return [
+        create(), create(where=level), create(where=Condition("channel", "!=", "v1")), create(where=amount),
+        create(second="due"), create(against="24m"), create(against="12m"), create(stack=(Stage("mean"),)),
+        create(stack=(Stage("mean", window="12m"),)), create(stack=(Stage("max"),)),
+        create(stack=(Stage("mean", where=Condition("product", "==", "v1")),)), create(where=level, second="due"),
+    ]  # fmt: skip
+
+
+def test_variations_have_their_own_ids_and_safe_aliases_and_read_back():
+    items = variations()
+    assert len({item.id for item in items}) == len({item.alias for item in items}) == len(items)
+    for item in items:
+        assert re.fullmatch(r"[A-Za-z0-9_]{1,120}", item.alias)
+        assert FeatureDefinition.from_json(json.loads(json.dumps(item.to_json()))) == item
+
+
+def test_ids_and_aliases_of_variations_stay_as_they_are():
+    found = {item.id.partition(":")[2]: item.alias.partition("paid__")[2] for item in variations()[1:8:3]}
+    assert found == {
+        "sum(paid)@6m|channel=='v1'": "sum__6m__channel__is__v1_1a55766d",
+        "sum(paid)@6m%due": "sum__6m__per__due_123cecaa",
+        "sum(paid)@6m;mean[1]": "sum__6m__mean_7c490395",
+    }
+
+
+def test_one_condition_has_one_id_however_its_number_is_written():
+    assert Condition("due", ">", 10) == Condition("due", ">", 10.0)
+    assert str(Condition("due", ">", 10)) == "due>10.0"
+
+
+def test_a_plain_definition_is_written_as_ever():
+    """What the new kinds brought is written only where it is used, so old plans keep their fingerprints."""
+    assert set(variations()[0].to_json()) == {
+        "id", "alias", "names", "kind", "path", "column", "primitive", "window", "liveness"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["", "6", "m6", "0d", "1.5m", "-3d", "6months"])

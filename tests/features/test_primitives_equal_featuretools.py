@@ -87,7 +87,7 @@ def pairs(es, recipe, window):
 
 
 @settings(
-    max_examples=25, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=20, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), derandomize=True
 )
 @given(recipe=recipes, window=st.sampled_from([None, "90d", "24m"]), data=st.data())
 def test_values_equal_featuretools(recipe, window, data):
