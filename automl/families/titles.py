@@ -4,11 +4,8 @@ from core.i18n import Message, msg
 
 __all__ = ["family_title"]
 
-_TITLES = {
-    "lightgbm": Message("LightGBM"),
-    "logistic": msg("logistic regression"),
-    "scorecard": msg("points scorecard"),
-}
+_TITLES = {"logistic": msg("logistic regression"), "scorecard": msg("points scorecard")}
+_PROPER_NAMES = {"lightgbm": "LightGBM"}
 
 
 def family_title(name: str) -> Message:
@@ -19,4 +16,4 @@ def family_title(name: str) -> Message:
     >>> str(family_title("logistic")), str(family_title("catboost"))
     ('logistic regression', 'catboost')
     """
-    return _TITLES.get(name, Message(name))
+    return _TITLES.get(name) or Message(_PROPER_NAMES.get(name, name))
