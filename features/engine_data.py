@@ -9,7 +9,7 @@ import numpy as np
 from core.errors import InputError, NotFoundError
 from core.i18n import Message, msg
 from features.definitions import PathStep
-from features.histories import NO_TIME, History
+from features.histories import NO_TIME, History, OrderKey
 from features.plan import FeaturePlan, Link, TableSchema
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class TableArrays:
         Category columns as codes into sorted levels, -1 for null.
     times : mapping of str to ndarray of int64
         Time columns in nanoseconds since 1970, `NO_TIME` for null.
-    order_keys : tuple of ndarray
+    order_keys : tuple of OrderKey
         Primary-key columns; they order rows of one moment.
     schema : TableSchema
         Times and late columns.
@@ -47,7 +47,7 @@ class TableArrays:
     codes: Mapping[str, np.ndarray]
     levels: Mapping[str, tuple[str, ...]]
     times: Mapping[str, np.ndarray]
-    order_keys: tuple[np.ndarray, ...]
+    order_keys: tuple[OrderKey, ...]
     schema: TableSchema
     has_nulls: np.ndarray
     _seen: list[np.ndarray | None] = field(default_factory=list, repr=False, compare=False)
@@ -181,8 +181,7 @@ class EngineData:
             seen = None if seen is None else seen[usable]
         event = leaf.event_time
         events = np.full(rows.size, NO_TIME) if event is None else event[rows]
-        order_keys = tuple(key[rows] if key.size != rows.size else key for key in leaf.order_keys)
-        return History.build(rows, anchors, events, seen, order_keys, self.tables[base].n_rows)
+        return History.build(rows, anchors, events, seen, leaf.order_keys, self.tables[base].n_rows)
 
 
 def unique_index(values: Sequence[Any] | np.ndarray, where: str) -> dict[Any, int]:

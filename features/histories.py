@@ -2,14 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
-__all__ = ["NO_TIME", "Clock", "History"]
+__all__ = ["NO_TIME", "Clock", "History", "OrderKey"]
 
 NO_TIME: Final = np.iinfo(np.int64).min
 _BITS: Final = 63
+
+
+class OrderKey(Protocol):
+    """A column that orders rows of one moment; an array, or what gives the values of a few rows as one."""
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
+        """Return the values of `rows`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -92,17 +100,17 @@ class History:
         anchors: np.ndarray,
         events: np.ndarray,
         seen_from: np.ndarray | None,
-        order_keys: Sequence[np.ndarray],
+        order_keys: Sequence[OrderKey],
         n_anchors: int,
     ) -> "History":
-        """Sort `rows` by anchor (parent row), event time, the time they count from, and `order_keys`."""
+        """Sort `rows` by anchor (parent row), event time, the time they count from, and `order_keys` of the table."""
         if seen_from is not None and np.array_equal(seen_from, events):
             seen_from = None
         clock = Clock.of(events, (1 << (_BITS - 1)) // max(n_anchors, 1) - 2)
         packed = anchors * (clock.n_ticks + 2) + clock.ticks(events)
         order = _argsort_stable(packed)
         packed = packed[order]
-        order = _settle_ties(order, packed, seen_from, order_keys)
+        order = _settle_ties(order, packed, seen_from, rows, order_keys)
         return cls(
             rows=rows[order],
             events=events[order],
@@ -134,7 +142,11 @@ def _argsort_stable(values: np.ndarray) -> np.ndarray:
 
 
 def _settle_ties(
-    order: np.ndarray, packed: np.ndarray, seen_from: np.ndarray | None, order_keys: Sequence[np.ndarray]
+    order: np.ndarray,
+    packed: np.ndarray,
+    seen_from: np.ndarray | None,
+    rows: np.ndarray,
+    order_keys: Sequence[OrderKey],
 ) -> np.ndarray:
     """Order rows of one parent and moment by the time they count from, then by primary key, then as they came."""
     same = packed[1:] == packed[:-1]
@@ -145,7 +157,7 @@ def _settle_ties(
     tied[:-1] |= same
     places = np.flatnonzero(tied)
     members = order[places]
-    keys = [_ranks(key[members]) for key in reversed(order_keys)]
+    keys = [_ranks(key[rows[members]]) for key in reversed(order_keys)]
     if seen_from is not None:
         keys.append(seen_from[members])
     order = order.copy()

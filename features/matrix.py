@@ -1,14 +1,14 @@
 """The matrix of feature values: one row per (entity, cutoff), with the plan that made it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from core.errors import IntegrityError, NotFoundError
+from core.errors import InputError, IntegrityError, NotFoundError
 from core.fingerprints import canonical_json, fingerprint_array, fingerprint_file, fingerprint_json
 from core.i18n import msg
 from core.progress import Progress, SilentProgress
@@ -18,6 +18,7 @@ from features.plan import FeaturePlan
 if TYPE_CHECKING:
     import pandas as pd
 
+    from features.streaming_source import Source
     from warehouse.table_set import TableSet
 
 __all__ = ["FeatureMatrix", "build_matrix"]
@@ -93,16 +94,26 @@ class FeatureMatrix:
         """Write the matrix to `folder`: arrays, keys and plan, with a manifest of their SHA-256."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / _VALUES, self.values, allow_pickle=False)
+        if isinstance(self.values, np.memmap) and Path(str(self.values.filename)) == (folder / _VALUES).resolve():
+            self.values.flush()
+        else:
+            np.save(folder / _VALUES, self.values, allow_pickle=False)
         np.save(folder / _CUTOFFS, self.cutoffs, allow_pickle=False)
         (folder / _KEYS).write_bytes(canonical_json([str(key) for key in self.keys]))
         self.plan.save(folder / _PLAN)
         files = {name: fingerprint_file(folder / name) for name in (_VALUES, _CUTOFFS, _KEYS, _PLAN)}
         (folder / _MANIFEST).write_bytes(canonical_json(files))
 
+    @staticmethod
+    def new_values(folder: Path, shape: tuple[int, int]) -> np.ndarray:
+        """Return values of `shape` mapped to the file that `save` would write to `folder`, to be filled in."""
+        folder = Path(folder).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        return np.lib.format.open_memmap(folder / _VALUES, "w+", np.float64, shape)
+
     @classmethod
-    def load(cls, folder: Path) -> "FeatureMatrix":
-        """Read what `save` wrote.
+    def load(cls, folder: Path, *, mapped: bool = False) -> "FeatureMatrix":
+        """Read what `save` wrote; with `mapped` the values stay in their file and are read as they are used.
 
         Raises
         ------
@@ -122,7 +133,7 @@ class FeatureMatrix:
         keys = np.empty(len(names := json.loads((folder / _KEYS).read_bytes())), dtype=object)
         keys[:] = names
         return cls(
-            values=np.load(folder / _VALUES, allow_pickle=False),
+            values=np.load(folder / _VALUES, allow_pickle=False, mmap_mode="r" if mapped else None),
             keys=keys,
             cutoffs=np.load(folder / _CUTOFFS, allow_pickle=False),
             plan=FeaturePlan.load(folder / _PLAN),
@@ -130,25 +141,41 @@ class FeatureMatrix:
 
 
 def build_matrix(
-    table_set: "TableSet",
+    table_set: "TableSet | Source",
     plan: FeaturePlan,
     keys: np.ndarray,
     cutoffs: np.ndarray,
     *,
+    engine: Literal["memory", "stream", "dask"] | None = None,
+    memory_mb: float = 1_024,
+    folder: Path | None = None,
+    temporary: Path | None = None,
+    client: Any = None,
     progress: Progress | None = None,
 ) -> FeatureMatrix:
-    """Compute the features of each (key, cutoff).
+    """Compute the features of each (key, cutoff); every engine gives the same bits.
 
     Parameters
     ----------
-    table_set : TableSet
-        The tables.
+    table_set : TableSet, path or mapping of str to path or to list of paths
+        The tables; or the folder of a saved table set, or Parquet files per table.
     plan : FeaturePlan
         What to compute.
     keys : array of shape (n_rows,)
         Keys of root rows; one may come with several cutoffs.
     cutoffs : array of shape (n_rows,), datetime64
         Cutoff per row.
+    engine : {"memory", "stream", "dask"}, optional
+        All tables in memory; blocks of entities one after another (see `features.streaming`); or blocks spread over the
+        workers of a Dask cluster (see `features.scale_dask`). By default in memory for a table set, else by blocks.
+    memory_mb : float, default=1024
+        Memory to work in, block by block; with Dask per worker thread.
+    folder : path, optional
+        Block by block: where to write the matrix, so that it need not stand in memory.
+    temporary : path, optional
+        Where blocks are kept meanwhile; with Dask a folder that all workers see.
+    client : distributed.Client, optional
+        The cluster; a local one by default.
     progress : Progress, optional
         Told after each block of rows.
 
@@ -156,10 +183,46 @@ def build_matrix(
     ------
     NotFoundError
         A key is not in the root table.
+    InputError
+        The engine needs tables on disk and was given a table set in memory.
     """
+    if not isinstance(table_set, Path | str | Mapping):
+        if engine in ("stream", "dask"):
+            raise InputError(
+                msg("the engine {engine} reads Parquet files, not tables in memory", engine=str(engine)),
+                fix=msg("Save the table set and give its folder."),
+            )
+        tables = table_set
+        return _in_memory(lambda: EngineData.from_table_set(plan, tables), plan, keys, cutoffs, progress)
+    source = table_set
+    if engine == "memory":
+        from features.streaming import load_data
+
+        return _in_memory(lambda: load_data(plan, source), plan, keys, cutoffs, progress)
+    if engine == "dask":
+        from features.scale_dask import dask_matrix
+
+        return dask_matrix(
+            source, plan, keys, cutoffs,
+            client=client, shared=temporary, memory_mb=memory_mb, folder=folder, progress=progress,
+        )  # fmt: skip
+    from features.streaming import stream_matrix
+
+    return stream_matrix(
+        source, plan, keys, cutoffs, memory_mb=memory_mb, folder=folder, temporary=temporary, progress=progress
+    )
+
+
+def _in_memory(
+    prepare: Callable[[], EngineData],
+    plan: FeaturePlan,
+    keys: np.ndarray,
+    cutoffs: np.ndarray,
+    progress: Progress | None,
+) -> FeatureMatrix:
     progress = progress or SilentProgress()
     progress.report(0.0, msg("sorting the histories"))
-    data = EngineData.from_table_set(plan, table_set)
+    data = prepare()
     keys = np.asarray(keys, dtype=object)
     cutoffs = np.asarray(cutoffs).astype("datetime64[ns]")
     values = np.empty((len(keys), len(plan.definitions)))
