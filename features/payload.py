@@ -1,7 +1,9 @@
 """Rows of a live request as arrays: the same as from a table set, without pandas."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
+from functools import cache
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +18,9 @@ __all__ = ["read_rows"]
 Rows = Sequence[Mapping[str, Any]]
 _EARLIEST: Final = np.datetime64("1678-01-01", "us")
 _LATEST: Final = np.datetime64("2261-12-31", "us")
+_NUMBER_TYPES: Final = frozenset({float, int, bool, type(None)})
+_PLAIN_LENGTHS: Final = frozenset({10, 19})
+_ZONE: Final = frozenset("Zz+")
 
 
 def read_rows(plan: FeaturePlan, tables: Mapping[str, Rows]) -> EngineData:
@@ -33,20 +38,32 @@ def read_rows(plan: FeaturePlan, tables: Mapping[str, Rows]) -> EngineData:
     for link in plan.links:
         parents = unique_index(columns[link.parent][link.parent_column], link.parent)
         values = columns[link.child][link.child_column]
-        links[link] = np.fromiter((parents.get(value, -1) for value in values), dtype=np.int64, count=len(values))
+        links[link] = np.array([parents.get(value, -1) for value in values], dtype=np.int64)
     roots = unique_index(columns[plan.root_table][plan.key_column], plan.root_table)
     return EngineData(arrays, links, roots, plan.root_table, tuple(warnings))
 
 
 def _columns(table: str, schema: TableSchema, rows: Rows, warnings: list[Message]) -> dict[str, list[Any]]:
     """Return the values per column; keys and categories as text."""
-    columns = {name: [row.get(name) for row in rows] for name in schema.columns}
+    names = list(schema.columns)
+    try:  # all columns in all rows: one sweep
+        columns = dict(zip(names, map(list, zip(*map(_getter(tuple(names)), rows), strict=True)), strict=True))
+    except (KeyError, ValueError):
+        columns = {name: [row.get(name) for row in rows] for name in names}
+        for name, values in columns.items():
+            if rows and values.count(None) == len(values) and not any(name in row for row in rows):
+                _note_missing(table, schema, name, warnings)
     for name, values in columns.items():
-        if rows and values.count(None) == len(values) and not any(name in row for row in rows):
-            _note_missing(table, schema, name, warnings)
-        if schema.columns[name] in ("key", "category"):
+        if schema.columns[name] in ("key", "category") and set(map(type, values)) != {str}:
             columns[name] = [value if type(value) is str else _text(value, table, name) for value in values]
     return columns
+
+
+@cache
+def _getter(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    if len(names) == 1:
+        return lambda row: (row[names[0]],)
+    return itemgetter(*names)
 
 
 def _note_missing(table: str, schema: TableSchema, column: str, warnings: list[Message]) -> None:
@@ -94,7 +111,7 @@ def _encode(values: list[str | None]) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def _numbers(values: list[Any], table: str, column: str) -> np.ndarray:
-    if not {type(value) for value in values} <= {float, int, bool, type(None)}:
+    if not _NUMBER_TYPES.issuperset(map(type, values)):
         row = next(i for i, value in enumerate(values) if not isinstance(value, float | int | type(None) | np.number))
         raise _wrong(table, column, row, msg("a number"), values[row])
     return np.array(values, dtype=np.float64)
@@ -102,12 +119,21 @@ def _numbers(values: list[Any], table: str, column: str) -> np.ndarray:
 
 def _times(values: list[Any], table: str, column: str) -> np.ndarray:
     try:
-        moments = _in_range(np.array([_stamp(value) for value in values], dtype="datetime64[us]"))
+        stamps = values if _are_plain(values) else [_stamp(value) for value in values]
+        moments = _in_range(np.array(stamps, dtype="datetime64[us]"))
     except (ValueError, TypeError, OverflowError):
         row = next(index for index, value in enumerate(values) if not _is_time(value))
         expected = msg("a local date from 1678 to 2261 such as 2024-05-31 or 2024-05-31T12:00:00")
         raise _wrong(table, column, row, expected, values[row]) from None
     return moments.astype("datetime64[ns]").view(np.int64)
+
+
+def _are_plain(values: list[Any]) -> bool:
+    """Whether all are texts like 2024-05-31 or 2024-05-31T12:00:00, which numpy reads as they are."""
+    if set(map(type, values)) != {str} or not _PLAIN_LENGTHS.issuperset(map(len, values)):
+        return False
+    together = "".join(values)
+    return together.count("-") == 2 * len(values) and not _ZONE.intersection(together)
 
 
 def _in_range(moments: np.ndarray) -> np.ndarray:
