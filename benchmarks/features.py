@@ -10,18 +10,27 @@ training window, on the rows of these entities only (which flatters it); its tim
 import argparse
 import gc
 import json
-import resource
+import shutil
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from benchmarks.process_tree import watch
 from features.definitions import FeatureDefinition, PathStep
 from features.engine import EngineData, compute
+from features.matrix import build_matrix
+from features.online import SnapshotReader
+from features.online_publishing import publish_snapshot
 from features.plan import FeaturePlan
 from features.planning import make_plan
 from features.preparation import entity_rows
@@ -32,6 +41,7 @@ WINDOWS = {"30d": "30 days", "90d": "90 days", "180d": "180 days", "360d": "360 
 PRIMITIVES = ("sum", "mean", "max", "min", "std")
 COLUMNS = [f"c{index}" for index in range(10)]
 START = np.datetime64("2020-01-01", "s")
+PIECE_ROWS = 500_000
 SPAN_SECONDS = 4 * 365 * 86_400
 EVENTS = PathStep("down", "event", "entity_id", "entity_id")
 
@@ -40,7 +50,13 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="a tenth of the size")
-    small = parser.parse_args().small
+    parser.add_argument("--from-files", type=Path, help=argparse.SUPPRESS)  # one size of the growth
+    parser.add_argument("--memory-mb", type=float, default=1_024, help="memory to work in from Parquet")
+    arguments = parser.parse_args()
+    small = arguments.small
+    if arguments.from_files:
+        from_files(arguments.from_files, arguments.memory_mb)
+        return
     n_events, n_cutoffs = (200_000, 2_000) if small else (2_000_000, 20_000)
     print(f"{n_cutoffs:,} entities with one cutoff each, {n_events:,} unsorted events, 250 features")
     result: dict[str, Any] = {"n_events": n_events, "n_cutoffs": n_cutoffs, "small": small}
@@ -48,11 +64,11 @@ def main() -> None:
     plan = make_plan(world, "entity", "entity_id", definitions())
     result |= against_lexsort(world, plan, keys, cutoffs)
     result |= against_featuretools(world, plan, keys, cutoffs, 10 if small else 40, result["engine_s"])
-    result |= growth(small)
+    sizes = (50_000, 200_000) if small else (200_000, 2_000_000, 20_000_000)
+    result |= growth(plan, sizes, arguments.memory_mb)
     result |= live(world, plan, keys, cutoffs, 100 if small else 400)
-    result["dask_equal"] = None  # the distributed path is not there yet
-    result["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    print(f"peak memory of this process, Featuretools included: {result['peak_mb']} MB")
+    result |= by_id(world, plan, keys, cutoffs, 100 if small else 400)
+    result["dask_equal"] = dask_equal()
     print(json.dumps(result))
 
 
@@ -210,26 +226,78 @@ def featuretools_values(world: TableSet, keys: np.ndarray, cutoffs: np.ndarray) 
     return np.hstack(blocks), seconds
 
 
-def growth(small: bool) -> dict[str, Any]:
-    """Fit seconds ~ events ** exponent over sizes with cutoffs = events / 100."""
-    sizes = (50_000, 200_000) if small else (200_000, 800_000, 3_200_000)
-    seconds = []
-    for n_events in sizes:
-        world, keys, cutoffs = make_world(n_events, n_events // 100, seed=2)
-        plan = make_plan(world, "entity", "entity_id", definitions())
+def write_files(folder: Path, n_events: int, n_cutoffs: int, seed: int = 2) -> None:
+    """Write the entities, their events in random order and the cutoffs as Parquet files, a piece at a time."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    names = pa.array([f"e{index:07d}" for index in range(n_cutoffs)])
+    year = rng.integers(SPAN_SECONDS - 365 * 86_400, SPAN_SECONDS, n_cutoffs).astype("timedelta64[s]")
+    cutoffs = pa.array((START + year).astype("datetime64[ns]"))
+    pq.write_table(pa.table({"entity_id": names, "cutoff": cutoffs}), folder / "entity.parquet")
+    writer = None
+    for begin in range(0, n_events, PIECE_ROWS):
+        n = min(PIECE_ROWS, n_events - begin)
+        times = (START + rng.integers(0, SPAN_SECONDS, n).astype("timedelta64[s]")).astype("datetime64[ns]")
+        rows = pa.table(
+            {
+                "entity_id": names.take(pa.array(rng.integers(0, n_cutoffs, n))),
+                "at": times,
+                **{column: rng.normal(1e4, 3e3, n) for column in COLUMNS},
+                "event_id": np.arange(begin, begin + n),
+            }
+        )
+        writer = writer or pq.ParquetWriter(folder / "event.parquet", rows.schema)
+        writer.write_table(rows)
+    if writer is not None:
+        writer.close()
 
-        def run(plan: FeaturePlan = plan, world: TableSet = world, k: Any = keys, c: Any = cutoffs) -> np.ndarray:
-            return compute(plan, EngineData.from_table_set(plan, world), k, c)
 
-        seconds.append(min(timed(run)[1] for _ in range(2)))
+def from_files(folder: Path, memory_mb: float) -> None:
+    """Compute the features from the files of `write_files` and write the matrix; print the seconds as JSON."""
+    asked = pq.read_table(folder / "entity.parquet")
+    plan = FeaturePlan.load(folder / "plan.json")
+    keys, cutoffs = asked.column("entity_id").to_numpy(), asked.column("cutoff").to_numpy()
+    (folder / "work").mkdir()
+    begin = time.perf_counter()
+    build_matrix(
+        {name: folder / f"{name}.parquet" for name in plan.tables}, plan, keys, cutoffs,
+        memory_mb=memory_mb, folder=folder / "work" / "matrix", temporary=folder / "work",
+    )  # fmt: skip
+    print(json.dumps({"seconds": time.perf_counter() - begin}))
+
+
+def growth(plan: FeaturePlan, sizes: tuple[int, ...], memory_mb: float) -> dict[str, Any]:
+    """Fit seconds ~ events ** exponent, cutoffs = events / 100, each size in a process of its own, from Parquet.
+
+    The peaks are those of the greatest size: memory of the process tree, libraries included, and disk with the result.
+    """
+    seconds, watched = [], None
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as place:
+        for n_events in sizes:
+            folder = Path(place) / str(n_events)
+            write_files(folder, n_events, n_events // 100)
+            plan.save(folder / "plan.json")
+            arguments = ["-m", "benchmarks.features", "--from-files", str(folder), "--memory-mb", str(memory_mb)]
+            watched = watch(arguments, folder / "work")
+            shutil.rmtree(folder)
+            seconds.append(watched.answer["seconds"])
+            print(
+                f"{n_events:,} events from Parquet, {n_events // 100:,} cutoffs: {seconds[-1]:.2f} s, "
+                f"peak {watched.peak_mb:,.0f} MB, disk {watched.peak_disk_mb:,.0f} MB"
+            )
     exponent = float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
-    steps = ", ".join(f"{n:,} events {s:.2f} s" for n, s in zip(sizes, seconds, strict=True))
-    print(f"growth from frames in memory: {steps}; exponent {exponent:.2f}")
-    return {"growth_exponent": round(exponent, 3), "growth_from": sizes[0], "growth_to": sizes[-1]}
+    print(f"growth exponent {exponent:.2f}")
+    return {
+        "growth_exponent": round(exponent, 3),
+        "growth_events": list(sizes),
+        "growth_s": [round(value, 3) for value in seconds],
+        "peak_mb": round(watched.peak_mb) if watched else None,
+        "temporary_disk_mb": round(watched.peak_disk_mb) if watched else None,
+    }
 
 
 def live(world: TableSet, plan: FeaturePlan, keys: np.ndarray, cutoffs: np.ndarray, n_requests: int) -> dict[str, Any]:
-    """Time one entity with 200 rows and 250 features, its JSON parsed each time."""
+    """Time one entity with 200 rows and 250 features, its JSON parsed each time, by the parser of the service."""
     rows = entity_rows(world, plan, keys[0])
     template = rows["event"]
     rows["event"] = [{**template[index % len(template)], "event_id": index} for index in range(200)]
@@ -237,7 +305,7 @@ def live(world: TableSet, plan: FeaturePlan, keys: np.ndarray, cutoffs: np.ndarr
     key, cutoff = keys[:1], cutoffs[:1]
 
     def answer() -> np.ndarray:
-        return compute(plan, EngineData.from_rows(plan, json.loads(body)), key, cutoff)
+        return compute(plan, EngineData.from_rows(plan, orjson.loads(body)), key, cutoff)
 
     gc.collect()
     gc.freeze()  # the garbage collector would walk through the millions of objects of the parts before
@@ -245,6 +313,48 @@ def live(world: TableSet, plan: FeaturePlan, keys: np.ndarray, cutoffs: np.ndarr
     p50, p99 = np.percentile(np.array(laps[20:]) * 1_000, [50, 99])
     print(f"one live entity, 200 rows, 250 features, JSON included: p50 {p50:.2f} ms, p99 {p99:.2f} ms")
     return {"live_p50_ms": round(float(p50), 3), "live_p99_ms": round(float(p99), 3)}
+
+
+def by_id(world: TableSet, plan: FeaturePlan, keys: np.ndarray, cutoffs: np.ndarray, n_requests: int) -> dict[str, Any]:
+    """Time entities asked about by their id: rows from the online snapshot, then the 250 features."""
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as place:
+        publish_s = timed(lambda: publish_snapshot(world, Path(place) / "snapshot.db", [plan]))[1]
+        reader = SnapshotReader(Path(place) / "snapshot.db")
+        asked = np.random.default_rng(0).integers(0, len(keys), n_requests + 20)
+        laps = []
+        for row in asked:
+            key, cutoff = keys[row : row + 1], cutoffs[row : row + 1]
+
+            def answer(key: np.ndarray = key, cutoff: np.ndarray = cutoff) -> np.ndarray:
+                rows = reader.current().rows_of(plan, key[0])
+                return compute(plan, EngineData.from_rows(plan, rows), key, cutoff)
+
+            laps.append(timed(answer)[1])
+        reader.current().close()
+    p50, p99 = np.percentile(np.array(laps[20:]) * 1_000, [50, 99])
+    print(f"by id from the online snapshot: p50 {p50:.2f} ms, p99 {p99:.2f} ms (published in {publish_s:.1f} s)")
+    return {"by_id_p50_ms": round(float(p50), 3), "by_id_p99_ms": round(float(p99), 3)}
+
+
+def dask_equal(n_events: int = 200_000) -> bool | None:
+    """Whether a local cluster of two workers gives the bits that memory gives; None where Dask is not installed."""
+    try:
+        from features.scale_dask import local_cluster
+
+        client = local_cluster(2)
+    except ModuleNotFoundError:
+        print("Dask is not installed")
+        return None
+    with client, tempfile.TemporaryDirectory(prefix="benchmark-") as place:
+        world, keys, cutoffs = make_world(n_events, n_events // 100, seed=3)
+        plan = make_plan(world, "entity", "entity_id", definitions())
+        world.save(Path(place) / "world")
+        found, seconds = timed(
+            lambda: build_matrix(Path(place) / "world", plan, keys, cutoffs, engine="dask", client=client)
+        )
+    equal: bool = found.values.tobytes() == build_matrix(world, plan, keys, cutoffs).values.tobytes()
+    print(f"Dask, two workers, {n_events:,} events: {seconds:.1f} s, equal to the bit: {equal}")
+    return equal
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:
