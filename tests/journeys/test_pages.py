@@ -74,7 +74,7 @@ def test_each_page_starts_on_the_sample_project(
 ) -> None:
     monkeypatch.setenv("WORKBENCH_HOME", str(sample_home))
     # AppTest asks the options for their words once more after the script has ended, where no session is.
-    monkeypatch.setattr("workbench.ui.texts.recall", lambda name, default=None: language)
+    monkeypatch.setattr("workbench.ui.texts.recall", lambda _name, _default=None: language)
     app = open_app(user, language)
     for page in each_page(app):
         assert not {"nan", "None"} & set(words_of(app).split()), page
