@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import pyarrow as pa
 
+from core.errors import InputError
 from core.i18n import Message, msg
 from core.progress import Progress, SilentProgress
 from features.engine import EngineData, compute
@@ -24,9 +25,11 @@ from features.streaming_routes import (
     block_of,
     can_be_cut,
     hash_texts,
+    mark_further,
     merge_runs,
     place_rows,
     plan_routes,
+    repeated,
     unite,
 )  # fmt: skip
 from features.streaming_source import Chunk, Source, StoredTables, read_chunk
@@ -146,7 +149,7 @@ def index_chunk(cut: Cut, node: Node, column: str, chunk: Chunk) -> tuple[Path, 
     for batch in read_chunk(chunk, cut.plan.tables[node.table], wanted, cut.batch_rows):
         rows, blocks = place_rows(node, hash_texts(batch.column(node.column)), index, cut.n_blocks)
         hashes = hash_texts(batch.column(column))[rows]
-        parts.append((hashes[hashes != 0], blocks[hashes != 0]))
+        parts.append((hashes[hashes != 0], mark_further(rows, blocks)[hashes != 0]))
     hashes = np.concatenate([part[0] for part in parts]) if parts else np.empty(0, dtype=np.uint64)
     blocks = np.concatenate([part[1] for part in parts]) if parts else np.empty(0, dtype=np.int32)
     order = np.argsort(hashes, kind="stable")
@@ -170,6 +173,7 @@ def merge_index(cut: Cut, node: Node, column: str, runs: Sequence[tuple[Path, Pa
         for some_hashes, some_blocks in merge_runs(mapped, _MERGE_ROWS):
             end = begin + some_hashes.size
             hashes[begin:end], blocks[begin:end] = some_hashes, some_blocks
+            _refuse_repeated(cut, node, column, repeated(some_hashes, some_blocks))
             begin = end
     else:
         np.save(hashes_file, hashes)
@@ -177,6 +181,23 @@ def merge_index(cut: Cut, node: Node, column: str, runs: Sequence[tuple[Path, Pa
     del mapped
     for file in (file for run in runs for file in run):
         file.unlink()
+
+
+def _refuse_repeated(cut: Cut, node: Node, column: str, suspects: np.ndarray) -> None:
+    """Raise `InputError` where a key comes twice and not just its hash."""
+    if not suspects.size:
+        return
+    schema = cut.plan.tables[node.table]
+    seen: set[str] = set()
+    for chunk in cut.chunks(node.table):
+        for batch in read_chunk(chunk, schema, [column], cut.batch_rows):
+            texts = batch.column(column)
+            for key in texts.filter(pa.array(np.isin(hash_texts(texts), suspects))).to_pylist():
+                if key in seen:
+                    raise InputError(
+                        msg("the key {key} comes more than once", key=repr(key)), where=f"{node.table}, column {column}"
+                    )
+                seen.add(key)
 
 
 def cut_chunk(cut: Cut, chunk: Chunk) -> None:

@@ -12,8 +12,8 @@ from features.definitions import FeatureDefinition, PathStep
 from features.plan import FeaturePlan
 
 __all__ = [
-    "KeyIndex", "Node", "Routes", "block_of", "can_be_cut", "hash_texts", "merge_runs", "place_rows", "plan_routes",
-    "unite",
+    "KeyIndex", "Node", "Routes", "block_of", "can_be_cut", "hash_texts", "mark_further", "merge_runs", "place_rows",
+    "plan_routes", "repeated", "unite",
 ]  # fmt: skip
 
 _PRIME: Final = np.uint64(0x100000001B3)
@@ -176,6 +176,7 @@ def hash_texts(texts: Any) -> np.ndarray:
 class KeyIndex:
     """The blocks of each key, found by its hash; a file on disk that is mapped, not loaded.
 
+    A row that goes to several blocks has several entries, all but the first with ``~block`` in place of the block.
     Keys that share a hash lead to the blocks of both: a row too many in a block changes nothing.
     """
 
@@ -193,7 +194,8 @@ class KeyIndex:
             same = self.hashes[places] == wanted[order]
             order, places = order[same], places[same]
             rows.append(order)
-            blocks.append(self.blocks[places])
+            found = self.blocks[places]
+            blocks.append(np.where(found < 0, ~found, found))
             places = places + 1
         return _joined(rows, np.int64), _joined(blocks, np.int32)
 
@@ -216,6 +218,19 @@ def place_rows(node: Node, hashes: np.ndarray, index: KeyIndex | None, n_blocks:
         return np.arange(hashes.size), _spread(hashes, n_blocks)
     rows = np.flatnonzero(hashes)
     return rows, block_of(hashes[rows], n_blocks)
+
+
+def mark_further(rows: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """Return `blocks` with ``~block`` for all but the first of each row; see `KeyIndex`."""
+    first = np.zeros(rows.size, dtype=bool)
+    first[np.unique(rows, return_index=True)[1]] = True
+    return np.where(first, blocks, ~blocks)
+
+
+def repeated(hashes: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """Return the hashes that several rows share, of ascending `hashes` and the `blocks` of `mark_further`."""
+    rows = hashes[blocks >= 0]
+    return np.unique(rows[1:][rows[1:] == rows[:-1]])
 
 
 def block_of(hashes: np.ndarray, n_blocks: int) -> np.ndarray:

@@ -7,17 +7,21 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import CancelledError, ConfigurationError, InputError, IntegrityError, NotFoundError
 from core.progress import CallbackProgress
-from features import streaming
+from features import streaming, streaming_routes
 from features.definitions import FeatureDefinition, PathStep
 from features.matrix import FeatureMatrix, build_matrix
 from features.planning import make_plan
+from features.proposal import propose
+from features.spec import FeatureSpec
 from features.streaming import stream_matrix
 from features.streaming_routes import hash_texts, plan_routes
+from sample_data import DEMO_PROJECT, generate_world
 from tests.features.test_engine import asked, definitions
 from tests.features.worlds import APPLICATIONS, LOANS, PAYMENTS, Recipe, make_world
 from warehouse.data_model import ColumnSpec, DataModel, Relationship, TableSpec
@@ -223,6 +227,60 @@ def test_an_unknown_key_and_a_key_that_comes_twice_are_refused(world, stored, pl
     files = {name: stored / f"{name}.parquet" for name in plan.tables} | {"firm": tmp_path / "firm.parquet"}
     with pytest.raises(InputError, match="'f0' comes more than once"):
         stream_matrix(files, plan, *asked(world))
+
+
+def test_a_key_that_comes_twice_is_refused_also_where_its_rows_lie_in_different_blocks(world, stored, plan, tmp_path):
+    for name, key in (("loan", "loan_id"), ("application", "application_id")):
+        frame = world.frame(name)
+        other = frame[frame["firm_id"] != frame["firm_id"].iloc[0]].iloc[:1].copy()
+        other[key] = frame[key].iloc[0]
+        pq.write_table(
+            pa.Table.from_pandas(pd.concat([frame, other]), preserve_index=False), tmp_path / "twice.parquet"
+        )
+        files = {n: stored / f"{n}.parquet" for n in plan.tables} | {name: tmp_path / "twice.parquet"}
+        with pytest.raises(InputError, match=f"{frame[key].iloc[0]!r} comes more than once"):
+            stream_matrix(files, plan, *asked(world))
+
+
+def test_keys_that_share_a_hash_by_chance_change_nothing(world, stored, plan, monkeypatch):
+    small_blocks(monkeypatch)
+    whole = hash_texts
+    for module in (streaming, streaming_routes):
+        monkeypatch.setattr(module, "hash_texts", lambda texts: whole(texts) % np.uint64(150) + np.uint64(1))
+    few = ("firm__loan__payment__paid__sum", "firm__loan__count", "amount")
+    part, (keys, cutoffs) = plan.select(few), asked(world)
+    keys, cutoffs = keys[:1], cutoffs[:1]
+    monkeypatch.setattr(streaming.Cut, "blocks_of", lambda cut, _: block_of_first(cut))
+    values = stream_matrix(stored, part, keys, cutoffs).values
+    assert values.tobytes() == build_matrix(world, part, keys, cutoffs).values.tobytes()
+
+
+def block_of_first(cut):
+    """Find the block of the first root row among those of all keys with its hash, by looking for the row."""
+    for block in range(cut.n_blocks):
+        rows = streaming.read_block(
+            cut.folder, "application", cut.plan.tables["application"], block, cut.n_blocks
+        ).column("application_id")
+        if "a0" in rows.to_pylist():
+            return np.array([block])
+    raise AssertionError("the row is nowhere")
+
+
+def test_the_sample_project_block_by_block_gives_the_bits_of_memory(tmp_path, monkeypatch):
+    small_blocks(monkeypatch, batch_rows=500)
+    project = yaml.safe_load(DEMO_PROJECT.read_text(encoding="utf-8"))
+    world = generate_world(60, 5).table_set
+    spec = FeatureSpec.model_validate(project["features"])
+    label = project["labels"][0]
+    frame = world.frame(label["root_table"])
+    rows = frame[frame[label["cutoff"]["column"]].notna()]
+    keys, cutoffs = rows[label["key_column"]].to_numpy(), rows[label["cutoff"]["column"]].to_numpy()
+    found = propose(world, label["root_table"], spec, keys=keys, cutoffs=cutoffs)
+    plan = make_plan(world, label["root_table"], label["key_column"], found, keys=keys, cutoffs=cutoffs)
+    world.save(tmp_path / "world")
+    values = build_matrix(tmp_path / "world", plan, keys, cutoffs).values
+    assert values.shape[1] > 100
+    assert values.tobytes() == build_matrix(world, plan, keys, cutoffs).values.tobytes()
 
 
 def test_files_that_are_missing_changed_or_of_other_kinds_are_refused(world, stored, plan, tmp_path):
