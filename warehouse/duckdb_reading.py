@@ -29,6 +29,7 @@ def open_duckdb(source: DatabaseSource) -> Iterator["_DuckdbReader"]:
         connection = duckdb.connect(str(source.address.database), read_only=True, config=dict(_LIMITS))
     try:
         with _errors(source.label):
+            connection.execute("set enable_progress_bar = false")  # it would be drawn on standard output
             connection.execute("begin transaction read only")
         yield _DuckdbReader(source, connection)
     finally:

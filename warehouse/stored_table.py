@@ -136,6 +136,7 @@ def _ask(staging: Staging, sql: str, *paths: Path) -> Any:
 
     settings: dict[str, Any] = {"memory_limit": "256MB", "threads": 2, "temp_directory": str(staging.new_path())}
     with duckdb.connect(config=settings) as connection:
+        connection.execute("set enable_progress_bar = false")  # it would be drawn on standard output
         row = connection.execute(sql, [str(path) for path in paths]).fetchone()
         return row[0] if row else None
 
