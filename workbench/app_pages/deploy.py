@@ -126,8 +126,9 @@ def _try_it(place: Here, state: DeploymentState) -> None:
     if not key:
         return
     try:
-        payload = scoring.payload(place.ctx, place.name, str(key))
-        answer = scoring.score(place.ctx, place.name, payload.tables, key=payload.key, as_of=payload.cutoff)
+        with st.spinner(t("Gathering the case's rows and scoring them")):
+            payload = scoring.payload(place.ctx, place.name, str(key))
+            answer = scoring.score(place.ctx, place.name, payload.tables, key=payload.key, as_of=payload.cutoff)
     except WorkbenchError as error:
         show_error(error)
         return

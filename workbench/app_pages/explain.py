@@ -118,10 +118,11 @@ def _one_case(place: Here, result: TrainResult) -> None:
     if not key:
         return
     try:
-        payload = scoring.payload(place.ctx, place.name, str(key))
-        answer = scoring.score(
-            place.ctx, place.name, payload.tables, key=payload.key, as_of=payload.cutoff, version=result.version
-        )
+        with st.spinner(t("Gathering the case's rows and scoring them")):
+            payload = scoring.payload(place.ctx, place.name, str(key))
+            answer = scoring.score(
+                place.ctx, place.name, payload.tables, key=payload.key, as_of=payload.cutoff, version=result.version
+            )
     except WorkbenchError as error:
         show_error(error)
         return
