@@ -27,7 +27,7 @@ class CurrentStreak(Aggregation):
     def of_rows(self, rows: Rows) -> np.ndarray:
         """Measure the last run of the condition."""
         if rows.holds is None:
-            raise NotImplementedError(f"{self.name} needs a column or a condition")
+            raise ValueError(f"{self.name} needs a column or a condition")
         return _current(rows.pieces, rows.holds)
 
     def of_numbers(self, numbers: Numbers) -> np.ndarray:

@@ -21,5 +21,5 @@ class DaysBetween(Transform):
     def of_row(self, values: np.ndarray, second: np.ndarray | None, cutoffs: np.ndarray) -> np.ndarray:  # noqa: ARG002
         """Return the days between."""
         if second is None:
-            raise NotImplementedError("days_between needs a second column")
+            raise ValueError("days_between needs a second column")
         return np.asarray((values - second) / 86_400_000_000_000)

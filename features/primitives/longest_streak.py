@@ -28,7 +28,7 @@ class LongestStreak(Aggregation):
     def of_rows(self, rows: Rows) -> np.ndarray:
         """Measure runs of the condition."""
         if rows.holds is None:
-            raise NotImplementedError(f"{self.name} needs a column or a condition")
+            raise ValueError(f"{self.name} needs a column or a condition")
         return _longest(rows.pieces, rows.holds)
 
     def of_numbers(self, numbers: Numbers) -> np.ndarray:

@@ -21,5 +21,5 @@ class Ratio(Transform):
     def of_row(self, values: np.ndarray, second: np.ndarray | None, cutoffs: np.ndarray) -> np.ndarray:  # noqa: ARG002
         """Return the quotient."""
         if second is None:
-            raise NotImplementedError("ratio needs a second column")
+            raise ValueError("ratio needs a second column")
         return np.asarray(values / np.where(second == 0, np.nan, second))
