@@ -62,6 +62,14 @@ class TrainSpec(BaseModel):
         The recorded trials of an earlier run (`TrialRecord.to_json`): exactly these are made again, none is searched.
     split : SplitSpec
         How rows are divided.
+    use_dictionary : bool, default=True
+        Whether the business dictionary gives directions that models must keep.
+    directions : dict of str to {1, -1, 0}
+        By alias, column or ``table.column``, before the dictionary: 1 the larger the riskier, -1 the smaller, 0 as it
+        likes.
+    interactions : list of list of str
+        Groups of features, by alias, column or ``table.column``: trees let features act together only inside a group,
+        and a feature of no group acts alone. Left out, all may.
 
     Examples
     --------
@@ -84,6 +92,9 @@ class TrainSpec(BaseModel):
     num_threads: int = Field(0, ge=0)
     replay: list[dict[str, Any]] | None = None
     split: SplitSpec = SplitSpec()
+    use_dictionary: bool = True
+    directions: dict[str, Literal[-1, 0, 1]] = Field(default_factory=dict)
+    interactions: list[list[str]] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _default_budget(self) -> Self:

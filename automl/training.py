@@ -16,6 +16,7 @@ from automl.calibrating import choose_calibration, fit_master_scale
 from automl.calibration import Calibration
 from automl.candidates import Candidate, rank_candidates
 from automl.control import FitControl, Supervisor
+from automl.directing import direction_array, direction_findings, interaction_groups
 from automl.evaluating import evaluate_sample, score_psi
 from automl.evaluation import Evaluation, Metric, SampleEvaluation
 from automl.explaining import explain
@@ -209,6 +210,8 @@ class _Training:
             labels.entities[split.train],
             matrix.plan,
             max((spec.num_threads or os.cpu_count() or 1) // self._n_workers(), 1),
+            direction_array(matrix.plan, spec),
+            interaction_groups(matrix.plan, spec.interactions),
         )
 
     def run(self) -> TrainingResult:
@@ -231,6 +234,7 @@ class _Training:
             *self._search_findings(searches),
             *grade_findings,
             *evaluation_findings(evaluation),
+            *direction_findings(chosen, self.data, self.spec),
         )
         self.progress.report(1.0, msg("the model is ready"))
         return TrainingResult(

@@ -57,6 +57,13 @@ class TrainingData:
         What the columns are.
     num_threads : int
         Threads of one fit.
+    directions : tuple of int, of length n_features
+        How risk must run along each feature: 1 rises, -1 falls, 0 as it likes (and every category); empty for none.
+        A family of trees keeps them as monotone constraints.
+    interactions : tuple of tuple of int
+        Groups of columns; features may act together only inside a group. Empty: all may.
+    weights : ndarray of float, shape (n_rows,), optional
+        What each row counts in a fit; left out, 1. No figure is weighted by it.
     """
 
     values: np.ndarray
@@ -64,6 +71,9 @@ class TrainingData:
     entities: np.ndarray
     plan: "FeaturePlan"
     num_threads: int = 1
+    directions: tuple[int, ...] = ()
+    interactions: tuple[tuple[int, ...], ...] = ()
+    weights: np.ndarray | None = None
 
     @property
     def categories(self) -> list[int]:

@@ -95,6 +95,7 @@ class LightGBMFamily:
         dataset = lightgbm.Dataset(
             np.ascontiguousarray(data.values),
             label=data.y,
+            weight=data.weights,
             feature_name=list(data.plan.aliases),
             categorical_feature=data.categories,
             params={**_DATASET, "num_threads": 0},
@@ -147,7 +148,8 @@ class LightGBMFamily:
         """Boost until the log-loss of the rows left out no longer falls; keep the best round."""
         # LightGBM's number of threads is one global, set anew by every object that is made.
         threads = {"num_threads": data.num_threads}
-        booster = lightgbm.Booster({**_FIXED, **params, **threads, "seed": seed}, self._rows(train, threads))
+        settings = {**_FIXED, **params, **_limits(data), **threads, "seed": seed}
+        booster = lightgbm.Booster(settings, self._rows(train, threads))
         booster.add_valid(self._rows(test, threads), "left_out")
         best, done, is_cut_short = _boost(booster, params["learning_rate"], control, rounds)
         best = best if stop_early else done
@@ -224,6 +226,16 @@ def _boost(
         if rounds is None and done >= _LEAST_ROUNDS and control.is_over():
             return best, done, True
     return best, done, False
+
+
+def _limits(data: TrainingData) -> dict[str, Any]:
+    """Return what the trees must keep: directions and groups of features that may act together."""
+    limits: dict[str, Any] = {}
+    if any(data.directions):
+        limits |= {"monotone_constraints": list(data.directions), "monotone_constraints_method": "intermediate"}
+    if data.interactions:
+        limits["interaction_constraints"] = [list(group) for group in data.interactions]
+    return limits
 
 
 def _leaf_rows(data: TrainingData, wanted: int) -> int:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from automl.control import FitControl
     from automl.scorecard.classing import Classing
+    from automl.scorecard.directions import Direction
 
 __all__ = ["ScorecardFamily", "load", "make_family"]
 
@@ -60,7 +61,7 @@ class ScorecardFamily:
         rows = ClassingData(data.values[train], data.y[train], data.plan.aliases)
         n_rarer = int(min(rows.y.sum(), (1 - rows.y).sum()))
         most = int(np.clip(n_rarer // _LEAST_BADS_PER_BIN, 2, 6))
-        spec = ScorecardSpec(max_bins=most, **params)
+        spec = ScorecardSpec(max_bins=most, use_dictionary=False, directions=_directions(data), **params)
         widest = spec.model_copy(update={"max_characteristics": max(_SIZES)})
         key = np.ascontiguousarray(train).tobytes()
         if key not in self._classings:
@@ -73,6 +74,12 @@ class ScorecardFamily:
         """Return the average of the cards; a card to print is fitted on all rows, by `train_scorecard`."""
         members = [model for model in models if isinstance(model, ScorecardModel)]
         return ScorecardModel([card for model in members for card in model.cards], members[0].aliases)
+
+
+def _directions(data: TrainingData) -> dict[str, "Direction | None"]:
+    words: dict[int, Direction | None] = {1: "rising", -1: "falling"}
+    pairs = zip(data.plan.aliases, data.directions or (0,) * len(data.plan.aliases), strict=True)
+    return {alias: words[sign] for alias, sign in pairs if sign}
 
 
 def make_family() -> ScorecardFamily:

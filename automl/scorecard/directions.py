@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_RULES", "Direction", "DirectionRule", "Suggestion", "card_violations", "constraints", "data_violations",
-    "learn_directions", "rises_against", "suggest_directions",
+    "given_directions", "learn_directions", "rises_against", "suggest_directions",
 ]  # fmt: skip
 
 Direction = Literal["rising", "falling"]
@@ -52,11 +53,14 @@ class DirectionRule:
         readable names, whatever the case.
     direction : {"rising", "falling"}
         How the bad rate runs as the value grows.
+    title : mapping of str to str
+        What the rule says, ``en`` and ``zh``.
     """
 
     code: str
     pattern: str
     direction: Direction
+    title: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         try:
@@ -71,29 +75,21 @@ class DirectionRule:
         """Whether one of `names` holds the pattern."""
         return any(re.search(self.pattern, name, re.IGNORECASE) for name in names)
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         """Return the rule as JSON values; ``DirectionRule(**data)`` reads it back."""
-        return {"code": self.code, "pattern": self.pattern, "direction": self.direction}
+        return {"code": self.code, "pattern": self.pattern, "direction": self.direction, "title": dict(self.title)}
 
 
-_WORDS: Final[Mapping[str, tuple[Direction, str]]] = {
-    "overdue": (
-        "rising",
-        r"overdue|past_?due|delinq|arrear|(^|_)dpd(_|$)|days?_late|late_days|default|逾期|拖欠|违约",
-    ),
-    "query": ("rising", r"quer(y|ies)|inquir|enquir|查询"),
-    "liability": ("rising", r"(?<!guarantor_)liabilit|(^|_)debts?(_|$)|负债|债务"),
-    "subrogation": ("rising", r"subrog|compensat|代偿|追偿"),
-    "judicial": (
-        "rising",
-        r"judicial|lawsuit|litigat|enforcement|judge?ment|dishonest|司法|诉讼|判决|被执行|强制执行|失信",
-    ),
-    "penalty": ("rising", r"penalt|violation|处罚|违规|违法"),
-    "recovery": ("falling", r"recover(y|ed|ies)|追回|回收"),
-    "profit": ("falling", r"profit|利润|盈利"),
-    "growth": ("falling", r"growth|yoy|增长|增速|同比"),
-}
-DEFAULT_RULES: Final = tuple(DirectionRule(code, pattern, way) for code, (way, pattern) in _WORDS.items())
+def _read_dictionary() -> tuple[DirectionRule, ...]:
+    import yaml
+
+    entries = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+    return tuple(
+        DirectionRule(entry["code"], "|".join(entry["words"]), entry["direction"], entry["title"]) for entry in entries
+    )
+
+
+DEFAULT_RULES: Final = _read_dictionary()
 """More overdue, queries, liabilities is never better; more profit, more growth of sales never worse."""
 
 
@@ -172,6 +168,32 @@ def suggest_directions(
     found = {item.alias: _suggest(item, rules) for item in plan.definitions}
     suggestions = {alias: one for alias, one in found.items() if one is not None}
     return suggestions | {alias: Suggestion(alias, direction) for alias, direction in overrides.items()}
+
+
+def given_directions(plan: "FeaturePlan", given: Mapping[str, int]) -> tuple[dict[str, Direction | None], list[str]]:
+    """Return the directions a project gives, by alias, and the names that mean no feature of the plan.
+
+    Parameters
+    ----------
+    plan : FeaturePlan
+        The features.
+    given : mapping of str to {1, -1, 0}
+        By alias, by column or by ``table.column``; 1 is rising risk, -1 falling, 0 lets it run. A column speaks for
+        its amounts, as the dictionary does, and time since is the other way round; an alias goes before a column.
+    """
+    words: dict[int, Direction | None] = {1: "rising", -1: "falling", 0: None}
+    found: dict[str, Direction | None] = {}
+    unused = []
+    for name, sign in sorted(given.items(), key=lambda pair: pair[0] in plan.positions):
+        if name in plan.positions:
+            found[name] = words[sign]
+            continue
+        items = [item for item in plan.definitions if _is_amount(item) and name in _columns(item)]
+        for item in items:
+            way = words[sign]
+            found[item.alias] = _OPPOSITE[way] if way and item.primitive in _AGES else way
+        unused += [] if items else [name]
+    return found, unused
 
 
 def learn_directions(tables: Sequence[BinTable], known: Mapping[str, Suggestion]) -> dict[str, Suggestion]:
@@ -268,8 +290,7 @@ def _z(table: BinTable, low: int, high: int) -> float:
 
 
 def _suggest(item: "FeatureDefinition", rules: Sequence[DirectionRule]) -> Suggestion | None:
-    is_simple = item.second is None and item.against is None and not item.stack
-    if item.kind == "category" or not is_simple or item.primitive not in _ORDERED | _AGES | {"count"}:
+    if not _is_amount(item):
         return None
     matched = [rule for rule in rules if rule.matches(_names(item))]
     directions = {rule.direction for rule in matched}
@@ -278,6 +299,19 @@ def _suggest(item: "FeatureDefinition", rules: Sequence[DirectionRule]) -> Sugge
     direction = directions.pop()
     turned = _OPPOSITE[direction] if item.primitive in _AGES else direction
     return Suggestion(item.alias, turned, tuple(rule.code for rule in matched))
+
+
+def _is_amount(item: "FeatureDefinition") -> bool:
+    """Whether the feature grows with what its column or table counts."""
+    is_simple = item.second is None and item.against is None and not item.stack
+    return item.kind != "category" and is_simple and item.primitive in _ORDERED | _AGES | {"count"}
+
+
+def _columns(item: "FeatureDefinition") -> list[str]:
+    """Return what a project may call the column or the table that the feature is an amount of."""
+    names = _names(item)[:1]
+    table = item.path[-1].table if item.path else ""
+    return [*names, *(f"{table}.{name}" for name in names if item.column is not None)]
 
 
 def _names(item: "FeatureDefinition") -> list[str]:

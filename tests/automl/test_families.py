@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -209,3 +210,40 @@ def test_ridge_reaches_the_minimum_that_scipy_finds() -> None:
     coefficients, intercept, steps = fit_ridge(X, y, 3.0, FitControl())
     np.testing.assert_allclose([*coefficients, intercept], minimize(loss, np.zeros(5)).x, atol=1e-4)
     assert steps < 20
+
+
+@pytest.mark.parametrize("name", sorted(set(FAMILIES) - {"logistic"}))
+def test_it_keeps_the_directions_it_is_given(world: Callable, name: str) -> None:
+    """Along x0, whose risk rises by truth, a model told that it falls must not let it rise anywhere."""
+    data = _data(world)
+    against = replace(data, directions=(-1, 0, 0, 0, 0, 0, 0))
+    grid = np.repeat(data.values[TEST[:40]], 25, axis=0)
+    grid[:, 0] = np.tile(np.linspace(-3, 3, 25), 40)
+    free, kept = (_fit(make_family(name), each).model.margin(grid).reshape(40, 25) for each in (data, against))
+    assert np.diff(free, axis=1).max() > 0.1
+    assert np.diff(kept, axis=1).max() <= 1e-9
+
+
+def test_features_act_together_only_inside_a_group(world: Callable) -> None:
+    """Where every feature stands alone, log-odds are a sum: what x0 adds does not depend on the row."""
+    data = replace(_data(world), interactions=tuple((i,) for i in range(7)))
+    model = _fit(make_family("lightgbm"), data).model
+    low, high = data.values[TEST].copy(), data.values[TEST].copy()
+    low[:, 0], high[:, 0] = -1.0, 1.0
+    moved = model.margin(high) - model.margin(low)
+    assert moved.mean() > 0.2
+    assert np.ptp(moved) < 1e-9
+
+
+@pytest.mark.parametrize("name", ["lightgbm"])
+def test_a_weight_of_two_counts_as_two_rows(world: Callable, name: str) -> None:
+    data = _data(world)
+    weights = np.where(np.arange(N) % 3 == 0, 2.0, 1.0)
+    twice = np.sort(np.concatenate([TRAIN, TRAIN[weights[TRAIN] == 2]]))
+    params = {"learning_rate": 0.1, "num_leaves": 4, "min_data_in_leaf": 1, "min_sum_hessian_in_leaf": 5.0}
+    fits = []
+    for each, train in ((replace(data, weights=weights), TRAIN), (data, twice)):
+        family = make_family(name)
+        family.prepare(each)
+        fits.append(family.fit(params, each, train, TEST, seed=1, control=FitControl(), rounds=5, stop_early=False))
+    assert np.corrcoef(fits[0].margin, fits[1].margin)[0, 1] > 0.999
