@@ -23,7 +23,7 @@ from core.identity import Actor
 from core.settings import Settings
 from workbench.flows import projects
 from workbench.flows.context import Context, open_context
-from workbench.sessions import COOKIE, LIFETIME_SECONDS, issue_token
+from workbench.sessions import COOKIE, LANGUAGE_COOKIE, LANGUAGE_LIFETIME_SECONDS, LIFETIME_SECONDS, issue_token
 from workbench.ui.pieces import show_error
 from workbench.ui.style import sign_in_style
 from workbench.ui.texts import t
@@ -111,7 +111,7 @@ def _sign_in(ctx: Context) -> Callable[[Request], Awaitable[Response]]:
             actor = await run_in_threadpool(_authenticate, form, name, ctx)
         except AuthenticationError as error:
             return _page(ctx, language, error=error.message, name=name, status=401)
-        return _signed_in(actor, ctx, secure=request.url.scheme == "https")
+        return _signed_in(actor, ctx, language, secure=request.url.scheme == "https")
 
     return handler
 
@@ -123,7 +123,7 @@ def _authenticate(form: dict[str, list[str]], name: str, ctx: Context) -> Actor:
     return ctx.identity.authenticate(name, form.get("password", [""])[0])
 
 
-def _signed_in(actor: Actor, ctx: Context, *, secure: bool) -> Response:
+def _signed_in(actor: Actor, ctx: Context, language: str, *, secure: bool) -> Response:
     response = RedirectResponse("/", status_code=303)
     response.set_cookie(
         COOKIE,
@@ -133,6 +133,8 @@ def _signed_in(actor: Actor, ctx: Context, *, secure: bool) -> Response:
         samesite="lax",
         secure=secure,
     )
+    # The pages go on in the language of the sign-in page, and their own switch writes this cookie: scripts may.
+    response.set_cookie(LANGUAGE_COOKIE, language, max_age=LANGUAGE_LIFETIME_SECONDS, samesite="lax", secure=secure)
     return response
 
 
@@ -148,9 +150,9 @@ def _is_same_origin(request: Request) -> bool:
 
 
 def _language(request: Request, ctx: Context) -> str:
-    asked = request.query_params.get("language")
-    if asked in LANGUAGES:
-        return asked
+    for chosen in (request.query_params.get("language"), request.cookies.get(LANGUAGE_COOKIE)):
+        if chosen in LANGUAGES:
+            return chosen
     accepted = request.headers.get("accept-language", "").lower()
     return "zh" if accepted.startswith("zh") else ctx.settings.language
 

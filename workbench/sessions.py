@@ -4,9 +4,11 @@ import hashlib
 import hmac
 import time
 
-__all__ = ["COOKIE", "LIFETIME_SECONDS", "issue_token", "read_token"]
+__all__ = ["COOKIE", "LANGUAGE_COOKIE", "LANGUAGE_LIFETIME_SECONDS", "LIFETIME_SECONDS", "issue_token", "read_token"]
 
 COOKIE = "workbench_session"
+LANGUAGE_COOKIE = "workbench_language"
+LANGUAGE_LIFETIME_SECONDS = 365 * 24 * 3600
 LIFETIME_SECONDS = 12 * 3600
 
 

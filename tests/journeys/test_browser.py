@@ -21,6 +21,25 @@ def test_every_page_shows_the_sample_project(language: str, dark: bool, sample_i
         for page in PAGES:
             analyst.open(page)
             analyst.check_manners()
+            assert is_chinese(analyst) == (language == "zh")
+
+
+def is_chinese(who: Person) -> bool:
+    """Return whether the page's title has a Chinese character."""
+    return any("\u4e00" <= sign <= "\u9fff" for sign in who.page.locator("h1").first.inner_text())
+
+
+def test_the_language_stays_as_chosen(empty_installation: Installation) -> None:
+    with person(empty_installation.url, chinese=True) as visitor:
+        visitor.sign_in("analyst", language="zh")
+        assert is_chinese(visitor)
+        visitor.click("English")
+        assert not is_chinese(visitor)
+        visitor.page.reload()
+        visitor.settle()
+        assert not is_chinese(visitor)
+        visitor.page.goto(f"{visitor.url}/sign-in")
+        assert visitor.page.locator("html").get_attribute("lang") == "en"
 
 
 def test_sign_in_refuses_a_wrong_password_and_keeps_the_name(empty_installation: Installation) -> None:

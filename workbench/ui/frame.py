@@ -1,14 +1,16 @@
 """The frame every page shares: title, one true sentence, the loop as a slim strip, project, language and user."""
 
+import json
 from html import escape
 
 import streamlit as st
 
 from workbench.flows import projects
 from workbench.flows.overview import LoopState, LoopStep
+from workbench.sessions import LANGUAGE_COOKIE, LANGUAGE_LIFETIME_SECONDS
 from workbench.ui.pieces import draw
 from workbench.ui.session import Here
-from workbench.ui.state import remember
+from workbench.ui.state import forget, recall, remember
 from workbench.ui.texts import html, language, t
 from workbench.ui.times import ago, exact
 
@@ -92,7 +94,17 @@ def _project_choice(here: Here) -> None:
 
 def _language_choice() -> None:
     other, label = ("zh", "中文") if language() == "en" else ("en", "English")
-    st.button(label, type="tertiary", key="language_choice", on_click=remember, args=("language", other))
+    st.button(label, type="tertiary", key="language_choice", on_click=_choose_language, args=(other,))
+    if recall("language_chosen"):
+        forget("language_chosen")
+        # The browser keeps the choice, so that a page loaded anew still speaks it.
+        keep = f"{LANGUAGE_COOKIE}={language()}; max-age={LANGUAGE_LIFETIME_SECONDS}; path=/; samesite=lax"
+        st.html(f"<script>document.cookie = {json.dumps(keep)};</script>", unsafe_allow_javascript=True)
+
+
+def _choose_language(chosen: str) -> None:
+    remember("language", chosen)
+    remember("language_chosen", True)
 
 
 def _user_menu(here: Here) -> None:

@@ -12,7 +12,7 @@ from workbench.flows import projects
 from workbench.flows.context import Context, open_context
 from workbench.flows.projects import Project
 from workbench.jobs.queue import JobQueue
-from workbench.sessions import COOKIE, read_token
+from workbench.sessions import COOKIE, LANGUAGE_COOKIE, read_token
 from workbench.ui.state import recall, remember
 
 __all__ = ["Here", "here", "open_session", "theme"]
@@ -54,7 +54,8 @@ def open_session() -> Here | None:
     if actor is None:
         return None
     if recall("language") is None:
-        remember("language", actor.language)
+        chosen = st.context.cookies.get(LANGUAGE_COOKIE)
+        remember("language", chosen if chosen in LANGUAGES else actor.language)
     ctx = Context(base.settings, base.database, actor, base.progress, _language())
     return Here(ctx, _project(ctx))
 
