@@ -1,5 +1,7 @@
 """The point-in-time engine: feature values of (root row, cutoff) pairs, the same in training, in batch and live."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from core.errors import InputError
@@ -21,6 +23,7 @@ def compute(
     cutoffs: np.ndarray,
     *,
     inclusive: bool = False,
+    on_group: Callable[[FeatureGroup], None] | None = None,
 ) -> np.ndarray:
     """Compute the features of `plan`.
 
@@ -43,6 +46,8 @@ def compute(
     inclusive : bool, default=False
         Let rows count that are known exactly at the cutoff. Wrong for every use but one: it is the negative control of
         the leakage proof.
+    on_group : callable of FeatureGroup, optional
+        Told of each group of features as its values are there; what it raises ends the work.
 
     Returns
     -------
@@ -71,6 +76,8 @@ def compute(
                 aggregate(plan, data, query, group, base, anchors, values)
             else:
                 _read_columns(plan, data, query, group, base, anchors, values)
+            if on_group is not None:
+                on_group(group)
     return values
 
 

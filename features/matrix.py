@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -13,7 +13,7 @@ from core.fingerprints import canonical_json, fingerprint_array, fingerprint_fil
 from core.i18n import msg
 from core.progress import Progress, SilentProgress
 from features.engine import EngineData, compute
-from features.plan import FeaturePlan
+from features.plan import FeatureGroup, FeaturePlan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,6 +152,7 @@ def build_matrix(
     temporary: Path | None = None,
     client: Any = None,
     progress: Progress | None = None,
+    on_group: Callable[[FeatureGroup, int], None] | None = None,
 ) -> FeatureMatrix:
     """Compute the features of each (key, cutoff); every engine gives the same bits.
 
@@ -178,6 +179,8 @@ def build_matrix(
         The cluster; a local one by default.
     progress : Progress, optional
         Told after each block of rows.
+    on_group : callable of (FeatureGroup, int), optional
+        In memory: told of each group of features computed, and of how many rows; what it raises ends the work.
 
     Raises
     ------
@@ -193,12 +196,12 @@ def build_matrix(
                 fix=msg("Save the table set and give its folder."),
             )
         tables = table_set
-        return _in_memory(lambda: EngineData.from_table_set(plan, tables), plan, keys, cutoffs, progress)
+        return _in_memory(lambda: EngineData.from_table_set(plan, tables), plan, keys, cutoffs, progress, on_group)
     source = table_set
     if engine == "memory":
         from features.streaming import load_data
 
-        return _in_memory(lambda: load_data(plan, source), plan, keys, cutoffs, progress)
+        return _in_memory(lambda: load_data(plan, source), plan, keys, cutoffs, progress, on_group)
     if engine == "dask":
         from features.scale_dask import dask_matrix
 
@@ -219,6 +222,7 @@ def _in_memory(
     keys: np.ndarray,
     cutoffs: np.ndarray,
     progress: Progress | None,
+    on_group: Callable[[FeatureGroup, int], None] | None,
 ) -> FeatureMatrix:
     progress = progress or SilentProgress()
     progress.report(0.0, msg("sorting the histories"))
@@ -228,7 +232,13 @@ def _in_memory(
     values = np.empty((len(keys), len(plan.definitions)))
     for start in range(0, len(keys), _BLOCK_ROWS):
         block = slice(start, start + _BLOCK_ROWS)
-        values[block] = compute(plan, data, keys[block], cutoffs[block])
+        n_rows = len(keys[block])
+        told = None if on_group is None else partial(_tell, on_group, n_rows)
+        values[block] = compute(plan, data, keys[block], cutoffs[block], on_group=told)
         done = min(start + _BLOCK_ROWS, len(keys))
         progress.report(done / len(keys), msg("computed {done} of {total} rows", done=done, total=len(keys)))
     return FeatureMatrix(values, keys, cutoffs, plan)
+
+
+def _tell(on_group: Callable[[FeatureGroup, int], None], n_rows: int, group: FeatureGroup) -> None:
+    on_group(group, n_rows)

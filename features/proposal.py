@@ -1,5 +1,6 @@
 """Proposing definitions: Featuretools' deep feature synthesis thinks them up, on the schema alone."""
 
+import importlib
 import warnings
 from collections.abc import Iterator
 from itertools import zip_longest
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from warehouse.data_model import ColumnSpec, DataModel, Relationship
     from warehouse.table_set import TableSet
 
-__all__ = ["propose"]
+__all__ = ["propose", "warm_up"]
 
 _ROW_NUMBER: Final = "__row__"
 _LOGICAL_TYPES: Final = {
@@ -108,6 +109,13 @@ def propose(
             fix=msg("Check the roles of its columns and its relationships in the data model."),
         )
     return _take_turns(definitions, spec)[: spec.max_features]
+
+
+def warm_up() -> None:
+    """Import Featuretools, which takes seconds, ahead of the first proposal."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        importlib.import_module("featuretools")
 
 
 def _think(model: "DataModel", root_table: str, entity: str, spec: FeatureSpec) -> Iterator[Thought]:

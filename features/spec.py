@@ -8,10 +8,11 @@ from core.errors import WorkbenchError
 from features.definitions import Operator, parse_window
 from features.primitives.vocabulary import AGGREGATIONS, GROUPS, TRANSFORMS
 
-__all__ = ["ConditionSpec", "FeatureSpec", "PairSpec"]
+__all__ = ["MOST_FEATURES", "ConditionSpec", "FeatureSpec", "PairSpec"]
 
 _PRIMITIVES: Final = (*AGGREGATIONS, *TRANSFORMS)
 _T = TypeVar("_T")
+MOST_FEATURES: Final = 20_000
 _CREDIT: Final = "credit"
 _CREDIT_RATIOS: Final = (("6m", "24m"),)
 _CREDIT_LEVELS: Final = 3
@@ -122,7 +123,7 @@ class FeatureSpec(BaseModel):
 
     windows: list[WindowText] = ["30d", "90d", "6m", "12m", "24m"]
     primitives: list[Annotated[str, AfterValidator(_check_primitive)]] = Field(default=list(GROUPS["default"]))
-    max_features: int = Field(default=600, ge=1, le=20_000)
+    max_features: int = Field(default=600, ge=1, le=MOST_FEATURES)
     max_depth: int = Field(default=2, ge=1, le=3)
     entity_table: str | None = None
     tables: list[str] | None = None

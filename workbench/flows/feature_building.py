@@ -1,9 +1,9 @@
 """From tables and a label to kept features, in memory: proposal, plan, values, selection, leakage proof, summary."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,9 +12,11 @@ from automl.split import Split, make_split
 from core.findings import Finding
 from core.i18n import msg, render
 from core.progress import Progress
+from features.definitions import FeatureDefinition
 from features.matrix import FeatureMatrix, build_matrix
-from features.plan import FeaturePlan
-from features.spec import FeatureSpec
+from features.plan import FeatureGroup, FeaturePlan
+from features.spec import MOST_FEATURES, FeatureSpec
+from workbench.flows.build_watch import BuildWatch
 from workbench.flows.features import (
     BinView,
     CertificateView,
@@ -30,10 +32,10 @@ if TYPE_CHECKING:
     from automl.spec import TrainSpec
     from features.binning import FeatureBins
     from features.leakage import LeakageCertificate
-    from features.selection import Selection
+    from features.selection import Dropped, Selection
     from warehouse.table_set import TableSet
 
-__all__ = ["Built", "build", "describe", "full_matrix", "profile", "propose_plan"]
+__all__ = ["Built", "build", "describe", "full_matrix", "plan_of", "profile", "propose_all"]
 
 _CERTIFICATE_SEED = 20_240_101
 
@@ -53,44 +55,84 @@ class Built:
 
 
 def build(
-    table_set: "TableSet", label: LabelSpec, spec: FeatureSpec, training: "TrainSpec", *, progress: Progress
+    table_set: "TableSet",
+    label: LabelSpec,
+    spec: FeatureSpec,
+    training: "TrainSpec",
+    *,
+    progress: Progress,
+    watch: BuildWatch | None = None,
 ) -> Built:
-    """Make, select and prove the features for one label."""
+    """Make, select and prove the features for one label; `watch` is told of each stage and table."""
     from features.leakage import prove_no_leakage
     from features.selection import select_features
 
+    watch = watch or BuildWatch()
+    watch.enter("labels")
     progress.report(0.0, msg("finding out which rows are good and bad"))
     labels = build_labels(table_set, label)
     split = make_split(labels, training)
+    watch.enter("proposal")
     progress.report(0.08, msg("proposing features"))
-    plan = propose_plan(table_set, labels.take(split.train), spec)
-    full = full_matrix(table_set, plan, labels, progress=progress.part(0.2, 0.55))
+    training_rows = labels.take(split.train)
+    definitions = propose_all(table_set, training_rows, spec)
+    plan = plan_of(table_set, training_rows, definitions[: spec.max_features], spec)
+    watch.enter("computing")
+    full = full_matrix(table_set, plan, labels, progress=progress.part(0.2, 0.55), watch=watch)
+    watch.enter("selection")
     progress.report(0.55, msg("choosing among {n} features", n=len(plan.definitions)))
     selection = select_features(full, labels, split.train, spec, progress=progress.part(0.55, 0.75))
     matrix = full.select(selection.kept)
+    watch.enter("proof")
     progress.report(0.75, msg("proving that nothing leaks from the future"))
     certificate = prove_no_leakage(table_set, matrix.plan, labels.keys, labels.cutoffs, _CERTIFICATE_SEED)
-    return Built(table_set.fingerprint, labels, split, len(plan.definitions), plan, matrix, selection, certificate)
+    return Built(table_set.fingerprint, labels, split, len(definitions), plan, matrix, selection, certificate)
 
 
-def propose_plan(table_set: "TableSet", training: Labels, spec: FeatureSpec) -> FeaturePlan:
-    """Return the plan of all proposed features; the label's own columns are in none of them.
+def propose_all(table_set: "TableSet", training: Labels, spec: FeatureSpec) -> list[FeatureDefinition]:
+    """Return all features that the choice allows, the likeliest first; the label's own columns are in none of them.
 
-    Only what the `training` rows see decides which paths hold something and which levels a category has.
+    Only what the `training` rows see decides which paths hold something. The limit of `spec` is not yet applied.
     """
-    from features.planning import make_plan
     from features.proposal import propose
 
     label = training.spec
+    changes = {"ignore": _merged(spec.ignore, label.forbidden_columns()), "max_features": MOST_FEATURES}
     rows = {"keys": training.keys, "cutoffs": training.cutoffs}
-    allowed = spec.model_copy(update={"ignore": _merged(spec.ignore, label.forbidden_columns())})
-    definitions = propose(table_set, label.root_table, allowed, **rows)
-    return make_plan(table_set, label.root_table, label.key_column, definitions, **rows, max_levels=spec.max_levels)
+    return propose(table_set, label.root_table, spec.model_copy(update=changes), **rows)
 
 
-def full_matrix(table_set: "TableSet", plan: FeaturePlan, labels: Labels, *, progress: Progress) -> FeatureMatrix:
+def plan_of(
+    table_set: "TableSet", training: Labels, definitions: Sequence[FeatureDefinition], spec: FeatureSpec
+) -> FeaturePlan:
+    """Return the plan of these features; only what the `training` rows see decides which levels a category has."""
+    from features.planning import make_plan
+
+    label = training.spec
+    rows = {"keys": training.keys, "cutoffs": training.cutoffs}
+    return make_plan(
+        table_set, label.root_table, label.key_column, list(definitions), **rows, max_levels=spec.max_levels
+    )
+
+
+def full_matrix(
+    table_set: "TableSet", plan: FeaturePlan, labels: Labels, *, progress: Progress, watch: BuildWatch | None = None
+) -> FeatureMatrix:
     """Return the values of every feature of `plan`, row by row those of `labels`."""
-    return build_matrix(table_set, plan, labels.keys, labels.cutoffs, progress=progress)
+    if watch is None:
+        return build_matrix(table_set, plan, labels.keys, labels.cutoffs, progress=progress)
+    total = max(len(plan.definitions) * len(labels), 1)
+    n_cells = 0
+
+    def on_group(group: FeatureGroup, n_rows: int) -> None:
+        nonlocal n_cells
+        n_cells += len(group.members) * n_rows
+        watch.computed(group, n_rows)
+        values = {"done": n_cells * len(plan.definitions) // total, "total": len(plan.definitions)}
+        progress.report(n_cells / total, msg("computed {done} of {total} features", **values))
+
+    watch.plan(plan, len(labels))
+    return build_matrix(table_set, plan, labels.keys, labels.cutoffs, on_group=on_group)
 
 
 def _merged(first: Mapping[str, list[str]], second: Mapping[str, list[str]]) -> dict[str, list[str]]:
@@ -116,10 +158,7 @@ def describe(built: Built, *, project: str, seconds: float) -> FeatureResult:
         n_proposed=built.n_proposed,
         n_computed=len(built.full_plan.definitions),
         kept=tuple(_row(built, alias) for alias in kept.aliases),
-        dropped=tuple(
-            DroppedFeature(item.alias, dict(built.full_plan.definition(item.alias).names), item.reason, item.figure)
-            for item in built.selection.dropped
-        ),
+        dropped=tuple(_dropped(built, item) for item in built.selection.dropped),
         certificate=_certificate_view(built.certificate, len(kept.aliases)),
         findings=_findings(built),
     )
@@ -130,19 +169,33 @@ def _findings(built: Built) -> tuple[Finding, ...]:
 
 
 def _row(built: Built, alias: str) -> FeatureRow:
-    item = built.matrix.plan.definition(alias)
+    item = built.full_plan.definition(alias)
     column = built.matrix.column(alias)
     return FeatureRow(
-        alias=alias,
-        names=dict(item.names),
         kind=item.kind,
-        primitive=item.primitive,
-        table=item.path[-1].table if item.path else built.matrix.plan.root_table,
-        column=item.column or "",
-        window=item.window,
         missing_rate=float(np.isnan(column[built.split.train]).mean()),
         information_value=built.selection.information_values.get(alias),
+        **_named(built, item),
     )
+
+
+def _dropped(built: Built, item: "Dropped") -> DroppedFeature:
+    described = _named(built, built.full_plan.definition(item.alias))
+    better = dict(built.full_plan.definition(item.other).names) if item.other else {}
+    return DroppedFeature(reason=item.reason, figure=item.figure, code=item.code, other_names=better, **described)
+
+
+def _named(built: Built, item: FeatureDefinition) -> dict[str, Any]:
+    """Return what is said of a feature whether it was kept or not."""
+    return {
+        "alias": item.alias,
+        "names": dict(item.names),
+        "primitive": item.primitive,
+        "table": item.path[-1].table if item.path else built.full_plan.root_table,
+        "column": item.column or "",
+        "window": item.window,
+        "liveness": item.liveness,
+    }
 
 
 def _label_view(labels: Labels, split: Split) -> LabelView:

@@ -2,14 +2,15 @@
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.errors import NotFoundError
-from core.i18n import msg
+from core.i18n import Message, msg
 from workbench.flows import importing, projects
+from workbench.flows.build_watch import BuildProgress, BuildWatch, StageTime, read_progress
 from workbench.flows.context import Context
 from workbench.flows.folders import fresh_name, keep_latest, writing_folder
 from workbench.flows.results import FindingField, MessageField, read_json, write_json
@@ -38,6 +39,7 @@ __all__ = [
     "matrix",
     "plan",
     "profile",
+    "progress",
     "run",
     "selection",
     "split",
@@ -51,12 +53,13 @@ FULL_PLAN_FILE = "full_plan.json"
 CERTIFICATE_FILE = "certificate.json"
 SELECTION_FILE = "selection.json"
 _RESULT_FILE = "result.json"
+_WATCH_FILE = "progress.json"
 _N_KEPT = 2
 
 
 @dataclass(frozen=True)
 class FeatureRow:
-    """One kept feature; `names` maps language to its readable name."""
+    """One kept feature; `names` maps language to its readable name, `liveness` says where a live score gets it from."""
 
     alias: str
     names: dict[str, str]
@@ -67,6 +70,7 @@ class FeatureRow:
     window: str | None
     missing_rate: float
     information_value: float | None
+    liveness: str = "self"
 
     def name(self, language: str = "en") -> str:
         """Return the readable name."""
@@ -75,12 +79,32 @@ class FeatureRow:
 
 @dataclass(frozen=True)
 class DroppedFeature:
-    """One computed feature that was not kept, why, and the figure that decided."""
+    """One computed feature that was not kept, why (`code` is the rule's), and the figure that decided.
+
+    `other_names` are those of the better feature that made it superfluous, where there is one.
+    """
 
     alias: str
     names: dict[str, str]
     reason: MessageField
     figure: float | None
+    code: str = ""
+    primitive: str = ""
+    table: str = ""
+    column: str = ""
+    window: str | None = None
+    liveness: str = "self"
+    other_names: dict[str, str] = field(default_factory=dict)
+
+    def name(self, language: str = "en") -> str:
+        """Return the readable name."""
+        return self.names.get(language) or self.names.get("en") or self.alias
+
+    def why(self, language: str = "en") -> str:
+        """Return the reason as a sentence, the better feature it speaks of by its readable name."""
+        other = self.other_names.get(language) or self.other_names.get("en")
+        values = {**self.reason.values, "other": other} if other else self.reason.values
+        return Message(self.reason.template, values).text(language)
 
 
 @dataclass(frozen=True)
@@ -145,7 +169,11 @@ class LabelView:
 
 @dataclass(frozen=True)
 class FeatureResult:
-    """What the feature step brought: everything the Features page draws."""
+    """What the feature step brought: everything the Features page draws.
+
+    `n_proposed` counts all that could be made with the choice, `n_computed` those within its limit; `choice` is the
+    choice as JSON values, `stages` how long each stage took.
+    """
 
     project: str
     finished_at: datetime
@@ -160,6 +188,8 @@ class FeatureResult:
     dropped: tuple[DroppedFeature, ...]
     certificate: CertificateView
     findings: tuple[FindingField, ...]
+    choice: dict[str, Any] = field(default_factory=dict)
+    stages: tuple[StageTime, ...] = ()
 
     @property
     def n_kept(self) -> int:
@@ -211,14 +241,29 @@ def run(ctx: Context, project: str, *, label: str | None = None) -> FeatureResul
     spec = projects.spec(ctx, project)
     label_spec = spec.label(label)
     ctx.say(0.0, msg("reading the tables"))
-    table_set = importing.tables(ctx, project)
-    built = feature_building.build(
-        table_set, label_spec, spec.features, spec.training, progress=ctx.part(0.02, 0.95).progress
-    )
-    result = feature_building.describe(built, project=project, seconds=time.monotonic() - started)
+    watch = BuildWatch(_watch_path(ctx, project))
+    try:
+        watch.enter("tables")
+        table_set = importing.tables(ctx, project)
+        progress = ctx.part(0.02, 0.95).progress
+        built = feature_building.build(
+            table_set, label_spec, spec.features, spec.training, progress=progress, watch=watch
+        )
+        watch.enter("")
+    finally:
+        watch.close()
+    seconds = time.monotonic() - started
+    described = feature_building.describe(built, project=project, seconds=seconds)
+    result = replace(described, choice=spec.features.model_dump(mode="json"), stages=tuple(watch.finished))
     _keep(ctx, project, built, result)
     ctx.say(1.0, msg("{n} features kept", n=result.n_kept))
     return result
+
+
+def progress(ctx: Context, project: str) -> BuildProgress | None:
+    """Return how far the build that runs now is, table by table, or None where none runs."""
+    ctx.require("view")
+    return read_progress(_watch_path(ctx, project))
 
 
 def stored(ctx: Context, project: str) -> FeatureResult | None:
@@ -290,6 +335,10 @@ def certificate(ctx: Context, project: str) -> "LeakageCertificate":
 def step_folder(ctx: Context, project: str) -> Path:
     """Return the folder of the last feature step."""
     return require_step(ctx, project, Step.FEATURES).path
+
+
+def _watch_path(ctx: Context, project: str) -> Path:
+    return projects.folder(ctx, project) / "features" / _WATCH_FILE
 
 
 def _keep(ctx: Context, project: str, built: "Built", result: FeatureResult) -> None:
