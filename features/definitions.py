@@ -6,17 +6,21 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from itertools import accumulate
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from core.errors import ConfigurationError
 from core.i18n import msg
 
 __all__ = [
     "OPERATORS",
+    "PEER_STATISTICS",
     "Condition",
     "FeatureDefinition",
+    "GroupColumn",
     "Operator",
     "PathStep",
+    "PeerStatistic",
+    "Peers",
     "Stage",
     "Window",
     "make_alias",
@@ -26,11 +30,16 @@ __all__ = [
 FeatureKind = Literal["number", "category"]
 Liveness = Literal["self", "reference", "network"]
 
+PeerStatistic = Literal[
+    "difference_from_mean", "difference_from_median", "ratio_to_median", "z_score", "percentile", "n_peers"
+]
+PEER_STATISTICS: Final[tuple[PeerStatistic, ...]] = get_args(PeerStatistic)
+
 Operator = Literal["==", "!=", "<", "<=", ">", ">="]
 OPERATORS: Final[Mapping[Operator, str]] = {"==": "is", "!=": "is_not", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 
 _MAX_ALIAS = 120
-_EXTRAS: Final = ("where", "second", "against", "stack")  # written only where there are any
+_EXTRAS: Final = ("where", "second", "against", "stack", "peers")  # written only where there are any
 _ALIAS = re.compile(r"[A-Za-z0-9_]+")
 _WINDOW = re.compile(r"([1-9][0-9]{0,3})([dmy])")
 
@@ -93,13 +102,19 @@ class PathStep:
     table : str
         Table the step leads to.
     child_column, parent_column : str
-        The two ends of the relationship.
+        The two ends of the relationship; both empty where there is none and every row of `table` counts for every row
+        above it: the months of the economy.
     """
 
     direction: Literal["up", "down"]
     table: str
     child_column: str
     parent_column: str
+
+    @property
+    def is_keyless(self) -> bool:
+        """Whether the step joins by time alone."""
+        return not self.child_column
 
 
 @dataclass(frozen=True)
@@ -160,6 +175,59 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class GroupColumn:
+    """A category that peers share.
+
+    Parameters
+    ----------
+    column : str
+        Column of the table whose rows are compared, or of the one that `path` leads to.
+    path : tuple of PathStep
+        Steps up from there.
+    """
+
+    column: str
+    path: tuple[PathStep, ...] = ()
+
+    def __str__(self) -> str:
+        return ".".join([*(step.table for step in self.path), self.column])
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "GroupColumn":
+        """Read what `dataclasses.asdict` made of it."""
+        return cls(data["column"], tuple(PathStep(**step) for step in data["path"]))
+
+
+@dataclass(frozen=True)
+class Peers:
+    """The comparison of a value with those of the peers, as known before the first moment of the cutoff's month.
+
+    Peers are the rows of the table that the steps up lead to which share the columns `by`; where they are too few, the
+    last column is dropped, and so on down to all rows.
+
+    Parameters
+    ----------
+    statistic : PeerStatistic
+        What is told. ``difference_from_mean``, ``difference_from_median``, ``ratio_to_median``; ``z_score``: difference
+        from the mean over the deviation (of the sample); ``percentile``: share of peers below, those that are equal
+        half, read off between quantiles; ``n_peers``: how many peers have a value.
+    by : tuple of GroupColumn
+        The columns, the one to keep longest first.
+    """
+
+    statistic: PeerStatistic
+    by: tuple[GroupColumn, ...]
+
+    def __str__(self) -> str:
+        return f"{self.statistic}({','.join(map(str, self.by))})"
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any] | None) -> "Peers | None":
+        """Read what `dataclasses.asdict` made of it."""
+        return None if data is None else cls(data["statistic"], tuple(map(GroupColumn.from_json, data["by"])))
+
+
+@dataclass(frozen=True)
 class FeatureDefinition:
     """One feature of the root table's rows.
 
@@ -192,6 +260,8 @@ class FeatureDefinition:
         A second window: the value in `window` is divided by the value in this one (0 gives null).
     stack : tuple of Stage
         Aggregations over the aggregation, the uppermost first; together their steps leave at least one step down.
+    peers : Peers or None
+        What the value is compared with.
     """
 
     id: str
@@ -207,6 +277,7 @@ class FeatureDefinition:
     second: str | None = None
     against: str | None = None
     stack: tuple[Stage, ...] = ()
+    peers: Peers | None = None
 
     @classmethod
     def create(
@@ -223,8 +294,11 @@ class FeatureDefinition:
         second: str | None = None,
         against: str | None = None,
         stack: tuple[Stage, ...] = (),
+        peers: Peers | None = None,
     ) -> "FeatureDefinition":
         """Build a definition with its id and alias; without `names` the id serves as name.
+
+        What compares with peers, and what is joined by time alone, is *reference* whatever `liveness` says.
 
         Raises
         ------
@@ -237,7 +311,9 @@ class FeatureDefinition:
         >>> FeatureDefinition.create((step,), "sales", "sum", window="6m").alias
         'vat_monthly__sales__sum__6m'
         """
-        blank = cls("", "", {}, kind, path, column, primitive, window, liveness, where, second, against, stack)
+        if peers is not None or any(step.is_keyless for step in path):
+            liveness = "reference"
+        blank = cls("", "", {}, kind, path, column, primitive, window, liveness, where, second, against, stack, peers)
         blank.check()
         identifier = _identifier(blank)
         alias = make_alias(identifier, _alias_parts(blank), is_plain=not blank.extras)
@@ -256,13 +332,43 @@ class FeatureDefinition:
             )
         if self.against is not None and self.stack:
             raise ConfigurationError(msg("a ratio of two windows cannot be stacked"), where=str(self.stack[0]))
+        if any(step.is_keyless for step in self.path) and (len(self.path) > 1 or self.peers is not None):
+            raise ConfigurationError(
+                msg("a table that is joined by time alone stands alone on its path, and is the same for all peers"),
+                where=self.path[-1].table,
+            )
+        if self.peers is not None and (self.kind != "number" or self.peers.statistic not in PEER_STATISTICS):
+            raise ConfigurationError(
+                msg("only a number can be compared with peers, by one of {statistics}",
+                    statistics=", ".join(PEER_STATISTICS)),
+                where=str(self.peers),
+            )  # fmt: skip
 
     @property
     def extras(self) -> str:
         """What the definition has beyond path, column, primitive and window, as canonical text; mostly empty."""
         where = "" if self.where is None else f"|{self.where}"
         against = "" if self.against is None else f"/{self.against}"
-        return where + against + "".join(f";{stage}" for stage in self.stack) + (f"%{self.second}" * bool(self.second))
+        stages = "".join(f";{stage}" for stage in self.stack)
+        peers = "" if self.peers is None else f"~{self.peers}"
+        return where + against + stages + (f"%{self.second}" * bool(self.second)) + peers
+
+    @property
+    def base(self) -> "FeatureDefinition":
+        """What is compared with peers; the definition itself where nothing is."""
+        if self.peers is None:
+            return self
+        blank = replace(self, peers=None, liveness="self")
+        identifier = _identifier(blank)
+        return replace(
+            blank, id=identifier, alias=make_alias(identifier, _alias_parts(blank), is_plain=not blank.extras)
+        )
+
+    @property
+    def paths(self) -> tuple[tuple[PathStep, ...], ...]:
+        """The path, and those to the columns that peers share."""
+        groups = () if self.peers is None else self.peers.by
+        return tuple(dict.fromkeys([self.path, *((*self.steps_up, *group.path) for group in groups)]))
 
     @property
     def windows(self) -> tuple[str | None, ...]:
@@ -288,11 +394,27 @@ class FeatureDefinition:
         reached = accumulate((stage.steps for stage in self.stack), initial=0)
         return [(self.steps_down[to - 1].table, stage) for stage, to in zip(self.stack, [*reached][1:], strict=True)]
 
+    @property
+    def groups(self) -> tuple["FeatureDefinition", ...]:
+        """The columns that peers share, as features of the root, under names that no other feature has."""
+        found = () if self.peers is None else self.peers.by
+        made = [(FeatureDefinition.create((*self.steps_up, *group.path), group.column, "identity", kind="category"))
+                for group in found]  # fmt: skip
+        return tuple(replace(item, id=f"by {item.id}", alias=f"peers_by__{item.alias}") for item in made)
+
+    @property
+    def group_aliases(self) -> tuple[str, ...]:
+        """Names under which the plan keeps the levels of these columns."""
+        return tuple(item.alias for item in self.groups)
+
     def reads(self, root_table: str) -> list[tuple[str, str]]:
         """Return (table, column) of all columns that values and conditions are read from."""
         found = [(table, stage.where.column) for table, stage in self.stages if stage.where is not None]
         last = self.path[-1].table if self.path else root_table
         own = (self.column, self.second, None if self.where is None else self.where.column)
+        top = self.steps_up[-1].table if self.steps_up else root_table
+        groups = () if self.peers is None else self.peers.by
+        found += [(group.path[-1].table if group.path else top, group.column) for group in groups]
         return found + [(last, column) for column in own if column is not None]
 
     @property
@@ -319,6 +441,9 @@ class FeatureDefinition:
         data = {**asdict(self), "names": dict(self.names), "path": [asdict(step) for step in self.path]}
         if self.stack:
             data["stack"] = [asdict(stage) for stage in self.stack]
+        if self.peers is not None:
+            by = [{"column": group.column, "path": [asdict(step) for step in group.path]} for group in self.peers.by]
+            data["peers"] = {"statistic": self.peers.statistic, "by": by}
         return {name: value for name, value in data.items() if name not in _EXTRAS or value}
 
     @classmethod
@@ -326,7 +451,8 @@ class FeatureDefinition:
         """Read what `to_json` wrote."""
         path = tuple(PathStep(**step) for step in data["path"])
         stack = tuple(Stage.from_json(stage) for stage in data.get("stack", ()))
-        return cls(**{**data, "path": path, "where": _condition(data.get("where")), "stack": stack})
+        given = {"path": path, "where": _condition(data.get("where")), "stack": stack}
+        return cls(**{**data, **given, "peers": Peers.from_json(data.get("peers"))})
 
 
 def make_alias(identifier: str, parts: list[str], *, is_plain: bool = True) -> str:
@@ -379,4 +505,6 @@ def _extra_parts(item: FeatureDefinition) -> list[str]:
         parts += [] if where is None else [where.column, OPERATORS[where.op], str(where.value)]
     for stage in reversed(item.stack):
         parts += [stage.primitive, *([] if stage.window is None else [stage.window])]
+    if item.peers is not None:
+        parts += [item.peers.statistic, *(group.column for group in item.peers.by)]
     return parts

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from core.errors import InputError
+from core.errors import ConfigurationError, InputError
 from core.i18n import msg
 from features.aggregation import Query, aggregate
+from features.comparisons import PeerReference
 from features.definitions import PathStep
 from features.engine_data import EngineData
 from features.histories import NO_TIME
@@ -24,6 +25,7 @@ def compute(
     *,
     inclusive: bool = False,
     on_group: Callable[[FeatureGroup], None] | None = None,
+    reference: PeerReference | None = None,
 ) -> np.ndarray:
     """Compute the features of `plan`.
 
@@ -48,6 +50,8 @@ def compute(
         the leakage proof.
     on_group : callable of FeatureGroup, optional
         Told of each group of features as its values are there; what it raises ends the work.
+    reference : PeerReference, optional
+        What is known of the peers of the cutoffs' months; needed where the plan compares with peers.
 
     Returns
     -------
@@ -59,19 +63,33 @@ def compute(
     NotFoundError
         A key is not in the root table ("no history").
     InputError
-        A cutoff is null.
+        A cutoff is null, or the reference lacks its month.
+    ConfigurationError
+        The plan compares with peers and there is no reference.
     """
     keys = np.asarray(keys, dtype=object)
     moments = np.asarray(cutoffs).astype("datetime64[ns]").view(np.int64)
     if moments.size and moments.min() == NO_TIME:
         row = int(np.argmin(moments))
         raise InputError(msg("the cutoff of {key} is missing", key=repr(keys[row])), where=plan.root_table)
+    if plan.comparisons is not None:
+        if reference is None:
+            raise ConfigurationError(
+                msg("the plan compares with peers, of whom nothing was given"),
+                fix=msg("Give a reference, or build the matrix with features.matrix.build_matrix."),
+            )
+        own = compute(plan.comparisons.own, data, keys, cutoffs, inclusive=inclusive)
+        values = plan.comparisons.fill(own, moments, reference)
+        if on_group is not None:
+            for group in plan.groups:
+                on_group(group)
+        return values
     roots = data.root_rows(keys)
     query = Query(roots, moments + 1 if inclusive else moments, moments)
     values = np.full((len(keys), len(plan.definitions)), np.nan)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # 0/0 and inf - inf are meant to be NaN
         for group in plan.groups:
-            base, anchors = climb(plan, data, query, group.up)
+            base, anchors = anchor_rows(plan, data, query, group)
             if group.down:
                 aggregate(plan, data, query, group, base, anchors, values)
             else:
@@ -79,6 +97,15 @@ def compute(
             if on_group is not None:
                 on_group(group)
     return values
+
+
+def anchor_rows(plan: FeaturePlan, data: EngineData, query: Query, group: FeatureGroup) -> tuple[str, np.ndarray]:
+    """Return the table whose rows the steps down of `group` begin at, and each root row's row in it (-1: none known).
+
+    Rows that are joined by time alone all hang on the first.
+    """
+    table, rows = climb(plan, data, query, group.up)
+    return table, np.zeros_like(rows) if group.down and group.down[0].is_keyless else rows
 
 
 def climb(plan: FeaturePlan, data: EngineData, query: Query, steps: tuple[PathStep, ...]) -> tuple[str, np.ndarray]:

@@ -56,7 +56,9 @@ def rows_of(table_set: "TableSet", plan: FeaturePlan, data: EngineData, keys: np
 def _along(data: EngineData, table: str, step: Any, rows: np.ndarray) -> np.ndarray:
     from features.plan import Link
 
-    there = np.zeros(data.tables[step.table].n_rows, dtype=bool)
+    there = np.full(data.tables[step.table].n_rows, fill_value=bool(step.is_keyless and rows.any()))
+    if step.is_keyless:
+        return there
     if step.direction == "up":
         parents = data.links[Link(table, step.child_column, step.table, step.parent_column)][rows]
         there[parents[parents >= 0]] = True

@@ -1,5 +1,6 @@
 """The matrix of feature values: one row per (entity, cutoff), with the plan that made it."""
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -189,6 +190,9 @@ def build_matrix(
     InputError
         The engine needs tables on disk and was given a table set in memory.
     """
+    if plan.comparisons is not None and engine != "memory" and isinstance(table_set, Path | str | Mapping):
+        return _by_comparing(table_set, plan, keys, cutoffs, engine=engine, memory_mb=memory_mb, folder=folder,
+                             temporary=temporary, client=client, progress=progress)  # fmt: skip
     if not isinstance(table_set, Path | str | Mapping):
         if engine in ("stream", "dask"):
             raise InputError(
@@ -196,12 +200,14 @@ def build_matrix(
                 fix=msg("Save the table set and give its folder."),
             )
         tables = table_set
-        return _in_memory(lambda: EngineData.from_table_set(plan, tables), plan, keys, cutoffs, progress, on_group)
+        return _in_memory(
+            tables, lambda: EngineData.from_table_set(plan, tables), plan, keys, cutoffs, progress, on_group
+        )
     source = table_set
     if engine == "memory":
         from features.streaming import load_data
 
-        return _in_memory(lambda: load_data(plan, source), plan, keys, cutoffs, progress, on_group)
+        return _in_memory(source, lambda: load_data(plan, source), plan, keys, cutoffs, progress, on_group)
     if engine == "dask":
         from features.scale_dask import dask_matrix
 
@@ -216,7 +222,45 @@ def build_matrix(
     )
 
 
+def _by_comparing(
+    source: "Source",
+    plan: FeaturePlan,
+    keys: np.ndarray,
+    cutoffs: np.ndarray,
+    *,
+    folder: Path | None,
+    temporary: Path | None,
+    progress: Progress | None,
+    **how: Any,
+) -> FeatureMatrix:
+    """Compute ordinary features by blocks, those of the peers too, and compare."""
+    from features.peer_reference import peer_reference
+    from features.streaming import new_values
+
+    made, progress = plan.comparisons, progress or SilentProgress()
+    if made is None:
+        raise ValueError("the plan compares nothing")
+    how |= {"temporary": temporary, "engine": how["engine"] or "stream"}
+    keys, cutoffs = np.asarray(keys, dtype=object), np.asarray(cutoffs).astype("datetime64[ns]")
+    reference = peer_reference(source, plan, cutoffs, progress=progress.part(0.0, 0.4), **how)
+    if reference is None:
+        raise ValueError("the plan compares nothing")
+    values = new_values(folder, (len(keys), len(plan.definitions)))
+    with tempfile.TemporaryDirectory(prefix="features-", dir=temporary) as place:
+        own = build_matrix(
+            source, made.own, keys, cutoffs, folder=Path(place), progress=progress.part(0.4, 1.0), **how
+        ).values
+        for start in range(0, len(keys), _BLOCK_ROWS):
+            block = slice(start, start + _BLOCK_ROWS)
+            values[block] = made.fill(np.asarray(own[block]), cutoffs[block].view(np.int64), reference)
+    matrix = FeatureMatrix(values, keys, cutoffs, plan)
+    if folder is not None:
+        matrix.save(folder)
+    return matrix
+
+
 def _in_memory(
+    tables: "TableSet | Source",
     prepare: Callable[[], EngineData],
     plan: FeaturePlan,
     keys: np.ndarray,
@@ -227,6 +271,12 @@ def _in_memory(
     progress = progress or SilentProgress()
     progress.report(0.0, msg("sorting the histories"))
     data = prepare()
+    reference = None
+    if plan.comparisons is not None:
+        from features.peer_reference import peer_reference
+
+        reference = peer_reference(tables, plan, cutoffs, data=data, progress=progress.part(0.0, 0.4))
+        progress = progress.part(0.4, 1.0)
     keys = np.asarray(keys, dtype=object)
     cutoffs = np.asarray(cutoffs).astype("datetime64[ns]")
     values = np.empty((len(keys), len(plan.definitions)))
@@ -234,7 +284,7 @@ def _in_memory(
         block = slice(start, start + _BLOCK_ROWS)
         n_rows = len(keys[block])
         told = None if on_group is None else partial(_tell, on_group, n_rows)
-        values[block] = compute(plan, data, keys[block], cutoffs[block], on_group=told)
+        values[block] = compute(plan, data, keys[block], cutoffs[block], on_group=told, reference=reference)
         done = min(start + _BLOCK_ROWS, len(keys))
         progress.report(done / len(keys), msg("computed {done} of {total} rows", done=done, total=len(keys)))
     return FeatureMatrix(values, keys, cutoffs, plan)

@@ -1,10 +1,11 @@
 """Readable names of features in English and Chinese, put together from the labels of the data model."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from core.i18n import LANGUAGES, Language, Message, msg
-from features.definitions import Condition, FeatureDefinition, PathStep, parse_window
+from features.definitions import Condition, FeatureDefinition, PathStep, PeerStatistic, parse_window
 from features.primitives.vocabulary import AGGREGATIONS, TRANSFORMS
 
 if TYPE_CHECKING:
@@ -19,6 +20,15 @@ _OPERATORS: Final = {
     "<=": msg("{what} where {column} is at most {value}"),
     ">": msg("{what} where {column} is above {value}"),
     ">=": msg("{what} where {column} is at least {value}"),
+}
+_AND: Final[Mapping[Language, str]] = {"en": " and ", "zh": "、"}
+_PEERS: Final[Mapping[PeerStatistic, Message]] = {
+    "difference_from_mean": msg("{what}, less the mean of {peers}"),
+    "difference_from_median": msg("{what}, less the median of {peers}"),
+    "ratio_to_median": msg("{what}, over the median of {peers}"),
+    "z_score": msg("{what}, standard score among {peers}"),
+    "percentile": msg("{what}, percentile among {peers}"),
+    "n_peers": msg("number of {peers} with a value of {what}"),
 }
 
 
@@ -57,7 +67,18 @@ class FeatureNamer:
             what = what if stage.where is None else self._where(what, table, stage.where, language)
             name = _phrase(stage.primitive, what).text(language)
             name = name if stage.window is None else _in_window(name, stage.window).text(language)
-        return name
+        return name if item.peers is None else self._among_peers(name, item, item.peers.statistic, language)
+
+    def _among_peers(self, name: str, item: FeatureDefinition, statistic: PeerStatistic, language: Language) -> str:
+        labels = [
+            _inside_sentence(self._column_label(group.path[-1].table if group.path else self.root_table,
+                                                group.column or "", language))
+            for group in item.groups
+        ]  # fmt: skip
+        peers = msg("all peers")
+        if labels:
+            peers = msg("peers of the same {groups}", groups=_AND[language].join(labels))
+        return Message(_PEERS[statistic].template, {"what": name, "peers": peers.text(language)}).text(language)
 
     def _what(self, item: FeatureDefinition, language: Language) -> str:
         """Return what the primitive is of: column or table, its second column, its condition."""

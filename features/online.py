@@ -119,7 +119,9 @@ class OnlineSnapshot:
         reached: dict[tuple[PathStep, ...], _Found] = {(): root}
         collected: dict[str, dict[int, Mapping[str, Any]]] = {name: {} for name in plan.tables}
         collected[plan.root_table].update(root.rows)
-        for path in dict.fromkeys(item.path for item in plan.definitions):
+        for path in dict.fromkeys(path for item in plan.definitions for path in item.paths):
+            if path and path[0].is_keyless:
+                continue  # joined by time alone: in the reference snapshot
             for length in range(1, len(path) + 1):
                 if path[:length] not in reached:
                     found = self._step(reached[path[: length - 1]], path[length - 1])
@@ -200,10 +202,10 @@ def snapshot_columns(
     columns: dict[str, dict[str, ColumnKind]] = {}
     keys: dict[str, list[str]] = {}
     for plan in plans:
-        for name, schema in plan.tables.items():
-            columns.setdefault(name, {}).update(schema.columns)
+        for name in (name for name in plan.tables if name not in plan.keyless_tables):
+            columns.setdefault(name, {}).update(plan.tables[name].columns)
         wanted = [(plan.root_table, plan.key_column)]
-        for link in plan.links:
+        for link in (link for link in plan.links if not link.is_keyless):
             wanted += [(link.child, link.child_column), (link.parent, link.parent_column)]
         for table, column in wanted:
             keys.setdefault(table, [])

@@ -36,6 +36,9 @@ def read_rows(plan: FeaturePlan, tables: Mapping[str, Rows]) -> EngineData:
     arrays = {name: _table(name, schema, columns[name], len(tables[name])) for name, schema in plan.tables.items()}
     links = {}
     for link in plan.links:
+        if link.is_keyless:
+            links[link] = np.zeros(len(tables[link.child]), dtype=np.int64)
+            continue
         parents = unique_index(columns[link.parent][link.parent_column], link.parent)
         values = columns[link.child][link.child_column]
         links[link] = np.array([parents.get(value, -1) for value in values], dtype=np.int64)

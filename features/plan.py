@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from core.errors import ConfigurationError, InputError, NotFoundError
 from core.fingerprints import fingerprint_json
@@ -13,9 +13,12 @@ from core.i18n import msg
 from features.definitions import Condition, FeatureDefinition, PathStep, parse_window
 from features.primitives.vocabulary import AGGREGATIONS
 
+if TYPE_CHECKING:
+    from features.comparisons import Comparisons
+
 __all__ = [
-    "ColumnKind", "FeatureGroup", "FeaturePart", "FeaturePlan", "Link", "Source", "TableSchema", "Target",
-    "needed_tables", "sort_windows",
+    "ColumnKind", "FeatureGroup", "FeaturePart", "FeaturePlan", "Link", "ReferenceSettings", "Source", "TableSchema",
+    "Target", "needed_tables", "sort_windows",
 ]  # fmt: skip
 
 ColumnKind = Literal["number", "category", "time", "key"]
@@ -30,6 +33,36 @@ class Link:
     child_column: str
     parent: str
     parent_column: str
+
+    @property
+    def is_keyless(self) -> bool:
+        """Whether every row of the child belongs to every row of the parent."""
+        return not self.child_column
+
+
+@dataclass(frozen=True)
+class ReferenceSettings:
+    """How reference features, those of peers and of tables joined by time alone, are made and served.
+
+    Parameters
+    ----------
+    min_size : int, default=20
+        Fewest peers with a value; fewer, and the group is widened, at last to nobody: null.
+    max_entities : int, default=200000
+        Most rows that peers are sought among per month; of more, those whose keys have the lowest hashes.
+    n_months : int, default=24
+        Months of peers kept in a snapshot, the latest.
+    max_age_days : int, default=62
+        For how long after its month a live score may still use peers, and a table joined by time after its snapshot.
+    missing : {"refuse", "flag"}, default="refuse"
+        What a live score does without a snapshot of that age: no answer, or one with nulls and a warning.
+    """
+
+    min_size: int = 20
+    max_entities: int = 200_000
+    n_months: int = 24
+    max_age_days: int = 62
+    missing: Literal["refuse", "flag"] = "refuse"
 
 
 @dataclass(frozen=True)
@@ -173,6 +206,8 @@ class FeaturePlan:
     windows : tuple of (str or None)
         All windows of the plan as it was first made, longest first; kept by `select`, so that sums are added up in the
         same order, to the last bit, whichever features are left.
+    reference : ReferenceSettings or None
+        Of the reference features, where there are any.
 
     Examples
     --------
@@ -188,6 +223,24 @@ class FeaturePlan:
     tables: Mapping[str, TableSchema]
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     windows: tuple[str | None, ...] = ()
+    reference: ReferenceSettings | None = None
+
+    @cached_property
+    def comparisons(self) -> "Comparisons | None":
+        """How features that compare with peers are made of others; None where there are none."""
+        from features.comparisons import Comparisons
+
+        return Comparisons.of(self) if any(item.peers for item in self.definitions) else None
+
+    @cached_property
+    def keyless_tables(self) -> tuple[str, ...]:
+        """The tables that are joined by time alone: a request does not bring them."""
+        return tuple(dict.fromkeys(link.child for link in self.links if link.is_keyless))
+
+    @cached_property
+    def needs_reference(self) -> bool:
+        """Whether a live score needs a dated snapshot."""
+        return any(item.liveness == "reference" for item in self.definitions)
 
     @cached_property
     def aliases(self) -> tuple[str, ...]:
@@ -207,7 +260,8 @@ class FeaturePlan:
     @cached_property
     def links(self) -> tuple[Link, ...]:
         """The relationships that the definitions walk along, each once."""
-        return tuple(dict.fromkeys(link for item in self.definitions for link in _walk(self.root_table, item.path)))
+        paths = dict.fromkeys(path for item in self.definitions for path in item.paths)
+        return tuple(dict.fromkeys(link for path in paths for link in _walk(self.root_table, path)))
 
     @cached_property
     def groups(self) -> tuple[FeatureGroup, ...]:
@@ -241,11 +295,13 @@ class FeaturePlan:
     def select(self, aliases: Sequence[str]) -> "FeaturePlan":
         """Return the plan of only these features, in this order; tables and columns no longer needed are left out."""
         definitions = tuple(self.definition(alias) for alias in aliases)
+        named = dict.fromkeys(name for item in definitions for name in (item.alias, *item.group_aliases))
         return replace(
             self,
             definitions=definitions,
             tables=needed_tables(self.root_table, self.key_column, definitions, self.tables),
-            levels={item.alias: self.levels[item.alias] for item in definitions if item.alias in self.levels},
+            levels={name: self.levels[name] for name in named if name in self.levels},
+            reference=self.reference if any(item.liveness == "reference" for item in definitions) else None,
         )
 
     def to_json(self) -> str:
@@ -293,7 +349,8 @@ class FeaturePlan:
         return tuple(w for w in windows if w is not None and (w in used or parse_window(w).shortest_days <= longest))
 
     def _content(self) -> dict[str, Any]:
-        return {
+        reference = {} if self.reference is None else {"reference": asdict(self.reference)}
+        return reference | {
             "format": _FORMAT,
             "root_table": self.root_table,
             "key_column": self.key_column,
@@ -318,6 +375,7 @@ class FeaturePlan:
             },
             levels={alias: tuple(levels) for alias, levels in data["levels"].items()},
             windows=tuple(data["windows"]),
+            reference=ReferenceSettings(**data["reference"]) if "reference" in data else None,
         )
 
 
@@ -330,9 +388,11 @@ def needed_tables(
     """Return of `tables` what the `definitions` read: their columns, the keys on their paths, and the times."""
     wanted: dict[str, set[str]] = {root_table: {key_column}}
     for definition in definitions:
-        for link in _walk(root_table, definition.path):
+        for link in (link for path in definition.paths for link in _walk(root_table, path)):
             wanted.setdefault(link.child, set()).add(link.child_column)
             wanted.setdefault(link.parent, set()).add(link.parent_column)
+        for columns in wanted.values():
+            columns.discard("")  # of a table that is joined by time alone
         for table, column in definition.reads(root_table):
             wanted[table].add(column)
     missing = sorted(set(wanted) - set(tables))

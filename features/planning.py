@@ -11,7 +11,7 @@ from core.i18n import msg
 from features.definitions import Condition, FeatureDefinition
 from features.engine import compute
 from features.engine_data import EngineData
-from features.plan import ColumnKind, FeaturePlan, TableSchema, needed_tables, sort_windows
+from features.plan import ColumnKind, FeaturePlan, ReferenceSettings, TableSchema, needed_tables, sort_windows
 from features.primitives.interface import Aggregation, Transform
 from features.primitives.vocabulary import AGGREGATIONS, TRANSFORMS
 
@@ -32,6 +32,7 @@ _KINDS: Final[dict[str, ColumnKind]] = {
     "datetime": "time",
 }
 _MAX_LEVELS: Final = 50
+_MAX_GROUPS: Final = 10_000
 _SAMPLE_ROWS: Final = 50_000
 
 
@@ -44,6 +45,7 @@ def make_plan(
     keys: np.ndarray | None = None,
     cutoffs: np.ndarray | None = None,
     max_levels: int = _MAX_LEVELS,
+    reference: ReferenceSettings | None = None,
 ) -> FeaturePlan:
     """Make a plan of `definitions`.
 
@@ -60,6 +62,8 @@ def make_plan(
         later rows included.
     max_levels : int, default=50
         Most levels per category; the most frequent stay.
+    reference : ReferenceSettings, optional
+        How reference features are made, where there are any.
 
     Raises
     ------
@@ -80,11 +84,13 @@ def make_plan(
         definitions=tuple(definitions),
         tables=needed_tables(root_table, key_column, definitions, schemas),
         windows=sort_windows(window for item in definitions if item.is_aggregation for window in item.windows),
+        reference=reference or ReferenceSettings() if any(i.liveness == "reference" for i in definitions) else None,
     )
+    plan = replace(plan, levels=_group_levels(plan, table_set))
     if keys is not None and cutoffs is not None and len(keys):
         return freeze_levels(plan, table_set, keys, cutoffs, max_levels=max_levels)
     counts = _level_counts(plan, table_set)
-    return replace(plan, levels={alias: _most_frequent(count, max_levels) for alias, count in counts.items()})
+    return _with_levels(plan, {alias: _most_frequent(count, max_levels) for alias, count in counts.items()})
 
 
 def freeze_levels(
@@ -99,7 +105,7 @@ def freeze_levels(
         return plan
     rows = np.linspace(0, len(keys) - 1, min(len(keys), _SAMPLE_ROWS)).astype(np.int64)
     all_levels = {alias: tuple(counts) for alias, counts in _level_counts(plan, table_set).items()}
-    small = replace(plan, levels=all_levels).select(categories)
+    small = _with_levels(plan, all_levels).select(categories)
     values = compute(
         small, EngineData.from_table_set(small, table_set), np.asarray(keys)[rows], np.asarray(cutoffs)[rows]
     )
@@ -109,7 +115,7 @@ def freeze_levels(
         counts = np.bincount(column[~np.isnan(column)].astype(np.int64), minlength=len(names))
         seen = {name: int(count) for name, count in zip(names, counts, strict=False) if count}
         levels[alias] = _most_frequent(seen, max_levels)
-    return replace(plan, levels=levels)
+    return _with_levels(plan, levels)
 
 
 def table_schema(spec: "TableSpec", key_columns: Iterable[str]) -> TableSchema:
@@ -136,12 +142,13 @@ def _schemas(
 ) -> dict[str, TableSchema]:
     keys: dict[str, set[str]] = {root_table: {key_column}}
     for item in definitions:
-        table = root_table
-        for step in item.path:
-            child, parent = (table, step.table) if step.direction == "up" else (step.table, table)
-            keys.setdefault(child, set()).add(step.child_column)
-            keys.setdefault(parent, set()).add(step.parent_column)
-            table = step.table
+        for path in item.paths:
+            table = root_table
+            for step in path:
+                child, parent = (table, step.table) if step.direction == "up" else (step.table, table)
+                keys.setdefault(child, set()).add(step.child_column)
+                keys.setdefault(parent, set()).add(step.parent_column)
+                table = step.table
         for place, column in item.reads(root_table):
             if column not in table_set.spec(place).columns:
                 raise ConfigurationError(msg("there is no column {column}", column=column), where=place)
@@ -162,6 +169,10 @@ def _refuse_misfits(root_table: str, item: FeatureDefinition, schemas: dict[str,
     known = AGGREGATIONS.get(item.primitive) if item.is_aggregation else TRANSFORMS.get(item.primitive)
     if known is None or any(stage.primitive not in AGGREGATIONS for stage in item.stack):
         raise ConfigurationError(msg("there is no primitive {primitive}", primitive=item.primitive), where=table)
+    for group in item.groups:
+        place = group.path[-1].table if group.path else root_table
+        if schemas[place].columns[group.column or ""] != "category":
+            raise ConfigurationError(msg("peers share a category, not {column}", column=str(group.column)), where=place)
     reads = "rows" if item.column is None else kinds[item.column]
     if not {reads, "boolean" if reads == "number" else reads} & set(known.reads):
         column = item.column or table
@@ -201,6 +212,31 @@ def _categories(plan: FeaturePlan) -> list[FeatureDefinition]:
 
 def _leaf(plan: FeaturePlan, item: FeatureDefinition) -> str:
     return item.path[-1].table if item.path else plan.root_table
+
+
+def _with_levels(plan: FeaturePlan, levels: Mapping[str, tuple[str, ...]]) -> FeaturePlan:
+    """Return the plan with other levels of its categories, and those of the columns that peers share as they are."""
+    shared = {alias for item in plan.definitions for alias in item.group_aliases}
+    return replace(plan, levels={**levels, **{alias: plan.levels[alias] for alias in sorted(shared)}})
+
+
+def _group_levels(plan: FeaturePlan, table_set: "TableSet") -> dict[str, tuple[str, ...]]:
+    """Return all levels of the columns that peers share; which level comes when does not matter, only its name."""
+    from features.preparation import encode
+
+    found: dict[str, tuple[str, ...]] = {}
+    for item in plan.definitions:
+        for group in item.groups:
+            if group.alias not in found:
+                _, levels = encode(table_set.frame(_leaf(plan, group))[group.column])
+                found[group.alias] = levels
+                if len(levels) > _MAX_GROUPS:
+                    raise ConfigurationError(
+                        msg("{column} has too many levels to tell peers by: {n}, at most {most}",
+                            column=str(group.column), n=len(levels), most=_MAX_GROUPS),
+                        where=_leaf(plan, group),
+                    )  # fmt: skip
+    return found
 
 
 def _level_counts(plan: FeaturePlan, table_set: "TableSet") -> dict[str, dict[str, int]]:

@@ -35,9 +35,11 @@ def entity_rows(table_set: "TableSet", plan: FeaturePlan, key: str) -> dict[str,
     frames = {name: table_set.frame(name) for name in plan.tables}
     taken = {name: np.zeros(len(frame), dtype=bool) for name, frame in frames.items()}
     taken[plan.root_table] |= as_text(frames[plan.root_table][plan.key_column]) == key
-    for definition in plan.definitions:
+    for name in plan.keyless_tables:
+        taken[name][:] = True
+    for path in dict.fromkeys(path for item in plan.definitions for path in item.paths):
         table, rows = plan.root_table, np.flatnonzero(as_text(frames[plan.root_table][plan.key_column]) == key)
-        for step in definition.path:
+        for step in (step for step in path if not step.is_keyless):
             ends = (step.child_column, step.parent_column)
             here, there = ends if step.direction == "up" else ends[::-1]
             keys = pd.Index(as_text(frames[table][here])[rows]).dropna()
@@ -102,6 +104,8 @@ def _order_key(schema: TableSchema, frame: pd.DataFrame, name: str) -> np.ndarra
 
 
 def _link(link: Link, frames: dict[str, pd.DataFrame]) -> np.ndarray:
+    if link.is_keyless:
+        return np.zeros(len(frames[link.child]), dtype=np.int64)
     parents = pd.Index(as_text(frames[link.parent][link.parent_column]), dtype=object)
     known = parents.notna()
     if not parents[known].is_unique:

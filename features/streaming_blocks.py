@@ -147,6 +147,8 @@ def _encode(column: Any) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def _link(link: Link, tables: Mapping[str, Any]) -> np.ndarray:
+    if link.is_keyless:
+        return np.zeros(tables[link.child].num_rows, dtype=np.int64)
     parents = tables[link.parent].column(link.parent_column)
     known = parents.drop_null()
     if pc.count_distinct(known).as_py() < len(known):

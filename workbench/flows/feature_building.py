@@ -109,10 +109,10 @@ def plan_of(
     from features.planning import make_plan
 
     label = training.spec
-    rows = {"keys": training.keys, "cutoffs": training.cutoffs}
     return make_plan(
-        table_set, label.root_table, label.key_column, list(definitions), **rows, max_levels=spec.max_levels
-    )
+        table_set, label.root_table, label.key_column, list(definitions),
+        keys=training.keys, cutoffs=training.cutoffs, max_levels=spec.max_levels,
+    )  # fmt: skip
 
 
 def full_matrix(

@@ -24,7 +24,8 @@ def gather_rows(
     """Return the rows that `plan` reads for one root row, JSON values, without what was not known before `cutoff`.
 
     Rows are those a business system would send: the root row, and along the plan's paths its parents, their other
-    children and its own. Columns filled in later are null where they were not filled in yet.
+    children and its own. Tables joined by time alone are not among them: the scorer has a snapshot of these. Columns
+    filled in later are null where they were not filled in yet.
 
     Raises
     ------
@@ -44,7 +45,8 @@ def gather_rows(
         )
     chosen = _walk(table_set, plan, start)
     chosen[plan.root_table] = np.union1d(chosen.get(plan.root_table, start), start)
-    return {name: _rows(table_set, plan, name, chosen.get(name, _NONE), start, cutoff) for name in plan.tables}
+    names = [name for name in plan.tables if name not in plan.keyless_tables]
+    return {name: _rows(table_set, plan, name, chosen.get(name, _NONE), start, cutoff) for name in names}
 
 
 _NONE = np.empty(0, dtype=np.int64)
@@ -54,7 +56,9 @@ def _walk(table_set: "TableSet", plan: "FeaturePlan", start: np.ndarray) -> dict
     """Return the positions of the rows reached in each table, over all paths of the plan."""
     reached: dict[tuple[PathStep, ...], np.ndarray] = {(): start}
     chosen: dict[str, np.ndarray] = {}
-    for path in dict.fromkeys(item.path for item in plan.definitions):
+    for path in dict.fromkeys(path for item in plan.definitions for path in item.paths):
+        if path and path[0].is_keyless:
+            continue  # joined by time alone: the scorer has these rows
         for depth, step in enumerate(path, start=1):
             prefix = path[:depth]
             if prefix not in reached:
