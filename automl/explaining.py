@@ -15,7 +15,6 @@ from features.plan import FeaturePlan
 
 __all__ = ["LocalExplanation", "checked_contributions", "explain", "explain_row"]
 
-_TOLERANCE = 1e-9
 _N_DEPENDENCE = 12
 _N_POINTS = 400
 _N_STABILITY_ROWS = 100
@@ -102,12 +101,16 @@ def explain_row(
 
 
 def checked_contributions(model: Model, values: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return contributions and their largest distance from the margin; refuse more than 1e-9."""
+    """Return contributions and their largest distance from the margin; refuse more than the model's `additivity`."""
     contributions = model.contributions(values)
     error = float(np.abs(contributions.sum(axis=1) - model.margin(values)).max())
-    if not error <= _TOLERANCE:
+    if not error <= model.additivity:
         raise IntegrityError(
-            msg("contributions sum to the margin only within {error}, not within 1e-9", error=f"{error:.1e}"),
+            msg(
+                "contributions sum to the margin only within {error}, not within {allowed}",
+                error=f"{error:.1e}",
+                allowed=f"{model.additivity:.0e}",
+            ),
             code="additivity",
         )
     return contributions, error

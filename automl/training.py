@@ -185,7 +185,9 @@ def model_fingerprint(model: Model, calibration: Calibration, scale: ScoreScale,
     """Return the SHA-256 over the files of the model, the calibration, the scale and the plan."""
     with tempfile.TemporaryDirectory() as folder:
         save_model(model, Path(folder))
-        files = {path.name: fingerprint_file(path) for path in sorted(Path(folder).iterdir())}
+        root = Path(folder)
+        paths = (path for path in sorted(root.rglob("*")) if path.is_file())
+        files = {path.relative_to(root).as_posix(): fingerprint_file(path) for path in paths}
     return fingerprint_json(
         {"model": files, "calibration": calibration.to_json(), "scale": scale.to_json(), "plan": plan.fingerprint}
     )

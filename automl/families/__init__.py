@@ -16,10 +16,16 @@ __all__ = ["FAMILIES", "load_model", "make_family", "save_model"]
 
 FAMILIES = {
     "logistic": "automl.families.logistic",
-    "lightgbm": "automl.families.lightgbm",
     "scorecard": "automl.families.scorecard",
+    "lightgbm": "automl.families.lightgbm",
+    "forest": "automl.families.forest",
+    "xgboost": "automl.families.xgboost",
+    "catboost": "automl.families.catboost",
 }
-"""Name to module; a module offers ``make_family()`` and ``load(folder)``."""
+"""Name to module, cheap families first; a module offers ``make_family()`` and ``load(folder)``."""
+
+_FORMS = {**FAMILIES, "ensemble": "automl.families.ensemble"}
+"""All forms that a model may be saved in; most are named for their family."""
 
 _FILE = "family.json"
 
@@ -39,8 +45,9 @@ def save_model(model: "Model", folder: Path) -> None:
     """Write `model` and its family's name into `folder`, made where it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save(folder)
-    files = {path.name: fingerprint_file(path) for path in sorted(folder.iterdir()) if path.name != _FILE}
-    about = {"family": model.family, "n_features": model.n_features, "files": files}
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / _FILE)
+    files = {path.relative_to(folder).as_posix(): fingerprint_file(path) for path in paths}
+    about = {"family": getattr(model, "form", model.family), "n_features": model.n_features, "files": files}
     (folder / _FILE).write_text(json.dumps(about), encoding="utf-8")
 
 
@@ -51,10 +58,12 @@ def load_model(folder: Path) -> "Model":
     ------
     IntegrityError
         The folder names an unknown family, or its files are not those that were saved.
+    ConfigurationError
+        The library that made the model is not installed here.
     """
     try:
         about = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-        module, n_features, files = FAMILIES[about["family"]], about["n_features"], dict(about["files"])
+        module, n_features, files = _FORMS[about["family"]], about["n_features"], dict(about["files"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IntegrityError(msg("this folder holds no model"), where=str(folder)) from error
     _check_files(folder, files)
@@ -71,5 +80,6 @@ def _check_files(folder: Path, files: dict[str, str]) -> None:
     """Refuse bytes that are not the ones saved: LightGBM does not raise on a cut-off text, it ends the process."""
     for name, expected in files.items():
         path = folder / name
-        if Path(name).name != name or not path.is_file() or fingerprint_file(path) != expected:
+        is_inside = not Path(name).is_absolute() and ".." not in Path(name).parts
+        if not is_inside or not path.is_file() or fingerprint_file(path) != expected:
             raise IntegrityError(msg("the model file is not the one that was saved"), where=str(path))

@@ -19,11 +19,18 @@ class Model(Protocol):
     """A fitted model.
 
     Obligations: the same answer for a row alone and among others, from any thread; columns are taken by position, in
-    the order of the plan; `save` writes text that holds no code, and the loaded model answers bit for bit the same.
+    the order of the plan; `save` writes data that hold no code, and the loaded model answers bit for bit the same.
     """
 
     family: str
     n_features: int
+    additivity: float
+    """How far the contributions of a row may be from its margin: 1e-9, or more where the library works in 32 bits."""
+
+    @property
+    def n_leaves(self) -> int:
+        """Leaves of all trees, or entries of all tables: how large the model is."""
+        ...
 
     def margin(self, X: np.ndarray) -> np.ndarray:
         """Return log-odds of bad before calibration, shape (n_rows,), for values of shape (n_rows, n_features)."""
@@ -32,7 +39,7 @@ class Model(Protocol):
     def contributions(self, X: np.ndarray) -> np.ndarray:
         """Return shape (n_rows, n_features + 1): what each feature adds to the log-odds, the base last.
 
-        Rows sum to `margin` within 1e-9.
+        Rows sum to `margin` within `additivity`.
         """
         ...
 
@@ -75,6 +82,14 @@ class TrainingData:
     interactions: tuple[tuple[int, ...], ...] = ()
     weights: np.ndarray | None = None
 
+    def n_levels(self, column: int) -> int:
+        """Levels of a category column, those never seen apart."""
+        return len(self.plan.levels.get(self.plan.aliases[column], ()))
+
+    def weights_of(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return what each of the `rows` counts; None where all count alike."""
+        return None if self.weights is None else self.weights[rows]
+
     @property
     def categories(self) -> list[int]:
         """Columns that hold category codes."""
@@ -97,6 +112,8 @@ class FoldFit:
         How many of them the model holds.
     is_cut_short : bool
         Whether time ended the fit.
+    losses : tuple of float
+        Log-loss of the rows left out after each step; empty where the family has no steps to choose from.
     """
 
     model: Model
@@ -104,6 +121,7 @@ class FoldFit:
     rounds: int
     best_rounds: int
     is_cut_short: bool = False
+    losses: tuple[float, ...] = ()
 
 
 class Family(Protocol):
@@ -120,6 +138,8 @@ class Family(Protocol):
     """Rank: of two candidates that cannot be told apart, the one with the lower number is the simpler."""
     is_tuned: bool
     """Whether there is more to try than the defaults."""
+    limits_interactions: bool
+    """Whether `TrainingData.interactions` are kept; a family that cannot stays out of a race that has some."""
 
     def prepare(self, data: TrainingData) -> None:
         """Make what all fits on `data` share, such as bins of its columns; no outcome goes into it."""
@@ -150,6 +170,10 @@ class Family(Protocol):
         `rounds` repeats a fit that took so many. With ``stop_early=False`` the outcomes of `test` are not looked at, so
         that its margins are an honest test; `rounds` then says how long to fit.
         """
+        ...
+
+    def cut(self, fit: FoldFit, data: TrainingData, test: np.ndarray, rounds: int) -> FoldFit:
+        """Return `fit` with its first `rounds` steps only; itself where it has no `losses`."""
         ...
 
     def bag(self, models: list[Model]) -> Model:

@@ -1,14 +1,17 @@
-"""Gradient-boosted trees by LightGBM: one text model that holds the bag of all folds."""
+"""Gradient-boosted trees by LightGBM, plain, extremely random or with dropout: one text model for the bag of folds."""
 
-import re
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lightgbm
 import numpy as np
 
+from automl.families.boosting import LossCurve, checked_shape, leaf_rows
+from automl.families.encoding import CategoryEncoding, fit_encoding
 from automl.families.interface import FoldFit, Model, TrainingData
-from core.errors import InputError, IntegrityError
+from automl.families.lightgbm_text import merge_texts, plain_text, split_by_levels
+from core.errors import IntegrityError
 from core.i18n import msg
 
 if TYPE_CHECKING:
@@ -16,23 +19,26 @@ if TYPE_CHECKING:
 
     from automl.control import FitControl
 
-__all__ = ["LightGBMFamily", "LightGBMModel", "load", "make_family", "merge_texts"]
+__all__ = ["LightGBMFamily", "LightGBMModel", "load", "make_family"]
 
 _FILE = "model.txt"
 _MANY_ROWS = 100_000
 _MANY_EXPLAINED = 200
-_MOST_ROUNDS = 1_000
-_LEAST_ROUNDS = 30
-_PATIENCE = 2.5
-"""Rounds without gain before a fit stops, times the learning rate: 50 rounds at 0.05."""
+_MOST_NATIVE_LEVELS = 60
+_DART_ROUNDS = 150
 _DATASET = {"max_bin": 255, "feature_pre_filter": False, "verbosity": -1}
-_FIXED = {
+_FIXED: dict[str, Any] = {
     **_DATASET,
     "objective": "binary",
     "metric": "binary_logloss",
     "bagging_freq": 1,
     "deterministic": True,
     "force_row_wise": True,
+}
+_MODES: dict[str, dict[str, Any]] = {
+    "gbdt": {},
+    "extra_trees": {"extra_trees": True},
+    "dart": {"boosting": "dart", "drop_rate": 0.1, "skip_drop": 0.5},
 }
 
 
@@ -46,6 +52,7 @@ class LightGBMModel:
     """
 
     family = "lightgbm"
+    additivity = 1e-9
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -57,27 +64,28 @@ class LightGBMModel:
         """Number of trees."""
         return int(self._booster.num_trees())
 
+    @cached_property
+    def n_leaves(self) -> int:
+        """Leaves of all trees."""
+        return sum(int(line[len("num_leaves=") :]) for line in self.text.splitlines() if line.startswith("num_leaves="))
+
     def margin(self, X: np.ndarray) -> np.ndarray:
         """Return log-odds of bad, shape (n_rows,)."""
-        X = self._checked(X)
+        X = checked_shape(X, self.n_features)
         return np.asarray(self._booster.predict(X, raw_score=True, num_threads=1 if len(X) < _MANY_ROWS else 0))
 
     def contributions(self, X: np.ndarray) -> np.ndarray:
         """Return the SHAP values of the log-odds (tree path dependent), shape (n_rows, n_features + 1)."""
-        X = self._checked(X)
+        X = checked_shape(X, self.n_features)
         return np.asarray(self._booster.predict(X, pred_contrib=True, num_threads=1 if len(X) < _MANY_EXPLAINED else 0))
 
     def save(self, folder: Path) -> None:
         """Write ``model.txt``."""
         (folder / _FILE).write_text(self.text, encoding="utf-8")
 
-    def _checked(self, X: np.ndarray) -> np.ndarray:
-        X = np.ascontiguousarray(X, dtype=np.float64)
-        if X.ndim != 2 or X.shape[1] != self.n_features:
-            raise InputError(
-                msg("the model reads {n} features, but got shape {shape}", n=self.n_features, shape=X.shape)
-            )
-        return X
+    def first(self, rounds: int) -> "LightGBMModel":
+        """Return the model of the first `rounds` trees."""
+        return type(self)(plain_text(self._booster.model_to_string(num_iteration=rounds)))
 
 
 class LightGBMFamily:
@@ -86,51 +94,50 @@ class LightGBMFamily:
     name = "lightgbm"
     simplicity = 2
     is_tuned = True
+    limits_interactions = True
 
     def __init__(self) -> None:
         self._dataset: lightgbm.Dataset | None = None
 
     def prepare(self, data: TrainingData) -> None:
         """Bin the columns."""
-        dataset = lightgbm.Dataset(
-            np.ascontiguousarray(data.values),
-            label=data.y,
-            weight=data.weights,
-            feature_name=list(data.plan.aliases),
-            categorical_feature=data.categories,
-            params={**_DATASET, "num_threads": 0},
-            free_raw_data=False,
-        )
-        self._dataset = dataset.construct()
+        everything = np.arange(len(data.y))
+        self._dataset = _dataset(data, data.values, everything, data.categories, {"num_threads": 0}).construct()
 
     def defaults(self, data: TrainingData) -> list[dict[str, Any]]:
-        """Return known good parameters: shallow and regular first, then deeper, then extremely random."""
-        least = _leaf_rows(data, 60)
+        """Return known good parameters: shallow and regular first, then deep, extremely random, large, with dropout."""
+        n = len(data.y)
         regular = {
-            "learning_rate": 0.05, "num_leaves": 12, "min_data_in_leaf": least, "feature_fraction": 0.4,
-            "bagging_fraction": 0.8, "lambda_l1": 0.1, "lambda_l2": 10.0, "cat_smooth": 20.0, "extra_trees": False,
+            "mode": "gbdt", "learning_rate": 0.05, "num_leaves": 12, "min_data_in_leaf": leaf_rows(n, 60),
+            "feature_fraction": 0.4, "bagging_fraction": 0.8, "lambda_l1": 0.1, "lambda_l2": 10.0, "cat_smooth": 20.0,
+            "encode_levels": False,
         }  # fmt: skip
         return [
             regular,
+            {**regular, "num_leaves": 31, "min_data_in_leaf": leaf_rows(n, 150), "feature_fraction": 0.3,
+             "learning_rate": 0.03, "bagging_fraction": 0.6, "encode_levels": True},
+            {**regular, "mode": "extra_trees", "num_leaves": 24, "feature_fraction": 0.6, "lambda_l2": 1.0,
+             "encode_levels": True},
             {**regular, "num_leaves": 6, "learning_rate": 0.06, "feature_fraction": 0.3},
-            {**regular, "num_leaves": 31, "min_data_in_leaf": _leaf_rows(data, 150), "feature_fraction": 0.3,
-             "learning_rate": 0.03, "bagging_fraction": 0.6},
-            {**regular, "num_leaves": 24, "extra_trees": True, "feature_fraction": 0.6, "lambda_l2": 1.0},
+            {**regular, "num_leaves": 128, "min_data_in_leaf": min(leaf_rows(n, 20), 20), "learning_rate": 0.03,
+             "lambda_l2": 1.0},
+            {**regular, "mode": "dart", "learning_rate": 0.1, "num_leaves": 16, "feature_fraction": 0.5},
         ]  # fmt: skip
 
     def suggest(self, trial: "optuna.trial.Trial", data: TrainingData) -> dict[str, Any]:
         """Return parameters from the search space."""
-        largest = max(_leaf_rows(data, 400), 4)
+        largest = max(leaf_rows(len(data.y), 400), 4)
         return {
-            "learning_rate": trial.suggest_float("learning_rate", 0.03, 0.12, log=True),
-            "num_leaves": trial.suggest_int("num_leaves", 3, 64, log=True),
+            "mode": trial.suggest_categorical("mode", list(_MODES)),
+            "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.12, log=True),
+            "num_leaves": trial.suggest_int("num_leaves", 3, 256, log=True),
             "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 3, largest, log=True),
             "feature_fraction": trial.suggest_float("feature_fraction", 0.1, 1.0),
             "bagging_fraction": trial.suggest_float("bagging_fraction", 0.4, 1.0),
             "lambda_l1": trial.suggest_float("lambda_l1", 1e-3, 20.0, log=True),
             "lambda_l2": trial.suggest_float("lambda_l2", 1e-2, 100.0, log=True),
             "cat_smooth": trial.suggest_float("cat_smooth", 1.0, 200.0, log=True),
-            "extra_trees": trial.suggest_categorical("extra_trees", [False, True]),
+            "encode_levels": trial.suggest_categorical("encode_levels", [False, True]),
         }
 
     def fit(
@@ -145,24 +152,59 @@ class LightGBMFamily:
         rounds: int | None = None,
         stop_early: bool = True,
     ) -> FoldFit:
-        """Boost until the log-loss of the rows left out no longer falls; keep the best round."""
-        # LightGBM's number of threads is one global, set anew by every object that is made.
-        threads = {"num_threads": data.num_threads}
-        settings = {**_FIXED, **params, **_limits(data), **threads, "seed": seed}
-        booster = lightgbm.Booster(settings, self._rows(train, threads))
-        booster.add_valid(self._rows(test, threads), "left_out")
-        best, done, is_cut_short = _boost(booster, params["learning_rate"], control, rounds)
-        best = best if stop_early else done
-        model = LightGBMModel(_plain(booster.model_to_string(num_iteration=best)))
-        return FoldFit(model, model.margin(data.values[test]), done, best, is_cut_short)
+        """Boost until the log-loss of the rows left out no longer falls; keep the best round.
 
-    def _rows(self, rows: np.ndarray, threads: dict[str, Any]) -> lightgbm.Dataset:
-        assert self._dataset is not None  # noqa: S101  # the search prepares before it fits
-        return self._dataset.subset(rows, params={**_DATASET, **threads})  # type: ignore[arg-type]  # arrays are taken
+        With dropout later rounds change earlier trees, so that there is no best round to go back to: their number is
+        fixed.
+        """
+        is_dart = params["mode"] == "dart"
+        encoding, train_set, test_set = self._sets(params, data, train, test, seed)
+        booster = lightgbm.Booster(_booster_params(params, data, seed), train_set)
+        booster.add_valid(test_set, "left_out")
+        curve = LossCurve(params["learning_rate"], control, rounds or (_DART_ROUNDS if is_dart else None))
+        while not booster.update() and curve.goes_on(booster.eval_valid()[0][2]):
+            pass
+        done = booster.current_iteration()
+        best = min(curve.best, done) if stop_early and not is_dart else done
+        text = plain_text(booster.model_to_string(num_iteration=max(best, 1)))
+        model = LightGBMModel(split_by_levels(text, encoding.tables))
+        losses = () if is_dart else tuple(curve.losses)
+        return FoldFit(model, model.margin(data.values[test]), max(done, 1), max(best, 1), curve.is_cut_short, losses)
+
+    def cut(self, fit: FoldFit, data: TrainingData, test: np.ndarray, rounds: int) -> FoldFit:
+        """Return `fit` with its first `rounds` trees; it must hold as many."""
+        assert isinstance(fit.model, LightGBMModel)  # noqa: S101  # this family made it
+        if not fit.losses or rounds >= fit.best_rounds:
+            return fit
+        model = fit.model.first(rounds)
+        return FoldFit(model, model.margin(data.values[test]), fit.rounds, rounds, fit.is_cut_short, fit.losses)
 
     def bag(self, models: list[Model]) -> LightGBMModel:
         """Return the mean of the models as one text model."""
         return LightGBMModel(merge_texts([model.text for model in models if isinstance(model, LightGBMModel)]))
+
+    def _sets(
+        self, params: dict[str, Any], data: TrainingData, train: np.ndarray, test: np.ndarray, seed: int
+    ) -> tuple[CategoryEncoding, lightgbm.Dataset, lightgbm.Dataset]:
+        """Return the rows to fit and those left out: parts of the binned data, unless levels are encoded."""
+        # LightGBM's number of threads is one global, set anew by every object that is made.
+        threads = {"num_threads": data.num_threads}
+        least = 2 if params["encode_levels"] else _MOST_NATIVE_LEVELS
+        encoded = [column for column in data.categories if data.n_levels(column) > least]
+        if not encoded:
+            assert self._dataset is not None  # noqa: S101  # the search prepares before it fits
+            parts = [
+                self._dataset.subset(rows, params={**_DATASET, **threads})  # type: ignore[arg-type]  # arrays are taken
+                for rows in (train, test)
+            ]
+            return CategoryEncoding(), parts[0], parts[1]
+        encoding, values = fit_encoding(data, train, encoded, seed)
+        native = sorted(set(data.categories) - set(encoded))
+        fitted = _dataset(data, values, train, native, threads).construct()
+        left_out = fitted.create_valid(
+            encoding.apply(data.values[test]), data.y[test], weight=data.weights_of(test), params=fitted.params
+        )
+        return encoding, fitted, left_out
 
 
 def make_family() -> LightGBMFamily:
@@ -172,60 +214,36 @@ def make_family() -> LightGBMFamily:
 
 def load(folder: Path) -> LightGBMModel:
     """Read ``model.txt`` from `folder`; raises `IntegrityError` where it is not a model."""
+    return LightGBMModel(read_text(folder))
+
+
+def read_text(folder: Path) -> str:
+    """Return the text of ``model.txt`` in `folder`; raises `IntegrityError` where there is none."""
     try:
-        return LightGBMModel((folder / _FILE).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, lightgbm.basic.LightGBMError) as error:
+        return (folder / _FILE).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
         raise IntegrityError(msg("the model file cannot be read"), where=str(folder / _FILE)) from error
 
 
-def merge_texts(texts: list[str]) -> str:
-    """Return one text model whose log-odds are the mean of those of `texts`.
-
-    The trees of all models follow one another; leaf and inner values are divided by the number of models, so
-    predictions and SHAP values become means.
-    """
-    head = texts[0][: texts[0].index("tree_sizes=")]
-    tail = texts[0][texts[0].index("end of trees") :]
-    trees = [tree for text in texts for tree in _trees(text)]
-    blocks = [f"Tree={i}\n{_scaled(tree, len(texts))}" for i, tree in enumerate(trees)]
-    sizes = " ".join(str(len(block.encode())) for block in blocks)
-    return f"{head}tree_sizes={sizes}\n\n{''.join(blocks)}{tail}"
-
-
-def _plain(text: str) -> str:
-    """Return the model without the parameters it was trained with, which name threads and say nothing of the trees."""
-    return re.sub(r"\nparameters:\n.*?\nend of parameters\n", "\n", text, flags=re.DOTALL)
+def _dataset(
+    data: TrainingData, values: np.ndarray, rows: np.ndarray, categories: list[int], threads: dict[str, Any]
+) -> lightgbm.Dataset:
+    """Return the `rows` of the data, given as `values`, as LightGBM takes them."""
+    return lightgbm.Dataset(
+        np.ascontiguousarray(values),
+        label=data.y[rows],
+        weight=data.weights_of(rows),
+        feature_name=list(data.plan.aliases),
+        categorical_feature=categories,
+        params={**_DATASET, **threads},
+        free_raw_data=False,
+    )
 
 
-def _trees(text: str) -> list[str]:
-    body = text[text.index("\nTree=0\n") + 1 : text.index("end of trees")]
-    return [part.split("\n", 1)[1] for part in body.split("Tree=")[1:]]
-
-
-def _scaled(tree: str, n_models: int) -> str:
-    def mean(match: re.Match[str]) -> str:
-        return f"{match[1]}={' '.join(repr(float(value) / n_models) for value in match[2].split())}"
-
-    return re.sub(r"^(leaf_value|internal_value)=(.+)$", mean, tree, flags=re.MULTILINE)
-
-
-def _boost(
-    booster: lightgbm.Booster, learning_rate: float, control: "FitControl", rounds: int | None
-) -> tuple[int, int, bool]:
-    """Return best round, rounds made, and whether time ended them."""
-    patience = round(_PATIENCE / learning_rate)
-    best, least_loss = 1, float("inf")
-    for done in range(1, (rounds or _MOST_ROUNDS) + 1):
-        control.check()
-        has_stopped = booster.update()
-        loss = booster.eval_valid()[0][2]
-        if loss < least_loss:
-            best, least_loss = done, loss
-        if has_stopped or (rounds is None and done - best >= patience):
-            return best, done, False
-        if rounds is None and done >= _LEAST_ROUNDS and control.is_over():
-            return best, done, True
-    return best, done, False
+def _booster_params(params: dict[str, Any], data: TrainingData, seed: int) -> dict[str, Any]:
+    given = {name: value for name, value in params.items() if name not in {"mode", "encode_levels"}}
+    fixed = {**_FIXED, **_MODES[params["mode"]], **_limits(data), "num_threads": data.num_threads, "seed": seed}
+    return {**fixed, **given}
 
 
 def _limits(data: TrainingData) -> dict[str, Any]:
@@ -236,8 +254,3 @@ def _limits(data: TrainingData) -> dict[str, Any]:
     if data.interactions:
         limits["interaction_constraints"] = [list(group) for group in data.interactions]
     return limits
-
-
-def _leaf_rows(data: TrainingData, wanted: int) -> int:
-    """Return `wanted` rows in a leaf, less where rows are few, so that a split stays possible."""
-    return max(3, min(wanted, len(data.y) // 25))

@@ -41,12 +41,18 @@ class LogisticModel:
     """
 
     family = "logistic"
+    additivity = 1e-9
 
     def __init__(self, bins: Sequence[FeatureBins], tables: Sequence[np.ndarray], base: float) -> None:
         self.bins = tuple(bins)
         self.tables = tuple(tables)
         self.base = base
         self.n_features = len(self.tables)
+
+    @property
+    def n_leaves(self) -> int:
+        """Entries of all tables."""
+        return sum(len(table) for table in self.tables)
 
     def margin(self, X: np.ndarray) -> np.ndarray:
         """Return log-odds of bad, shape (n_rows,)."""
@@ -83,6 +89,7 @@ class LogisticFamily:
     name = "logistic"
     simplicity = 1
     is_tuned = False
+    limits_interactions = True
 
     def __init__(self) -> None:
         self._bins: list[FeatureBins] = []
@@ -130,6 +137,10 @@ class LogisticFamily:
         tables = [(table - centre[j]) * coefficients[j] for j, table in enumerate(evidence)]
         model = LogisticModel(self._bins, tables, intercept)
         return FoldFit(model, model.margin(data.values[test]), steps, steps)
+
+    def cut(self, fit: FoldFit, data: TrainingData, test: np.ndarray, rounds: int) -> FoldFit:  # noqa: ARG002
+        """Return `fit`: it has no steps to choose from."""
+        return fit
 
     def bag(self, models: list[Model]) -> LogisticModel:
         """Return the mean of models that share their bins."""

@@ -26,6 +26,7 @@ class ScorecardFamily:
     name = "scorecard"
     simplicity = 0
     is_tuned = False
+    limits_interactions = True
 
     def __init__(self) -> None:
         self._classings: dict[bytes, Classing] = {}
@@ -69,6 +70,10 @@ class ScorecardFamily:
         card = fit_card(self._classings[key], rows, spec, control=control).card
         model = ScorecardModel([card], data.plan.aliases)
         return FoldFit(model, model.margin(data.values[test]), 1, 1)
+
+    def cut(self, fit: FoldFit, data: TrainingData, test: np.ndarray, rounds: int) -> FoldFit:  # noqa: ARG002
+        """Return `fit`: it has no steps to choose from."""
+        return fit
 
     def bag(self, models: list[Model]) -> ScorecardModel:
         """Return the average of the cards; a card to print is fitted on all rows, by `train_scorecard`."""

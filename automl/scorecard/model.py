@@ -32,6 +32,7 @@ class ScorecardModel:
     """
 
     family = "scorecard"
+    additivity = 1e-9
 
     def __init__(self, cards: Sequence[Scorecard], aliases: Sequence[str]) -> None:
         self.cards = tuple(cards)
@@ -46,6 +47,11 @@ class ScorecardModel:
         if len(self.cards) != 1:
             raise InputError(msg("the model is an average of {n} scorecards, not one", n=len(self.cards)))
         return self.cards[0]
+
+    @property
+    def n_leaves(self) -> int:
+        """Bins that have points, of all cards."""
+        return sum(len(item.units) for card in self.cards for item in card.characteristics)
 
     def score(self, X: np.ndarray) -> np.ndarray:
         """Return the points of each row, shape (n_rows,)."""

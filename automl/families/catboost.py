@@ -1,0 +1,208 @@
+"""Gradient-boosted symmetric trees by CatBoost, in its own binary form; levels are encoded."""
+
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from automl.families.boosting import MOST_ROUNDS, LossCurve, as_float32, checked_shape
+from automl.families.encoding import CategoryEncoding, fit_encoding
+from automl.families.ensemble import EnsembleModel
+from automl.families.interface import FoldFit, Model, TrainingData
+from automl.families.native import load_native, native_library, save_native
+
+if TYPE_CHECKING:
+    import optuna
+
+    from automl.control import FitControl
+
+__all__ = ["CatBoostFamily", "CatBoostModel", "load", "make_family"]
+
+_FILE = "model.cbm"
+_FIXED = {
+    "loss_function": "Logloss",
+    "boosting_type": "Plain",
+    "bootstrap_type": "MVS",
+    "nan_mode": "Min",
+    "border_count": 128,
+    "use_best_model": False,
+    "allow_writing_files": False,
+    "logging_level": "Silent",
+}
+_METADATA = {"model_guid": "", "train_finish_time": "", "params": "{}", "training": "{}", "output_options": "{}"}
+"""What is put in place of what CatBoost notes: times, threads and names, none of which belongs to the model."""
+
+
+class CatBoostModel:
+    """Symmetric trees whose leaf values add up to log-odds.
+
+    Parameters
+    ----------
+    raw : bytes
+        A model in CatBoost's own ``cbm`` form.
+    encoding : CategoryEncoding
+        What stands for the levels of categories.
+    """
+
+    family = "catboost"
+    additivity = 1e-9
+
+    def __init__(self, raw: bytes, encoding: CategoryEncoding) -> None:
+        self.raw = raw
+        self.encoding = encoding
+        self._model = native_library("catboost").CatBoost()
+        self._model.load_model(blob=raw)
+        self.n_features: int = len(self._model.feature_names_)
+
+    @cached_property
+    def n_leaves(self) -> int:
+        """Leaves of all trees."""
+        return int(self._model.get_tree_leaf_counts().sum())
+
+    def margin(self, X: np.ndarray) -> np.ndarray:
+        """Return log-odds of bad, shape (n_rows,)."""
+        rows = self._read(X)
+        return np.asarray(self._model.predict(rows, prediction_type="RawFormulaVal", thread_count=1), dtype=np.float64)
+
+    def contributions(self, X: np.ndarray) -> np.ndarray:
+        """Return the SHAP values of the log-odds (tree path dependent), shape (n_rows, n_features + 1)."""
+        rows = native_library("catboost").Pool(self._read(X))
+        return np.asarray(self._model.get_feature_importance(rows, type="ShapValues", thread_count=1))
+
+    def save(self, folder: Path) -> None:
+        """Write ``model.cbm`` and ``encoding.json``."""
+        save_native(folder / _FILE, self.raw, self.encoding)
+
+    def first(self, rounds: int) -> "CatBoostModel":
+        """Return the model of the first `rounds` trees."""
+        shorter = self._model.copy()
+        shorter.shrink(ntree_end=rounds)
+        return CatBoostModel(_raw(shorter), self.encoding)
+
+    def _read(self, X: np.ndarray) -> np.ndarray:
+        return as_float32(self.encoding.apply(checked_shape(X, self.n_features)))
+
+
+class CatBoostFamily:
+    """Makes `CatBoostModel`."""
+
+    name = "catboost"
+    simplicity = 3
+    is_tuned = True
+    limits_interactions = False
+
+    def prepare(self, data: TrainingData) -> None:
+        """Load the library; bins and encodings belong to a fold."""
+        del data
+        native_library("catboost")
+
+    def defaults(self, data: TrainingData) -> list[dict[str, Any]]:
+        """Return known good parameters: CatBoost's own depth first, then shallower and more random."""
+        rate = 0.05 if len(data.y) < 10_000 else 0.08
+        regular = {
+            "learning_rate": rate, "depth": 6, "l2_leaf_reg": 3.0, "random_strength": 1.0, "rsm": 0.6, "subsample": 0.8,
+        }  # fmt: skip
+        return [
+            regular,
+            {**regular, "depth": 4, "l2_leaf_reg": 6.0, "random_strength": 2.0, "rsm": 0.4},
+            {**regular, "depth": 8, "l2_leaf_reg": 10.0, "rsm": 0.3},
+        ]
+
+    def suggest(self, trial: "optuna.trial.Trial", data: TrainingData) -> dict[str, Any]:  # noqa: ARG002
+        """Return parameters from the search space."""
+        return {
+            "learning_rate": trial.suggest_float("learning_rate", 0.03, 0.15, log=True),
+            "depth": trial.suggest_int("depth", 3, 8),
+            "l2_leaf_reg": trial.suggest_float("l2_leaf_reg", 0.5, 50.0, log=True),
+            "random_strength": trial.suggest_float("random_strength", 0.1, 10.0, log=True),
+            "rsm": trial.suggest_float("rsm", 0.1, 1.0),
+            "subsample": trial.suggest_float("subsample", 0.4, 1.0),
+        }
+
+    def fit(
+        self,
+        params: dict[str, Any],
+        data: TrainingData,
+        train: np.ndarray,
+        test: np.ndarray,
+        *,
+        seed: int,
+        control: "FitControl",
+        rounds: int | None = None,
+        stop_early: bool = True,
+    ) -> FoldFit:
+        """Boost until the log-loss of the rows left out no longer falls; keep the best round."""
+        control.check()
+        library = native_library("catboost")
+        encoding, values = fit_encoding(data, train, data.categories, seed)
+        fitted = library.Pool(as_float32(values), data.y[train], weight=data.weights_of(train))
+        left_out = library.Pool(
+            as_float32(encoding.apply(data.values[test])), data.y[test], weight=data.weights_of(test)
+        )
+        curve = LossCurve(params["learning_rate"], control, rounds)
+        constraints = {"monotone_constraints": list(data.directions)} if any(data.directions) else {}
+        model = library.CatBoost(
+            {**_FIXED, **params, **constraints, "iterations": MOST_ROUNDS, "random_seed": seed,
+             "thread_count": data.num_threads}
+        )  # fmt: skip
+        # How random a round is depends on how many were planned, so the plan is always the same and the watch ends it.
+        watch = _Watch(curve)
+        model.fit(fitted, eval_set=left_out, callbacks=[watch])
+        if watch.error is not None:
+            raise watch.error
+        done = len(curve.losses)
+        best = curve.best if stop_early else done
+        model.shrink(ntree_end=best)
+        kept = CatBoostModel(_raw(model), encoding)
+        return FoldFit(kept, kept.margin(data.values[test]), done, best, curve.is_cut_short, tuple(curve.losses))
+
+    def cut(self, fit: FoldFit, data: TrainingData, test: np.ndarray, rounds: int) -> FoldFit:
+        """Return `fit` with its first `rounds` trees; it must hold as many."""
+        assert isinstance(fit.model, CatBoostModel)  # noqa: S101  # this family made it
+        if rounds >= fit.best_rounds:
+            return fit
+        model = fit.model.first(rounds)
+        return FoldFit(model, model.margin(data.values[test]), fit.rounds, rounds, fit.is_cut_short, fit.losses)
+
+    def bag(self, models: list[Model]) -> EnsembleModel:
+        """Return the mean of the models."""
+        return EnsembleModel(models, family=self.name)
+
+
+class _Watch:
+    """Tells CatBoost after each round whether to go on; keeps what the control raised, which CatBoost would swallow."""
+
+    def __init__(self, curve: LossCurve) -> None:
+        self.curve = curve
+        self.error: Exception | None = None
+
+    def after_iteration(self, info: Any) -> bool:
+        try:
+            return self.curve.goes_on(info.metrics["validation"]["Logloss"][-1])
+        except Exception as error:  # noqa: BLE001  # raised again by `fit`
+            self.error = error
+            return False
+
+
+def make_family() -> CatBoostFamily:
+    """Return the family."""
+    return CatBoostFamily()
+
+
+def load(folder: Path) -> CatBoostModel:
+    """Read what `CatBoostModel.save` wrote; raises `IntegrityError` where it is not a model."""
+    return load_native(folder / _FILE, CatBoostModel)
+
+
+def _raw(model: Any) -> bytes:
+    """Return the model's bytes without the time and the random name that CatBoost writes into them."""
+    metadata = model.get_metadata()
+    for name, value in _METADATA.items():
+        if name in metadata:
+            metadata[name] = value
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / _FILE
+        model.save_model(str(path), format="cbm")
+        return path.read_bytes()

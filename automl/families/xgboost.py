@@ -1,0 +1,194 @@
+"""Gradient-boosted trees by XGBoost, in its own binary JSON; levels are encoded."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from automl.families.boosting import LossCurve, as_float32, checked_shape, leaf_rows
+from automl.families.encoding import CategoryEncoding, fit_encoding
+from automl.families.ensemble import EnsembleModel
+from automl.families.interface import FoldFit, Model, TrainingData
+from automl.families.native import load_native, native_library, save_native
+
+if TYPE_CHECKING:
+    import optuna
+    import xgboost
+
+    from automl.control import FitControl
+
+__all__ = ["XGBoostFamily", "XGBoostModel", "load", "make_family"]
+
+_FILE = "model.ubj"
+_FIXED = {
+    "objective": "binary:logistic",
+    "eval_metric": "logloss",
+    "tree_method": "hist",
+    "grow_policy": "lossguide",
+    "max_depth": 0,
+    "max_bin": 256,
+    "verbosity": 0,
+}
+
+
+class XGBoostModel:
+    """Trees in 32 bits whose leaf values add up to log-odds.
+
+    Parameters
+    ----------
+    raw : bytes
+        A model in XGBoost's own UBJSON form.
+    encoding : CategoryEncoding
+        What stands for the levels of categories.
+    """
+
+    family = "xgboost"
+    additivity = 1e-4
+
+    def __init__(self, raw: bytes, encoding: CategoryEncoding) -> None:
+        library = native_library("xgboost")
+        self.raw = raw
+        self.encoding = encoding
+        self._booster: xgboost.Booster = library.Booster(params={"nthread": 1}, model_file=bytearray(raw))
+        self.n_features: int = self._booster.num_features()
+
+    @cached_property
+    def n_leaves(self) -> int:
+        """Leaves of all trees."""
+        learner = json.loads(bytes(self._booster.save_raw("json")))["learner"]
+        trees = learner["gradient_booster"]["model"]["trees"]
+        return sum((int(tree["tree_param"]["num_nodes"]) + 1) // 2 for tree in trees)
+
+    def margin(self, X: np.ndarray) -> np.ndarray:
+        """Return log-odds of bad, shape (n_rows,)."""
+        return np.asarray(self._booster.inplace_predict(self._read(X), predict_type="margin"), dtype=np.float64)
+
+    def contributions(self, X: np.ndarray) -> np.ndarray:
+        """Return the SHAP values of the log-odds (tree path dependent), shape (n_rows, n_features + 1)."""
+        rows = native_library("xgboost").DMatrix(self._read(X), nthread=1)
+        return np.asarray(self._booster.predict(rows, pred_contribs=True), dtype=np.float64)
+
+    def save(self, folder: Path) -> None:
+        """Write ``model.ubj`` and, where there are categories, ``encoding.json``."""
+        save_native(folder / _FILE, self.raw, self.encoding)
+
+    def first(self, rounds: int) -> "XGBoostModel":
+        """Return the model of the first `rounds` trees."""
+        return XGBoostModel(_raw(self._booster[:rounds]), self.encoding)
+
+    def _read(self, X: np.ndarray) -> np.ndarray:
+        return as_float32(self.encoding.apply(checked_shape(X, self.n_features)))
+
+
+class XGBoostFamily:
+    """Makes `XGBoostModel`."""
+
+    name = "xgboost"
+    simplicity = 3
+    is_tuned = True
+    limits_interactions = True
+
+    def prepare(self, data: TrainingData) -> None:
+        """Load the library; bins and encodings belong to a fold."""
+        del data
+        native_library("xgboost")
+
+    def defaults(self, data: TrainingData) -> list[dict[str, Any]]:
+        """Return known good parameters, regular first."""
+        regular = {
+            "learning_rate": 0.05, "max_leaves": 16, "min_child_weight": max(1.0, leaf_rows(len(data.y), 60) / 10),
+            "colsample_bynode": 0.4, "subsample": 0.8, "reg_alpha": 0.1, "reg_lambda": 5.0,
+        }  # fmt: skip
+        return [
+            regular,
+            {**regular, "learning_rate": 0.03, "max_leaves": 64, "min_child_weight": 1.0, "colsample_bynode": 0.3},
+        ]
+
+    def suggest(self, trial: "optuna.trial.Trial", data: TrainingData) -> dict[str, Any]:  # noqa: ARG002
+        """Return parameters from the search space."""
+        return {
+            "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.12, log=True),
+            "max_leaves": trial.suggest_int("max_leaves", 4, 256, log=True),
+            "min_child_weight": trial.suggest_float("min_child_weight", 0.3, 50.0, log=True),
+            "colsample_bynode": trial.suggest_float("colsample_bynode", 0.1, 1.0),
+            "subsample": trial.suggest_float("subsample", 0.4, 1.0),
+            "reg_alpha": trial.suggest_float("reg_alpha", 1e-3, 20.0, log=True),
+            "reg_lambda": trial.suggest_float("reg_lambda", 1e-2, 100.0, log=True),
+        }
+
+    def fit(
+        self,
+        params: dict[str, Any],
+        data: TrainingData,
+        train: np.ndarray,
+        test: np.ndarray,
+        *,
+        seed: int,
+        control: "FitControl",
+        rounds: int | None = None,
+        stop_early: bool = True,
+    ) -> FoldFit:
+        """Boost until the log-loss of the rows left out no longer falls; keep the best round."""
+        control.check()
+        library = native_library("xgboost")
+        encoding, values = fit_encoding(data, train, data.categories, seed)
+        threads = {"nthread": data.num_threads}
+        fitted = library.QuantileDMatrix(
+            as_float32(values), data.y[train], weight=data.weights_of(train), max_bin=_FIXED["max_bin"], **threads
+        )
+        del values
+        left_out = library.DMatrix(
+            as_float32(encoding.apply(data.values[test])), data.y[test], weight=data.weights_of(test), **threads
+        )
+        booster = library.Booster(
+            {**_FIXED, **params, **threads, **_limits(data), "seed": seed}, cache=[fitted, left_out]
+        )
+        curve = LossCurve(params["learning_rate"], control, rounds)
+        goes_on = True
+        while goes_on:
+            booster.update(fitted, len(curve.losses))
+            goes_on = curve.goes_on(float(booster.eval(left_out).rpartition(":")[2]))
+        done = len(curve.losses)
+        best = curve.best if stop_early else done
+        model = XGBoostModel(_raw(booster[:best]), encoding)
+        return FoldFit(
+            model, model.margin(data.values[test]), done, best, curve.is_cut_short, tuple(curve.losses)
+        )  # fmt: skip
+
+    def cut(self, fit: FoldFit, data: TrainingData, test: np.ndarray, rounds: int) -> FoldFit:
+        """Return `fit` with its first `rounds` trees; it must hold as many."""
+        assert isinstance(fit.model, XGBoostModel)  # noqa: S101  # this family made it
+        if rounds >= fit.best_rounds:
+            return fit
+        model = fit.model.first(rounds)
+        return FoldFit(model, model.margin(data.values[test]), fit.rounds, rounds, fit.is_cut_short, fit.losses)
+
+    def bag(self, models: list[Model]) -> EnsembleModel:
+        """Return the mean of the models."""
+        return EnsembleModel(models, family=self.name)
+
+
+def make_family() -> XGBoostFamily:
+    """Return the family."""
+    return XGBoostFamily()
+
+
+def load(folder: Path) -> XGBoostModel:
+    """Read what `XGBoostModel.save` wrote; raises `IntegrityError` where it is not a model."""
+    return load_native(folder / _FILE, XGBoostModel)
+
+
+def _limits(data: TrainingData) -> dict[str, Any]:
+    """Return what the trees must keep: directions and groups of features that may act together."""
+    limits: dict[str, Any] = {}
+    if any(data.directions):
+        limits["monotone_constraints"] = tuple(data.directions)
+    if data.interactions:
+        limits["interaction_constraints"] = json.dumps(data.interactions)
+    return limits
+
+
+def _raw(booster: "xgboost.Booster") -> bytes:
+    return bytes(booster.save_raw("ubj"))
