@@ -1,120 +1,41 @@
 """Aggregations: find the visible child rows of every root row, cut them by window, reduce them."""
 
-import operator
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 import numpy as np
 
-from features.definitions import Condition, parse_window
-from features.engine_data import EngineData, TableArrays
+from features.blocks import Block
+from features.definitions import parse_window
+from features.engine_data import EngineData
 from features.histories import History
 from features.plan import FeatureGroup, FeaturePart, FeaturePlan, Source, Target
 from features.primitives.interface import Aggregation
 from features.primitives.vocabulary import AGGREGATIONS
-from features.reductions import DAY_NS, Codes, Numbers, Pieces, Rows
-from features.rows import plan_codes
+from features.queries import Query, anchor_rows
+from features.reductions import DAY_NS, Codes, Numbers, Pieces
+from features.rows import plan_codes, read_row
 
-__all__ = ["Query", "aggregate", "window_starts"]
+__all__ = ["aggregate", "fill", "window_starts"]
 
 _BLOCK_CELLS: Final = 1 << 21
 _LEAST_BLOCK: Final = 1 << 16
 _SMALL: Final = 1 << 14
 
-_COMPARE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
-    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-}  # fmt: skip
-
 Result = tuple[int, np.ndarray]
 Targets = tuple[Target, ...]
 
 
-@dataclass(frozen=True)
-class Query:
-    """What is asked.
-
-    Parameters
-    ----------
-    roots : ndarray of shape (n_rows,), int64
-        Row numbers in the root table.
-    limits : ndarray of shape (n_rows,), int64
-        A row counts where it is known strictly before this moment.
-    cutoffs : ndarray of shape (n_rows,), int64
-        The moment that times are measured from.
-    """
-
-    roots: np.ndarray
-    limits: np.ndarray
-    cutoffs: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Block:
-    """The visible child rows of a run of root rows."""
-
-    plan: FeaturePlan
-    data: EngineData
-    group: FeatureGroup
-    pieces: Pieces
-    limits: np.ndarray
-    cutoffs: np.ndarray
-
-    @property
-    def table(self) -> TableArrays:
-        """The table that the rows are in."""
-        return self.data.tables[self.group.down[-1].table]
-
-    def where(self, condition: Condition | None) -> "_Block":
-        """Return the block of only those rows for which `condition` holds."""
-        if condition is None:
-            return self
-        return replace(self, pieces=self.pieces.keep(self.holds(condition)))
-
-    def holds(self, condition: Condition) -> np.ndarray:
-        """Return for which of the rows `condition` holds; for none that is null."""
-        compare = _COMPARE[condition.op]
-        if condition.column not in self.table.codes:
-            values, _ = self.numbers(condition.column)
-            return np.asarray(compare(values, float(condition.value)) & ~np.isnan(values))
-        codes, levels = self.codes(condition.column), self.table.levels[condition.column]
-        code = levels.index(condition.value) if condition.value in levels else len(levels)
-        return np.asarray(compare(codes, code) & (codes >= 0))
-
-    def rows(self, condition: Condition | None) -> Rows:
-        """Return the rows as primitives without a column see them."""
-        holds = None if condition is None else self.holds(condition)
-        return Rows(self.pieces, self.table.event_time, self.cutoffs, holds)
-
-    def numbers(self, column: str) -> tuple[np.ndarray, bool]:
-        """Return the values of a number column, NaN for null, and whether any may be null."""
-        number = self.table.number_rows[column]
-        values, hidden = self.table.numbers[number][self.pieces.rows], self._hidden(column)
-        if hidden is None:
-            return values, bool(self.table.has_nulls[number])
-        values[hidden] = np.nan
-        return values, True
-
-    def codes(self, column: str) -> np.ndarray:
-        """Return the codes of a category column, -1 for null."""
-        codes, hidden = self.table.codes[column][self.pieces.rows], self._hidden(column)
-        return codes if hidden is None else np.where(hidden, -1, codes)
-
-    def values_below(self) -> np.ndarray:
-        """Return the features below, one row per visible row, as they are at the root row's cutoff."""
-        below = self.group.below
-        if below is None:
-            raise ValueError("the group is not stacked")
-        limits, cutoffs = self.pieces.to_rows(self.limits), self.pieces.to_rows(self.cutoffs)
-        values = np.full((self.pieces.rows.size, len(below.members)), np.nan)
-        query = Query(self.pieces.rows, limits, cutoffs)
-        aggregate(self.plan, self.data, query, below, self.group.down[-1].table, self.pieces.rows, values)
-        return values
-
-    def _hidden(self, column: str) -> np.ndarray | None:
-        """Return which of the rows had no value of `column` yet, or None where it came with the row."""
-        late = self.table.late_from(column)
-        return None if late is None else np.asarray(late[self.pieces.rows] >= self.pieces.to_rows(self.limits))
+def fill(
+    plan: FeaturePlan, data: EngineData, query: Query, group: FeatureGroup, table: str, values: np.ndarray
+) -> None:
+    """Fill the columns of `group` in `values`, a row per question about a row of `table`."""
+    base, rows = anchor_rows(data, table, query.roots, query.limits, group)
+    if group.down:
+        aggregate(plan, data, query, group, base, rows, values)
+        return
+    for number, item in group.members:
+        values[:, number] = read_row(plan, data.tables[base], item, rows, query.limits, query.cutoffs)
 
 
 def aggregate(
@@ -135,6 +56,7 @@ def aggregate(
         The result.
     """
     history = data.history(base, group.down)
+    visited = (*query.visited, (base, anchors))
     order = np.argsort(anchors, kind="stable")
     order = order[np.searchsorted(anchors[order], 0) :]
     lower, upper = _bounds(history, anchors[order], query.limits[order], query.cutoffs[order], group.windows)
@@ -143,7 +65,9 @@ def aggregate(
     for block in _blocks(upper - lower.min(axis=1), max(_BLOCK_CELLS // width, _LEAST_BLOCK)):
         roots = order[block]
         pieces = _cut(history, lower[block], upper[block], query.limits[roots])
-        for number, result in _reduce(_Block(plan, data, group, pieces, query.limits[roots], query.cutoffs[roots])):
+        came_by = tuple((table, rows[roots]) for table, rows in visited)
+        asked = Query(anchors[roots], query.limits[roots], query.cutoffs[roots], came_by)
+        for number, result in _reduce(Block(plan, data, group, pieces, asked).onward()):
             values[roots, number] = result
 
 
@@ -215,20 +139,25 @@ def _cut(history: History, lower: np.ndarray, upper: np.ndarray, limits: np.ndar
     return Pieces(rows, starts, lengths, rank)
 
 
-def _reduce(block: _Block) -> Iterator[Result]:
+def _reduce(block: Block) -> Iterator[Result]:
     """Yield (feature number, values of the block's root rows)."""
     for part in block.group.parts:
         yield from _part(block.where(part.where), part)
 
 
-def _part(block: _Block, part: FeaturePart) -> Iterator[Result]:
+def _part(block: Block, part: FeaturePart) -> Iterator[Result]:
     of_numbers: dict[str, dict[Source, Targets]] = {}
     for name, sources in part.targets.items():
         primitive = AGGREGATIONS[name]
         for source, targets in sources.items():
             if source.column is None and source.below is None:
-                yield from _place(primitive.of_rows(block.rows(source.condition)), targets)
-            elif source.column in block.table.codes:
+                result = (
+                    primitive.of_codes(block.parents())
+                    if primitive.of_parents
+                    else primitive.of_rows(block.rows(source.condition))
+                )
+                yield from _place(result, targets)
+            elif source.column in block.source.codes:
                 yield from _of_codes(block, primitive, source, targets)
             else:
                 of_numbers.setdefault(name, {})[source] = targets
@@ -270,12 +199,13 @@ def _source_sets(
     return [(sources, list(names)) for names, sources in sets.items()]
 
 
-def _gather(block: _Block, sources: list[Source]) -> Numbers:
+def _gather(block: Block, sources: list[Source]) -> Numbers:
     values = np.empty((len(sources), block.pieces.rows.size))
-    has_nulls = False
+    has_nulls, below = False, None
     for index, source in enumerate(sources):
         if source.below is not None:
-            values[index] = block.values_below()[:, source.below]
+            below = _values_below(block) if below is None else below
+            values[index] = below[:, source.below]
             has_nulls = True
             continue
         values[index], may_be_null = block.numbers(source.column or "")
@@ -287,9 +217,19 @@ def _gather(block: _Block, sources: list[Source]) -> Numbers:
     return Numbers(values, block.pieces, has_nulls, block.rows(None))
 
 
-def _of_codes(block: _Block, primitive: Aggregation, source: Source, targets: Targets) -> Iterator[Result]:
+def _values_below(block: Block) -> np.ndarray:
+    """Return the features below, one row per visible row, as they are at the root row's cutoff."""
+    below = block.group.below
+    if below is None:
+        raise ValueError("the group is not stacked")
+    values = np.full((block.pieces.rows.size, len(below.members)), np.nan)
+    fill(block.plan, block.data, block.questions, below, block.group.down[-1].table, values)
+    return values
+
+
+def _of_codes(block: Block, primitive: Aggregation, source: Source, targets: Targets) -> Iterator[Result]:
     column = source.column or ""
-    levels = block.table.levels[column]
+    levels = block.source.levels[column]
     weights = None if source.second is None else block.numbers(source.second)[0]
     result = primitive.of_codes(Codes(block.codes(column), len(levels), block.pieces, weights))
     if not primitive.gives_level:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from itertools import accumulate
+from itertools import takewhile
 from typing import Any, Final, Literal, get_args
 
 from core.errors import ConfigurationError
@@ -152,7 +152,8 @@ class Stage:
     primitive : str
         Reduces one number per row of the table that the stage reaches.
     steps : int
-        How many of the steps down, from the top, the stage covers; the rest is below each of its rows.
+        How many of the steps down, from the top, the stage covers; the rest of the path, which may go up to another
+        parent first, is below each of its rows.
     window : str or None
         Window of event time of those rows.
     where : Condition or None
@@ -242,15 +243,19 @@ class FeatureDefinition:
     kind : {"number", "category"}
         Whether values are numbers, or codes of the levels frozen in the plan.
     path : tuple of PathStep
-        From the root: steps up, then steps down. An aggregation ends with a step down.
+        From the root: steps up, then steps down. Steps up may follow, from the rows of a link table to what they link
+        to: then these rows are aggregated, and what is read of each stands in the parent reached. Where a path goes
+        down again, a stage aggregates the rows from which it goes up.
     column : str or None
-        Column of the last table; None for ``count`` and ``time_since_last``.
+        Column of the last table; None for ``count`` and ``time_since_last``, and for ``num_unique`` of the parents
+        reached.
     primitive : str
         Name of an aggregation where the path leads down, else of a transform; see `features.primitives.vocabulary`.
     window : str or None
         Window of event time, such as ``"6m"``; None for all of the history.
     liveness : {"self", "reference", "network"}
-        Where a live score gets it from: the entity's own rows, a dated snapshot, or counterparties.
+        Where a live score gets it from: the entity's own rows, a dated snapshot, or counterparties; a plan marks as
+        ``"network"`` what `reaches_others`.
     where : Condition or None
         Which rows of the last table count.
     second : str or None
@@ -259,7 +264,7 @@ class FeatureDefinition:
     against : str or None
         A second window: the value in `window` is divided by the value in this one (0 gives null).
     stack : tuple of Stage
-        Aggregations over the aggregation, the uppermost first; together their steps leave at least one step down.
+        Aggregations over what is below, the uppermost first; together their steps leave at least one step.
     peers : Peers or None
         What the value is compared with.
     """
@@ -303,7 +308,8 @@ class FeatureDefinition:
         Raises
         ------
         ConfigurationError
-            A window is none, or the stages of `stack` leave no step down below them.
+            A window is none, the stages of `stack` leave no step below them, or the path goes down again after a step
+            up without a stage.
 
         Examples
         --------
@@ -316,7 +322,7 @@ class FeatureDefinition:
         blank = cls("", "", {}, kind, path, column, primitive, window, liveness, where, second, against, stack, peers)
         blank.check()
         identifier = _identifier(blank)
-        alias = make_alias(identifier, _alias_parts(blank), is_plain=not blank.extras)
+        alias = make_alias(identifier, _alias_parts(blank), is_plain=blank.is_plain)
         return replace(blank, id=identifier, alias=alias, names=names or {"en": identifier, "zh": identifier})
 
     def check(self) -> None:
@@ -324,11 +330,19 @@ class FeatureDefinition:
         for window in self.windows:
             if window is not None:
                 parse_window(window)
-        covered = sum(stage.steps for stage in self.stack)
-        if self.stack and (min(stage.steps for stage in self.stack) < 1 or covered >= len(self.steps_down)):
+        item = self
+        for stage in self.stack:
+            top = len(item.steps_up) + stage.steps
+            if not 1 <= stage.steps <= len(item.steps_down) or top == len(item.path):
+                raise ConfigurationError(
+                    msg("the stages of a stacked feature must each cover a step down and leave one below them"),
+                    where=str(stage),
+                )
+            item = item.below
+        if any(step.direction == "down" for step in item.steps_over):
             raise ConfigurationError(
-                msg("the stages of a stacked feature must each cover a step down and leave one below them"),
-                where=str(self.stack[0]),
+                msg("a path that goes down again after a step up needs a stage over the rows it goes up from"),
+                where=_identifier(self),
             )
         if self.against is not None and self.stack:
             raise ConfigurationError(msg("a ratio of two windows cannot be stacked"), where=str(self.stack[0]))
@@ -354,15 +368,18 @@ class FeatureDefinition:
         return where + against + stages + (f"%{self.second}" * bool(self.second)) + peers
 
     @property
+    def is_plain(self) -> bool:
+        """Whether path, column, primitive and window say it all, and the path is steps up and then down."""
+        return not self.extras and not self.steps_over
+
+    @property
     def base(self) -> "FeatureDefinition":
         """What is compared with peers; the definition itself where nothing is."""
         if self.peers is None:
             return self
         blank = replace(self, peers=None, liveness="self")
         identifier = _identifier(blank)
-        return replace(
-            blank, id=identifier, alias=make_alias(identifier, _alias_parts(blank), is_plain=not blank.extras)
-        )
+        return replace(blank, id=identifier, alias=make_alias(identifier, _alias_parts(blank), is_plain=blank.is_plain))
 
     @property
     def paths(self) -> tuple[tuple[PathStep, ...], ...]:
@@ -384,15 +401,27 @@ class FeatureDefinition:
     @property
     def below(self) -> "FeatureDefinition":
         """What the uppermost stage aggregates: a feature of the rows of the table that it reaches."""
-        path, stack = self.steps_down[self.stack[0].steps :], self.stack[1:]
+        path, stack = self.path[len(self.steps_up) + self.stack[0].steps :], self.stack[1:]
         below = replace(self, path=path, stack=stack)
         return replace(below, id=_identifier(below))
 
     @property
+    def innermost(self) -> "FeatureDefinition":
+        """What is below all stages; the definition itself where there are none."""
+        item = self
+        while item.stack:
+            item = item.below
+        return item
+
+    @property
     def stages(self) -> list[tuple[str, Stage]]:
         """The stages with the table each reaches, the uppermost first."""
-        reached = accumulate((stage.steps for stage in self.stack), initial=0)
-        return [(self.steps_down[to - 1].table, stage) for stage, to in zip(self.stack, [*reached][1:], strict=True)]
+        found, item = [], self
+        while item.stack:
+            stage = item.stack[0]
+            found.append((item.steps_down[stage.steps - 1].table, stage))
+            item = item.below
+        return found
 
     @property
     def groups(self) -> tuple["FeatureDefinition", ...]:
@@ -420,17 +449,32 @@ class FeatureDefinition:
     @property
     def is_aggregation(self) -> bool:
         """Whether the value is reduced from many rows."""
-        return bool(self.path) and self.path[-1].direction == "down"
+        return any(step.direction == "down" for step in self.path)
 
     @property
     def steps_up(self) -> tuple[PathStep, ...]:
         """The steps to parents, which come first."""
-        return tuple(step for step in self.path if step.direction == "up")
+        return tuple(takewhile(lambda step: step.direction == "up", self.path))
 
     @property
     def steps_down(self) -> tuple[PathStep, ...]:
-        """The steps to children, which come last."""
-        return tuple(step for step in self.path if step.direction == "down")
+        """The steps to children after them."""
+        return tuple(takewhile(lambda step: step.direction == "down", self.path[len(self.steps_up) :]))
+
+    @property
+    def steps_over(self) -> tuple[PathStep, ...]:
+        """What follows them: from the rows of a link table up to what they link to, and on from there."""
+        return self.path[len(self.steps_up) + len(self.steps_down) :]
+
+    def reaches_others(self, root_table: str) -> bool:
+        """Whether it reads rows of other entities: rows below another parent, or others of the table it started from.
+
+        Rows below the entity, and the parents that these refer to in another table, are the entity's own: a request
+        can bring them along. The parents' other rows, and entities like itself, it does not know.
+        """
+        start = self.steps_up[-1].table if self.steps_up else root_table
+        over = self.steps_over
+        return any(step.direction == "down" or step.table == start for step in over)
 
     def name(self, language: str = "en") -> str:
         """Return the readable name in `language`, in English where there is none."""

@@ -1,18 +1,18 @@
 """The point-in-time engine: feature values of (root row, cutoff) pairs, the same in training, in batch and live."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from core.errors import ConfigurationError, InputError
 from core.i18n import msg
-from features.aggregation import Query, aggregate
+from features.aggregation import fill
 from features.comparisons import PeerReference
-from features.definitions import PathStep
 from features.engine_data import EngineData
 from features.histories import NO_TIME
 from features.plan import FeatureGroup, FeaturePlan
-from features.rows import read_row
+from features.queries import Query
 
 __all__ = ["EngineData", "compute"]
 
@@ -34,6 +34,9 @@ def compute(
     lower end included. The root row itself is the question, so it counts from the very moment of its known-at time;
     its columns filled in later count like any other. Where a parent on the path is unknown at the cutoff there is no
     history: every feature through it is NaN, counts too. A parent without rows counts 0 and sums to 0.
+
+    Rows of a link table are aggregated by what they lead to: values of a parent that is unknown at the cutoff are null,
+    and rows that lead back to a row that the path came down from are left out, as nobody is his own counterparty.
 
     Parameters
     ----------
@@ -89,46 +92,16 @@ def compute(
     values = np.full((len(keys), len(plan.definitions)), np.nan)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # 0/0 and inf - inf are meant to be NaN
         for group in plan.groups:
-            base, anchors = anchor_rows(plan, data, query, group)
-            if group.down:
-                aggregate(plan, data, query, group, base, anchors, values)
-            else:
-                _read_columns(plan, data, query, group, base, anchors, values)
+            is_own = not group.up and not group.down
+            fill(plan, data, _seen(data, query) if is_own else query, group, plan.root_table, values)
             if on_group is not None:
                 on_group(group)
     return values
 
 
-def anchor_rows(plan: FeaturePlan, data: EngineData, query: Query, group: FeatureGroup) -> tuple[str, np.ndarray]:
-    """Return the table whose rows the steps down of `group` begin at, and each root row's row in it (-1: none known).
-
-    Rows that are joined by time alone all hang on the first.
-    """
-    table, rows = climb(plan, data, query, group.up)
-    return table, np.zeros_like(rows) if group.down and group.down[0].is_keyless else rows
-
-
-def climb(plan: FeaturePlan, data: EngineData, query: Query, steps: tuple[PathStep, ...]) -> tuple[str, np.ndarray]:
-    """Return the table at the end of the `steps` up, and each root row's row in it (-1: none known)."""
-    table, rows = plan.root_table, query.roots
-    for step in steps:
-        rows = data.parent_rows(table, step, rows, query.limits)
-        table = step.table
-    return table, rows
-
-
-def _read_columns(
-    plan: FeaturePlan,
-    data: EngineData,
-    query: Query,
-    group: FeatureGroup,
-    base: str,
-    rows: np.ndarray,
-    values: np.ndarray,
-) -> None:
-    """Fill in features that are read from one row: the root's own or a parent's."""
-    table = data.tables[base]
-    if not group.up and table.seen_from is not None:
-        rows = np.where(table.seen_from[rows] <= query.cutoffs, rows, -1)
-    for number, item in group.members:
-        values[:, number] = read_row(plan, table, item, rows, query.limits, query.cutoffs)
+def _seen(data: EngineData, query: Query) -> Query:
+    """Return the query as it reads the root row itself: nothing of one that was not known at its cutoff."""
+    seen = data.tables[data.root_table].seen_from
+    if seen is None:
+        return query
+    return replace(query, roots=np.where(seen[query.roots] <= query.cutoffs, query.roots, -1))

@@ -37,9 +37,9 @@ def rows_of(table_set: "TableSet", plan: FeaturePlan, data: EngineData, keys: np
     roots = np.zeros(data.tables[plan.root_table].n_rows, dtype=bool)
     roots[data.root_rows(keys)] = True
     taken[plan.root_table] |= roots
-    for group in plan.groups:
+    for path in dict.fromkeys(path for item in plan.definitions for path in item.paths):
         here, reached = plan.root_table, roots
-        for step in (*group.up, *group.down):
+        for step in path:
             reached = _along(data, here, step, reached)
             taken[step.table] |= reached
             here = step.table
@@ -75,8 +75,8 @@ def change_future(
 
     Of the records known at or after the moment a third each is changed, deleted, and doubled with other values; copies
     of earlier records are added as well, some of them known exactly at the moment. Values filled in at or after the
-    moment are changed. Keys that link tables stay; rows of the root table and of parents are changed but not doubled,
-    rows of the root table not deleted either.
+    moment are changed, and half of the later records lead to other parents. Other keys that link tables stay; rows of
+    the root table and of parents are changed but not doubled, rows of the root table not deleted either.
     """
     from warehouse.table_set import Table, TableSet
 
@@ -88,10 +88,24 @@ def change_future(
         _change_late_values(frame, schema, moment, rng, touched)
         seen = data.tables[name].seen_from
         if seen is not None:
+            if name != plan.root_table:
+                _lead_elsewhere(frame, plan, name, seen >= moment, rng)
             may_delete, may_add = name != plan.root_table, name != plan.root_table and name not in parents
             frame = _change_rows(frame, schema, seen >= moment, moment, rng, touched, may_delete, may_add)
         tables[name] = Table(small.spec(name), frame)
     return TableSet(tables, small.data_model)
+
+
+def _lead_elsewhere(
+    frame: pd.DataFrame, plan: FeaturePlan, table: str, is_future: np.ndarray, rng: np.random.Generator
+) -> None:
+    """Give half of the later rows the parents of others."""
+    keys = {link.parent_column for link in plan.links if link.parent == table} | set(plan.tables[table].primary_key)
+    for column in sorted({link.child_column for link in plan.links if link.child == table} - keys - {""}):
+        values = frame[column].to_numpy(dtype=object, copy=True)
+        rows = np.flatnonzero(is_future & (rng.random(len(frame)) < 0.5))
+        values[rows] = rng.choice(values, rows.size) if rows.size else values[rows]
+        frame[column] = pd.Series(values, index=frame.index, dtype=frame[column].dtype)
 
 
 def _change_rows(

@@ -8,12 +8,12 @@ import numpy as np
 
 from core.errors import InputError
 from core.i18n import msg
-from features.aggregation import Query
-from features.engine import climb, compute
+from features.engine import compute
 from features.engine_data import EngineData
 from features.future import Touched, change_future, rows_of
 from features.histories import NO_TIME
 from features.plan import FeatureGroup, FeaturePlan
+from features.queries import anchor_rows, climb
 
 if TYPE_CHECKING:
     from warehouse.table_set import TableSet
@@ -244,12 +244,34 @@ def _cutoffs_on_records(
 def _latest_record(
     plan: FeaturePlan, data: EngineData, group: FeatureGroup, keys: np.ndarray, moments: np.ndarray
 ) -> int | None:
-    base, rows = climb(plan, data, Query(data.root_rows(keys), moments, moments), group.up)
-    if rows[0] < 0:
-        return None
-    history = data.history(base, group.down)
-    first, end = history.first_positions(rows)[0], history.positions(rows, moments)[0]
-    seen = history.events if history.seen_from is None else history.seen_from
-    known = seen[first:end]
-    known = known[(known < moments[0]) & (known != NO_TIME)]
-    return int(known.max()) if known.size else None
+    """Return when the latest record became known that the features read of; of counterparties where there are any."""
+    found = _records(data, group, plan.root_table, data.root_rows(keys), moments[0])
+    return int(max(found[-1])) if found else None
+
+
+def _records(data: EngineData, group: FeatureGroup, table: str, rows: np.ndarray, moment: int) -> list[np.ndarray]:
+    """Return when the records before the moment became known, table by table along the path where there are any."""
+    base, anchors = anchor_rows(data, table, rows, np.full(rows.shape, moment), group)
+    anchors = np.unique(anchors[anchors >= 0])
+    found = [_times(data, base, anchors, moment)] if table != base and not group.down else []
+    if group.down and anchors.size:
+        history = data.history(base, group.down)
+        begins, ends = history.first_positions(anchors), history.positions(anchors, np.full(anchors.shape, moment))
+        places = np.concatenate([np.arange(begin, end) for begin, end in zip(begins, ends, strict=True)])
+        seen = (history.events if history.seen_from is None else history.seen_from)[places]
+        places = places[seen < moment]
+        found = [seen[(seen < moment) & (seen != NO_TIME)]]
+        here, reached = group.down[-1].table, history.rows[places]
+        if group.below:
+            found += _records(data, group.below, here, reached, moment)
+        elif group.over:
+            there, parents = climb(data, here, reached, np.full(reached.shape, moment), group.over)
+            found.append(_times(data, there, parents[parents >= 0], moment))
+    return [times for times in found if times.size]
+
+
+def _times(data: EngineData, table: str, rows: np.ndarray, moment: int) -> np.ndarray:
+    """Return when the rows became known, where that was before the moment."""
+    seen = data.tables[table].seen_from
+    times = np.empty(0, dtype=np.int64) if seen is None else seen[rows]
+    return np.asarray(times[(times < moment) & (times != NO_TIME)])

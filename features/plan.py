@@ -141,8 +141,8 @@ class FeatureGroup:
 
     Parameters
     ----------
-    up, down : tuple of PathStep
-        The path.
+    up, down, over : tuple of PathStep
+        The path, and from the rows at its end up to the parents that values are read from.
     members : tuple of (int, FeatureDefinition)
         The features with their column numbers.
     windows : tuple of (str or None)
@@ -156,6 +156,7 @@ class FeatureGroup:
     members: tuple[tuple[int, FeatureDefinition], ...]
     windows: tuple[str | None, ...]
     below: "FeatureGroup | None" = None
+    over: tuple[PathStep, ...] = ()
 
     @cached_property
     def parts(self) -> tuple[FeaturePart, ...]:
@@ -334,7 +335,7 @@ class FeaturePlan:
     def _group(self, members: Sequence[tuple[int, FeatureDefinition]]) -> FeatureGroup:
         first, windows = members[0][1], self._windows_of(members)
         if not first.stack:
-            return FeatureGroup(first.steps_up, first.steps_down, tuple(members), windows)
+            return FeatureGroup(first.steps_up, first.steps_down, tuple(members), windows, over=first.steps_over)
         below = {item.id: item for item in (item.below for _, item in members)}
         down = first.steps_down[: first.stack[0].steps]
         return FeatureGroup(first.steps_up, down, tuple(members), windows, self._group(list(enumerate(below.values()))))

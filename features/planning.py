@@ -81,7 +81,7 @@ def make_plan(
     plan = FeaturePlan(
         root_table=root_table,
         key_column=key_column,
-        definitions=tuple(definitions),
+        definitions=tuple(_marked(item, root_table) for item in definitions),
         tables=needed_tables(root_table, key_column, definitions, schemas),
         windows=sort_windows(window for item in definitions if item.is_aggregation for window in item.windows),
         reference=reference or ReferenceSettings() if any(i.liveness == "reference" for i in definitions) else None,
@@ -155,6 +155,12 @@ def _schemas(
     return {name: table_schema(table_set.spec(name), columns) for name, columns in keys.items()}
 
 
+def _marked(item: FeatureDefinition, root_table: str) -> FeatureDefinition:
+    """Return the definition marked as one of counterparties where it reads their rows."""
+    is_network = item.liveness == "self" and item.reaches_others(root_table)
+    return replace(item, liveness="network") if is_network else item
+
+
 def _refuse_keys(root_table: str, definitions: Sequence[FeatureDefinition], schemas: dict[str, TableSchema]) -> None:
     for item in definitions:
         for table, column in item.reads(root_table):
@@ -166,7 +172,8 @@ def _refuse_misfits(root_table: str, item: FeatureDefinition, schemas: dict[str,
     """Refuse a primitive that is unknown or does not read its column, and conditions that compare unlike things."""
     table = item.path[-1].table if item.path else root_table
     kinds = schemas[table].columns
-    known = AGGREGATIONS.get(item.primitive) if item.is_aggregation else TRANSFORMS.get(item.primitive)
+    inner = item.innermost
+    known = AGGREGATIONS.get(item.primitive) if inner.is_aggregation else TRANSFORMS.get(item.primitive)
     if known is None or any(stage.primitive not in AGGREGATIONS for stage in item.stack):
         raise ConfigurationError(msg("there is no primitive {primitive}", primitive=item.primitive), where=table)
     for group in item.groups:
@@ -174,9 +181,12 @@ def _refuse_misfits(root_table: str, item: FeatureDefinition, schemas: dict[str,
         if schemas[place].columns[group.column or ""] != "category":
             raise ConfigurationError(msg("peers share a category, not {column}", column=str(group.column)), where=place)
     reads = "rows" if item.column is None else kinds[item.column]
-    if not {reads, "boolean" if reads == "number" else reads} & set(known.reads):
+    if not _reads(item, known, reads):
         column = item.column or table
         problem = msg("{primitive} cannot be made of {column}", primitive=item.primitive, column=column)
+        raise ConfigurationError(problem, where=table)
+    if not inner.is_aggregation and (item.where or item.window or item.against):
+        problem = msg("{primitive} reads one row: it takes no window and no condition", primitive=item.primitive)
         raise ConfigurationError(problem, where=table)
     if not _is_pair(item, known, kinds):
         values = {"column": item.column, "other": str(item.second), "primitive": item.primitive}
@@ -188,6 +198,18 @@ def _refuse_misfits(root_table: str, item: FeatureDefinition, schemas: dict[str,
                 column=where.column,
             )
             raise ConfigurationError(problem, where=place)
+
+
+def _reads(item: FeatureDefinition, known: Aggregation | Transform, reads: str) -> bool:
+    """Whether the primitive reads what it is given, and each stage a number."""
+    if item.stack:
+        gives_level = reads == "category" and (isinstance(known, Transform) or known.gives_level)
+        if gives_level or any("number" not in AGGREGATIONS[stage.primitive].reads for stage in item.stack):
+            return False
+    counts_parents = item.column is None and isinstance(known, Aggregation) and known.of_parents
+    if counts_parents and item.innermost.steps_over:
+        return True
+    return bool({reads, "boolean" if reads == "number" else reads} & set(known.reads))
 
 
 def _is_pair(item: FeatureDefinition, known: Aggregation | Transform, kinds: Mapping[str, ColumnKind]) -> bool:

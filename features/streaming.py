@@ -24,6 +24,7 @@ from features.streaming_routes import (
     Routes,
     block_of,
     can_be_cut,
+    distinct_pairs,
     hash_texts,
     mark_further,
     merge_runs,
@@ -47,6 +48,7 @@ _MIN_BATCH_ROWS, _MAX_BATCH_ROWS = 20_000, 1_000_000
 _QUESTIONS_AT_ONCE: Final = 20_000
 _MERGE_ROWS: Final = 4_000_000
 _TEXT_BYTES: Final = 20
+_BEYOND: Final = np.iinfo(np.uint64).max
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,8 @@ def index_chunk(cut: Cut, node: Node, column: str, chunk: Chunk) -> tuple[Path, 
         parts.append((hashes[hashes != 0], mark_further(rows, blocks)[hashes != 0]))
     hashes = np.concatenate([part[0] for part in parts]) if parts else np.empty(0, dtype=np.uint64)
     blocks = np.concatenate([part[1] for part in parts]) if parts else np.empty(0, dtype=np.int32)
+    if not cut.routes.is_key(node, column):
+        hashes, blocks = distinct_pairs(hashes, blocks)
     order = np.argsort(hashes, kind="stable")
     name = f"run-{cut.routes.indexed.index((node, column))}-{chunk.number:06d}"
     files = cut.folder / f"{name}-hashes.npy", cut.folder / f"{name}-blocks.npy"
@@ -169,12 +173,15 @@ def merge_index(cut: Cut, node: Node, column: str, runs: Sequence[tuple[Path, Pa
     if total:  # an empty file cannot be mapped
         hashes = np.lib.format.open_memmap(hashes_file, "w+", np.uint64, (total,))
         blocks = np.lib.format.open_memmap(blocks_file, "w+", np.int32, (total,))
-        begin = 0
-        for some_hashes, some_blocks in merge_runs(mapped, _MERGE_ROWS):
+        begin, is_key = 0, cut.routes.is_key(node, column)
+        for piece in merge_runs(mapped, _MERGE_ROWS):
+            if is_key:
+                _refuse_repeated(cut, node, column, repeated(*piece))
+            some_hashes, some_blocks = piece if is_key else distinct_pairs(*piece)
             end = begin + some_hashes.size
             hashes[begin:end], blocks[begin:end] = some_hashes, some_blocks
-            _refuse_repeated(cut, node, column, repeated(some_hashes, some_blocks))
             begin = end
+        hashes[begin:], blocks[begin:] = _BEYOND, 0  # pairs that several runs had
     else:
         np.save(hashes_file, hashes)
         np.save(blocks_file, blocks)
@@ -249,8 +256,9 @@ def stream_matrix(
     """Compute the features of each (key, cutoff) from Parquet files, in bounded memory; the bits of `build_matrix`.
 
     The tables are cut by a hash of the entity's key into blocks on disk, each small enough for its share of the memory;
-    the rows of one entity are never divided, so the greatest entity must fit too. Features that cannot be cut by
-    entity, such as those of peer groups, are computed on whole tables in memory.
+    the rows of one entity are never divided, so the greatest entity must fit too, and the rows of counterparties go
+    along with each entity whose features reach them. Features that cannot be cut by entity, such as those of peer
+    groups, are computed on whole tables in memory.
 
     Parameters
     ----------

@@ -12,8 +12,8 @@ from features.definitions import FeatureDefinition, PathStep
 from features.plan import FeaturePlan
 
 __all__ = [
-    "KeyIndex", "Node", "Routes", "block_of", "can_be_cut", "hash_texts", "mark_further", "merge_runs", "place_rows",
-    "plan_routes", "repeated", "unite",
+    "KeyIndex", "Node", "Routes", "block_of", "can_be_cut", "distinct_pairs", "hash_texts", "mark_further",
+    "merge_runs", "place_rows", "plan_routes", "repeated", "unite",
 ]  # fmt: skip
 
 _PRIME: Final = np.uint64(0x100000001B3)
@@ -41,6 +41,8 @@ class Node:
         The column whose hash alone tells the block.
     keeps_all : bool
         Whether rows that follow nothing are kept too: those that questions are asked about.
+    is_over : bool
+        Whether these are what rows of a link table lead to: many of those may lead to one of these.
     """
 
     number: int
@@ -50,6 +52,7 @@ class Node:
     followed_column: str
     hashed: str | None
     keeps_all: bool
+    is_over: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,11 +83,15 @@ class Routes:
             wanted.append((self.root, self.plan.key_column))
         return tuple(sorted(set(wanted), key=lambda pair: pair[0].number))
 
+    def is_key(self, node: Node, column: str) -> bool:
+        """Whether rows of `node` must differ in `column`, because others are theirs by it."""
+        users = (other for other in self.nodes if other.follows == node.number and other.followed_column == column)
+        return any(not other.is_over for other in users) or (node == self.root and column == self.plan.key_column)
+
 
 def can_be_cut(definition: FeatureDefinition) -> bool:
-    """Whether the feature reads only rows below one parent of the root row, so that blocks of entities hold it all."""
-    directions = [step.direction for step in definition.path]
-    return directions == sorted(directions, reverse=True) and definition.liveness == "self"
+    """Whether all that the feature reads is found by keys from the root row, so that blocks of entities can hold it."""
+    return definition.liveness != "reference"
 
 
 def plan_routes(plan: FeaturePlan, positions: Sequence[int]) -> list[Routes]:
@@ -103,19 +110,23 @@ def _routes(plan: FeaturePlan, chain: tuple[PathStep, ...], positions: tuple[int
     part = plan.select([plan.definitions[position].alias for position in positions])
     nodes = _chain_nodes(part, chain)
     anchors = {chain[:length]: nodes[len(chain) - length] for length in range(len(chain) + 1)}
-    for group in part.groups:
-        here = anchors[group.up]
-        for depth, step in enumerate(group.down, start=1):
-            place = (*group.up, *group.down[:depth])
-            if place not in anchors:
-                hashed = step.child_column if here.hashed == step.parent_column else None
-                node = Node(
-                    len(nodes), step.table, here.number, step.child_column, step.parent_column, hashed, keeps_all=False
-                )
+    for path in dict.fromkeys(item.path for item in part.definitions):
+        for depth, step in enumerate(path, start=1):
+            if path[:depth] not in anchors:
+                node = _next_node(len(nodes), anchors[path[: depth - 1]], step)
                 nodes.append(node)
-                anchors[place] = node
-            here = anchors[place]
+                anchors[path[:depth]] = node
     return Routes(part, positions, tuple(nodes), anchors[()])
+
+
+def _next_node(number: int, here: Node, step: PathStep) -> Node:
+    """Return the node that a step leads to from `here`: its children, or what the rows of a link table lead to."""
+    if step.direction == "up":
+        return Node(
+            number, step.table, here.number, step.parent_column, step.child_column, None, keeps_all=False, is_over=True
+        )
+    hashed = step.child_column if here.hashed == step.parent_column else None
+    return Node(number, step.table, here.number, step.child_column, step.parent_column, hashed, keeps_all=False)
 
 
 def _chain_nodes(plan: FeaturePlan, chain: tuple[PathStep, ...]) -> list[Node]:
@@ -231,6 +242,16 @@ def repeated(hashes: np.ndarray, blocks: np.ndarray) -> np.ndarray:
     """Return the hashes that several rows share, of ascending `hashes` and the `blocks` of `mark_further`."""
     rows = hashes[blocks >= 0]
     return np.unique(rows[1:][rows[1:] == rows[:-1]])
+
+
+def distinct_pairs(hashes: np.ndarray, blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each pair of a hash and a block once, by hash: where rows lead to another, not how many they are."""
+    blocks = np.where(blocks < 0, ~blocks, blocks)
+    order = np.lexsort((blocks, hashes))
+    hashes, blocks = hashes[order], blocks[order]
+    is_new = np.ones(hashes.size, dtype=bool)
+    is_new[1:] = (hashes[1:] != hashes[:-1]) | (blocks[1:] != blocks[:-1])
+    return hashes[is_new], blocks[is_new]
 
 
 def block_of(hashes: np.ndarray, n_blocks: int) -> np.ndarray:

@@ -40,6 +40,8 @@ class Aggregation(ABC):
         Whether, without a column, it tests the condition of the definition on every row instead of leaving rows out.
     takes_weights : bool
         Whether a category can be weighed by a second column.
+    of_parents : bool
+        Whether, without a column, it can be made of which parent each row of a link table leads to.
     """
 
     name: ClassVar[str]
@@ -51,6 +53,7 @@ class Aggregation(ABC):
     gives_level: ClassVar[bool] = False
     tests_condition: ClassVar[bool] = False
     takes_weights: ClassVar[bool] = False
+    of_parents: ClassVar[bool] = False
 
     def of_rows(self, rows: Rows) -> np.ndarray:
         """Reduce rows; returns (n_roots, n_windows)."""

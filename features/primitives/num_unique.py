@@ -17,6 +17,7 @@ class NumUnique(Aggregation):
     name: ClassVar[str] = "num_unique"
     phrase: ClassVar[Message] = msg("number of different values of {what}")
     reads: ClassVar[tuple[Reads, ...]] = ("category",)
+    of_parents: ClassVar[bool] = True
 
     def of_codes(self, codes: Codes) -> np.ndarray:
         """Count the levels that are there."""
