@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from automl.decomposition import brier_parts
+from automl.delong import delong
 from automl.evaluation import Bucket, Histogram, Metric, SampleEvaluation
 from automl.metrics import interval, metrics_with_intervals
 from automl.scale import ScoreScale
@@ -30,6 +32,7 @@ def evaluate_sample(
         Of the bootstrap.
     """
     buckets = _buckets(y, probability)
+    area = delong(y, probability)
     return SampleEvaluation(
         sample=sample,
         n=len(y),
@@ -40,6 +43,8 @@ def evaluate_sample(
         calibration=buckets,
         distribution=_distribution(y, scale.points(probability)),
         grades=_grades(y, probability, scale),
+        auc_delong=(area.low, area.high),
+        brier_parts=brier_parts(y, probability),
     )
 
 

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from automl.decomposition import BrierParts
 from core.findings import NotApplicable
 from core.i18n import Message, msg
 
-__all__ = ["METRIC_NAMES", "Bucket", "Evaluation", "Histogram", "Metric", "SampleEvaluation"]
+__all__ = ["METRIC_NAMES", "Bucket", "Evaluation", "Histogram", "Metric", "SampleEvaluation", "metric_title"]
 
 METRIC_NAMES = ("auc", "ks", "gini", "lift_10", "brier", "log_loss")
 """Metrics of a sample, in the order they are shown."""
@@ -31,6 +32,11 @@ _SAMPLES = {
     "holdout": msg("hold-out"),
     "repeated_cross_validation": msg("repeated cross-validation"),
 }
+
+
+def metric_title(name: str) -> Message:
+    """Return what a person calls the metric `name`."""
+    return _TITLES[name]
 
 
 @dataclass(frozen=True)
@@ -126,6 +132,10 @@ class SampleEvaluation:
         Of points, by class.
     grades : tuple of (str, int, int)
         Name, rows and bads of each grade.
+    auc_delong : tuple of (float, float), optional
+        95 % interval of the AUC after DeLong, beside that of the bootstrap.
+    brier_parts : BrierParts, optional
+        What the Brier score is made of.
     """
 
     sample: str
@@ -137,6 +147,8 @@ class SampleEvaluation:
     calibration: tuple[Bucket, ...]
     distribution: Histogram
     grades: tuple[tuple[str, int, int], ...] = ()
+    auc_delong: tuple[float, float] | None = None
+    brier_parts: BrierParts | None = None
 
     @property
     def title(self) -> Message:
@@ -159,6 +171,8 @@ class SampleEvaluation:
                 tuple(distribution["edges"]), tuple(distribution["good"]), tuple(distribution["bad"])
             ),
             grades=tuple((name, n, n_bad) for name, n, n_bad in data["grades"]),
+            auc_delong=tuple(data["auc_delong"]) if data.get("auc_delong") else None,
+            brier_parts=BrierParts(**data["brier_parts"]) if data.get("brier_parts") else None,
         )
 
 

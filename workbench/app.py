@@ -25,6 +25,7 @@ page = st.navigation(
             st.Page(PAGES["data"], title=t("Data"), icon=":material/database:"),
             st.Page(PAGES["features"], title=t("Features"), icon=":material/account_tree:"),
             st.Page(PAGES["train"], title=t("Train"), icon=":material/model_training:"),
+            st.Page(PAGES["evaluate"], title=t("Evaluate"), icon=":material/analytics:"),
             st.Page(PAGES["explain"], title=t("Explain"), icon=":material/lightbulb:"),
         ],
         t("Release"): [

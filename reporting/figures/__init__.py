@@ -8,6 +8,7 @@ from reporting.figures.canvas import chart_config, chart_csv, template
 from reporting.figures.course import bad_rate_by_period, metric_over_time, psi_over_time
 from reporting.figures.explanation import dependence, dependence_by_category, importance_bars, reason_waterfall
 from reporting.figures.performance import bad_rate_by_decile, calibration_curve, roc_with_ks, score_distribution
+from reporting.figures.segments import capture_curve, intervals_by_segment
 from reporting.figures.stability import feature_drift_compare, missing_rates, psi_bars
 from reporting.figures.structure import tables_graph
 from reporting.figures.tuning import trials_progress
@@ -16,12 +17,14 @@ __all__ = [
     "bad_rate_by_decile",
     "bad_rate_by_period",
     "calibration_curve",
+    "capture_curve",
     "chart_config",
     "chart_csv",
     "dependence",
     "dependence_by_category",
     "feature_drift_compare",
     "importance_bars",
+    "intervals_by_segment",
     "metric_over_time",
     "missing_rates",
     "psi_bars",

@@ -50,10 +50,25 @@ def test_lift_of_equal_scores_is_one() -> None:
     assert found["auc"].value == pytest.approx(0.5)
 
 
-def test_a_draw_keeps_the_number_of_each_class() -> None:
+def test_a_draw_keeps_the_number_of_rows_and_has_both_classes() -> None:
     y, probability = _sample(300, 3)
-    bads, goods = ScoreCounts.of(y, probability).draw(np.random.default_rng(1))
-    assert (bads.sum(), goods.sum()) == (y.sum(), (1 - y).sum())
+    drawn = [ScoreCounts.of(y, probability).draw(np.random.default_rng(seed)) for seed in range(200)]
+    assert {bads.sum() + goods.sum() for bads, goods in drawn} == {300}
+    n_bads = np.array([bads.sum() for bads, _ in drawn])
+    assert n_bads.std() == pytest.approx(np.sqrt(300 * y.mean() * (1 - y.mean())), rel=0.2)
+    few = ScoreCounts.of(np.r_[1.0, np.zeros(9)], np.arange(10) / 10)
+    assert all(few.draw(np.random.default_rng(seed))[0].sum() >= 1 for seed in range(50))
+
+
+def test_the_interval_of_a_brier_score_is_as_wide_as_that_of_a_mean() -> None:
+    y, probability = _sample(2_000, 5)
+    found = metrics_with_intervals(y, probability, 600, np.random.default_rng(0))
+    for name, losses in (
+        ("brier", (probability - y) ** 2),
+        ("log_loss", -np.where(y == 1, np.log(probability), np.log1p(-probability))),
+    ):
+        width = 2 * norm.ppf(0.975) * losses.std() / np.sqrt(len(y))
+        assert found[name].high - found[name].low == pytest.approx(width, rel=0.12), name
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:

@@ -28,6 +28,10 @@ CHARTS: dict[str, Callable[..., go.Figure]] = {
     "deciles": lambda **k: figures.bad_rate_by_decile(
         [0.1, 0.02], [100, 300], low=[0.06, 0.01], high=[0.16, 0.04], **k
     ),
+    "segments": lambda **k: figures.intervals_by_segment(
+        NAMES, [0.7, 0.6, np.nan], [0.65, 0.5, np.nan], [0.75, 0.66, np.nan], [500, 90, 12], overall=0.71, **k
+    ),
+    "capture": lambda **k: figures.capture_curve([0, 0.1, 0.5, 1], [0, 0.4, 0.8, 1], **k),
     "importance": lambda **k: figures.importance_bars(NAMES, [0.1, 0.3, 0.05], **k),
     "waterfall": lambda **k: figures.reason_waterfall(
         NAMES, [0.01, -0.2, 0.4], base=-3.0, value_texts=["1", "2", "3"], probability=0.08, limit=2, **k
@@ -76,6 +80,8 @@ EMPTY: dict[str, Callable[..., go.Figure]] = {
     "scores": lambda **k: figures.score_distribution([0, 1], [3], [0], **k),
     "calibration": lambda **k: figures.calibration_curve([], [], [], [], [], **k),
     "deciles": lambda **k: figures.bad_rate_by_decile([0.0], [10], **k),
+    "segments": lambda **k: figures.intervals_by_segment(["a"], [np.nan], [np.nan], [np.nan], [3], overall=0.7, **k),
+    "capture": lambda **k: figures.capture_curve([], [], **k),
     "importance": lambda **k: figures.importance_bars([], [], **k),
     "waterfall": lambda **k: figures.reason_waterfall([], [], base=0.0, **k),
     "dependence": lambda **k: figures.dependence([], [], name="x", **k),
@@ -176,6 +182,17 @@ def test_calibration_weights_groups_by_their_cases() -> None:
 def test_decile_finding_counts_bad_cases() -> None:
     title = figures.bad_rate_by_decile([0.30, 0.10, 0.0, 0.0], [100, 100, 100, 100]).layout.title.text
     assert "25.0% of cases hold 75.0% of the bad, 3.0 times" in title.replace("<br>", " ")
+
+
+def test_the_segment_that_can_be_told_from_all_cases_is_named_and_one_without_outcomes_is_not_drawn() -> None:
+    figure = CHARTS["segments"]()
+    assert "weaker than over all cases where it is age: .600 [.500, .660]" in " ".join(texts(figure)).lower()
+    assert list(marks(figure, "AUC").x) == [0.7, 0.6]
+    assert "too few outcomes" in texts(figure)
+
+
+def test_what_the_riskiest_fifth_catches_is_interpolated() -> None:
+    assert "The riskiest 20% of cases hold 50.0% of the bad" in texts(CHARTS["capture"]())[0]
 
 
 def test_bars_start_at_zero() -> None:

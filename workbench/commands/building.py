@@ -1,4 +1,4 @@
-"""Building a model: import, features, train, evaluate, explain, score."""
+"""Building a model: import, features, train, explain, score."""
 
 import re
 from datetime import date, datetime
@@ -14,6 +14,7 @@ from core.i18n.formats import count, metric, percent
 from warehouse.data_model import DataModel
 from workbench.commands import answers
 from workbench.commands.display import print_lines, print_table
+from workbench.commands.judging import VersionOption
 from workbench.commands.session import (
     AsOption,
     JsonOption,
@@ -54,7 +55,6 @@ BudgetOption = Annotated[
     str | None, typer.Option("--budget", help=say(msg("Time such as 120s or 5m, or trials such as 40trials.")))
 ]
 LabelOption = Annotated[str | None, typer.Option("--label", help=say(msg("Which of the project's labels; the first.")))]
-VersionOption = Annotated[int | None, typer.Option("--version", help=say(msg("Model version; the latest.")))]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -62,7 +62,6 @@ def add_to(app: typer.Typer) -> None:
     app.command("import", help=say(msg("Import a folder or a file of tables into a project.")))(import_)
     app.command("features", help=say(msg("Propose, compute, select and prove features.")))(build_features)
     app.command("train", help=say(_TRAIN_HELP))(train)
-    app.command("evaluate", help=say(msg("Show a version's figures on every sample, with intervals.")))(evaluate)
     app.command("explain", help=say(msg("Show what a version leans on, or why one row got its score.")))(explain)
     app.command("score", help=say(msg("Score one payload, one stored row, or many rows to a file.")))(score)
 
@@ -150,19 +149,6 @@ def train(
             {"project": name, **shown, "training": answers.training_json(result)},
             lambda: answers.show_training(run, result),
         )
-
-
-def evaluate(
-    project: ProjectOption = None,
-    version: VersionOption = None,
-    as_name: AsOption = None,
-    language: LanguageOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show a version's figures on every sample."""
-    with session(as_json=as_json, as_name=as_name, language=language) as run:
-        bundle = training.bundle(run.ctx, chosen_project(run.ctx, project), version)
-        run.answer(bundle.evaluation.to_json(), lambda: answers.show_evaluation(run, bundle.evaluation))
 
 
 def explain(

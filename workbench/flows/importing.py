@@ -150,11 +150,13 @@ def run(ctx: Context, project: str, source: Path) -> ImportResult:
 def run_sample(ctx: Context, project: str, *, n_enterprises: int = 20_000, seed: int = 20_240_101) -> ImportResult:
     """Fill the project with the synthetic guarantee world instead of files; needs ``data.import``."""
     from sample_data import generate_world
+    from workbench.flows import evaluation
 
     ctx.require("data.import")
     started = time.monotonic()
     projects.get(ctx, project)
     world = generate_world(n_enterprises, seed, progress=ctx.part(0.0, 0.7).progress)
+    evaluation.keep_oracle(ctx, project, world.oracle)
     return _store(ctx.part(0.7, 1.0), project, world.table_set, (), "sample_data", started)
 
 

@@ -35,6 +35,9 @@ class ProjectSpec(BaseModel):
         Windows, primitives, limits.
     training : TrainSpec
         Budget, families, folds, seed.
+    segments : list of str
+        Columns (``table.column``, of the root table or a parent of it) that figures are split by. Left out: those of
+        few levels.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -45,6 +48,7 @@ class ProjectSpec(BaseModel):
     labels: list[LabelSpec] = Field(default_factory=list)
     features: FeatureSpec = Field(default_factory=FeatureSpec)
     training: TrainSpec = Field(default_factory=TrainSpec)
+    segments: list[str] = Field(default_factory=list)
 
     @classmethod
     def from_yaml(cls, text: str, *, where: str = "project.yaml") -> Self:

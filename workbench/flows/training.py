@@ -228,7 +228,8 @@ def run(
     ConflictError
         If there are no features yet.
     """
-    from workbench.flows import model_building
+    from automl.predictions import predict_rows
+    from workbench.flows import evaluation, model_building
 
     ctx.require("model.train")
     started = time.monotonic()
@@ -240,6 +241,8 @@ def run(
     with writing_folder(target) as folder:
         sealed = model_building.seal(ctx, project, made, folder / BUNDLE_FOLDER)
         result = model_building.describe(made, project=project, bundle_hash=sealed.hash)
+        found = predict_rows(made.training, made.matrix, made.labels)
+        evaluation.keep_predictions(ctx, project, sealed.hash, found)
         if register:
             ctx.say(0.92, msg("registering a draft version"))
             run_of = model_building.run_record(result)

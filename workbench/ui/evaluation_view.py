@@ -5,6 +5,7 @@ from html import escape
 import streamlit as st
 
 from automl.evaluation import METRIC_NAMES, Bucket, Evaluation, Metric, SampleEvaluation
+from automl.slices import capture
 from core.i18n import formats
 from reporting import figures
 from workbench.flows.training import Figure
@@ -27,7 +28,7 @@ __all__ = ["evaluation_panels", "figure_text", "population", "sample_name"]
 
 
 def evaluation_panels(evaluation: Evaluation, key: str) -> None:
-    """Draw the sample's choice, its metrics and its four pictures; `key` keeps two such views apart."""
+    """Draw the sample's choice, its metrics and its pictures; `key` keeps two such views apart."""
     chosen = st.segmented_control(
         t("Sample"),
         [name for name in SAMPLE_ORDER if name in evaluation.samples],
@@ -45,6 +46,8 @@ def evaluation_panels(evaluation: Evaluation, key: str) -> None:
             _roc(sample, key)
         with st.container(key=f"panel_calibration_{key}"):
             _calibration(sample, key)
+        with st.container(key=f"panel_capture_{key}"):
+            _capture(sample, key)
     with right:
         with st.container(key=f"panel_scores_{key}"):
             _scores(sample, key)
@@ -95,10 +98,30 @@ def _metrics(sample: SampleEvaluation, evaluation: Evaluation) -> None:
         ],
         numbers=(1, 2),
     )
+    _brier(sample)
     for name, answer in evaluation.not_applicable.items():
         st.caption(
             t("{sample}: not applicable. {reason}", sample=capital(sample_name(name)), reason=say(answer.reason))
         )
+
+
+def _brier(sample: SampleEvaluation) -> None:
+    parts = sample.brier_parts
+    if parts is not None:
+        st.caption(
+            t(
+                "Brier score = reliability {reliability} - resolution {resolution} + uncertainty {uncertainty} + "
+                "spread inside {n} bins {within}.",
+                reliability=formats.metric(parts.reliability),
+                resolution=formats.metric(parts.resolution),
+                uncertainty=formats.metric(parts.uncertainty),
+                within=formats.metric(parts.within),
+                n=parts.n_bins,
+            )
+        )
+    if sample.auc_delong is not None:
+        bounds = formats.interval(*sample.auc_delong)
+        st.caption(t("Intervals by bootstrap; that of the AUC after DeLong is {interval}.", interval=bounds))
 
 
 def _estimate(metric: Metric | None) -> tuple[float, float, float] | None:
@@ -151,6 +174,14 @@ def _deciles(sample: SampleEvaluation, key: str) -> None:
         theme=theme(),
     )
     chart(figure, f"deciles_{key}")
+
+
+def _capture(sample: SampleEvaluation, key: str) -> None:
+    points = capture([bucket.n_bad for bucket in sample.deciles], [bucket.n for bucket in sample.deciles])
+    figure = figures.capture_curve(
+        [x for x, _ in points], [y for _, y in points], sample=sample.title, language=language(), theme=theme()
+    )
+    chart(figure, f"capture_{key}")
 
 
 def _rates(buckets: "list[Bucket] | tuple[Bucket, ...]") -> tuple[list[float], list[float], list[float]]:

@@ -21,6 +21,7 @@ PAGES = {
     "data": "app_pages/data.py",
     "features": "app_pages/features.py",
     "train": "app_pages/train.py",
+    "evaluate": "app_pages/evaluate.py",
     "explain": "app_pages/explain.py",
     "review": "app_pages/review.py",
     "deploy": "app_pages/deploy.py",

@@ -1,0 +1,108 @@
+"""The sample project's model judged on rows it did not see."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from core.errors import InputError
+from core.settings import Settings
+from workbench.cli import main
+from workbench.flows import evaluation, features, importing, projects, training
+from workbench.flows.context import Context, open_context
+from workbench.flows.evaluation import Attainable
+from workbench.flows.stored_columns import stored_columns
+
+PROJECT = "sample"
+
+
+@pytest.fixture(scope="module")
+def ctx(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
+    home = shutil.copytree(sample_home, tmp_path_factory.mktemp("judged") / "home")
+    opened = open_context(Settings(home=home))
+    yield opened
+    opened.database.dispose()
+
+
+def test_the_kept_predictions_are_those_that_the_bundle_was_judged_by(ctx: Context) -> None:
+    found, best = evaluation.predictions(ctx, PROJECT), training.bundle(ctx, PROJECT).evaluation.best
+    judged = found.take(found.judging)
+    assert (len(judged), int(judged.y.sum())) == (best.n, best.n_bad)
+    assert best.metrics["auc"].value == pytest.approx(roc_auc_score(judged.y, judged.probability), abs=1e-12)
+    assert len(found) == len(features.labels(ctx, PROJECT))
+
+
+def test_no_row_that_judges_was_seen_in_training(ctx: Context) -> None:
+    found, split = evaluation.predictions(ctx, PROJECT), features.split(ctx, PROJECT)
+    seen = set(found.keys[np.concatenate([split.train, split.calibration])])
+    assert not seen & set(found.keys[found.applicants])
+    assert found.cutoffs[found.applicants].min() > found.cutoffs[split.train].max()
+
+
+def test_every_segment_column_of_the_project_splits_the_same_rows(ctx: Context) -> None:
+    n = len(evaluation.predictions(ctx, PROJECT).judging)
+    names = [column.name for column in evaluation.columns(ctx, PROJECT)]
+    assert names == projects.spec(ctx, PROJECT).segments
+    for name in [*names, "entity"]:
+        assert sum(one.n for one in evaluation.by_segment(ctx, PROJECT, name)) == n
+
+
+def test_attained_never_passes_attainable_by_more_than_chance(ctx: Context) -> None:
+    found = evaluation.attainable(ctx, PROJECT)
+    assert isinstance(found, Attainable)
+    area = found.comparison.differences[0]
+    assert 0.5 < found.attained < 1
+    assert area.low < 0  # the truth cannot be beaten, but by chance
+    assert found.attainable > 0.6
+
+
+def test_the_truth_is_in_no_table_and_no_feature(ctx: Context) -> None:
+    hidden = {"p12", "p12_subrogation", "quality", "owner"}
+    model = stored_columns(ctx, PROJECT).model
+    columns = {name for table in model.tables.values() for name in table.columns}
+    used = {definition.column for definition in features.plan(ctx, PROJECT).definitions}
+    assert not hidden & (columns | used)
+    assert not list((projects.folder(ctx, PROJECT) / "data").rglob("*oracle*"))
+
+
+def test_a_version_is_not_compared_with_itself(ctx: Context) -> None:
+    with pytest.raises(InputError, match="itself"):
+        evaluation.compare(ctx, PROJECT, 1, 1)
+
+
+def test_two_versions_are_compared_on_the_rows_that_neither_saw(ctx: Context) -> None:
+    training.run(ctx, PROJECT, budget=training.Budget(n_trials=1), families=("logistic",))
+    found = evaluation.compare(ctx, PROJECT, 2, 1)
+    assert found.n == len(evaluation.predictions(ctx, PROJECT, 1).judging)
+    same_way = evaluation.compare(ctx, PROJECT, 1, 2)
+    assert same_way.differences[0].value == -found.differences[0].value
+    assert same_way.delong.p_value == pytest.approx(found.delong.p_value)
+
+
+def test_the_command_answers_with_every_view(
+    ctx: Context, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBENCH_HOME", str(ctx.settings.home))
+
+    def asked(*options: str) -> dict[str, object]:
+        with pytest.raises(SystemExit) as ended:
+            main(["evaluate", *options, "--json"])
+        out = capsys.readouterr().out
+        assert ended.value.code == 0, out
+        return dict(json.loads(out))
+
+    assert asked("--version", "1")["attainable"]["auc"] > 0.6
+    slices = asked("--by", "quarter", "--version", "1")["slices"]
+    assert [one["name"] for one in slices] == sorted(one["name"] for one in slices)
+    assert asked("--by", "enterprise.sector")["slices"][0]["n"] > 0
+
+
+def test_new_data_without_the_old_rows_says_why_nothing_can_be_compared(ctx: Context) -> None:
+    importing.run_sample(ctx, PROJECT, n_enterprises=500, seed=3)
+    answer = evaluation.attainable(ctx, PROJECT, 1)
+    assert not isinstance(answer, Attainable)
+    assert "another" in answer.text()
