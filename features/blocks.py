@@ -1,7 +1,7 @@
 """The visible rows of a run of root rows, and what can be read of them."""
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -10,7 +10,7 @@ import numpy as np
 
 from features.definitions import Condition, PathStep
 from features.engine_data import EngineData, TableArrays
-from features.plan import FeatureGroup, FeaturePlan
+from features.plan import FeatureGroup, FeaturePlan, Link
 from features.queries import Query, climb
 from features.reductions import Codes, Pieces, Rows
 
@@ -72,14 +72,14 @@ class Block:
         return self._read[0]
 
     def onward(self) -> "Block":
-        """Return the block without the rows that lead back to where the question came from."""
-        steps = self.group.over or (self.group.below.up if self.group.below else ())
-        visited = [rows for table, rows in self.query.visited if steps and table == steps[-1].table]
-        if not visited:
-            return self
-        _, reached = self._reached(steps)
-        is_new = [reached != self.pieces.to_rows(rows) for rows in visited]
-        return replace(self, pieces=self.pieces.keep(np.logical_and.reduce(is_new)))
+        """Return the block without the rows that lie below a row where the question came from, or lead back to one."""
+        kept = [
+            rows != self.pieces.to_rows(before)
+            for table, before in self.query.visited
+            for place, rows in self._passed({name for name, _ in self.query.visited})
+            if place == table
+        ]
+        return replace(self, pieces=self.pieces.keep(np.logical_and.reduce(kept))) if kept else self
 
     def where(self, condition: Condition | None) -> "Block":
         """Return the block of only those rows for which `condition` holds."""
@@ -124,6 +124,22 @@ class Block:
         codes = np.full(hidden.shape, -1, dtype=np.int32)
         codes[~hidden] = self.source.codes[column][self._read[1][~hidden]]
         return codes
+
+    def _passed(self, tables: set[str]) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield those of `tables` that the path passes, with the row of each visible row in it."""
+        steps = self.group.over or (self.group.below.up if self.group.below else ())
+        if steps and steps[-1].table in tables:
+            yield self._reached(steps)
+        rows, down = self.pieces.rows, self.group.down
+        for number in range(len(down) - 1, -1, -1):
+            if not any(step.table in tables for step in down[: number + 1]):
+                return
+            step = down[number]
+            yield step.table, rows
+            if number:
+                rows = self.data.links[Link(step.table, step.child_column, down[number - 1].table, step.parent_column)][
+                    rows
+                ]
 
     def _reached(self, steps: tuple[PathStep, ...]) -> tuple[str, np.ndarray]:
         if not steps:

@@ -466,6 +466,11 @@ class FeatureDefinition:
         """What follows them: from the rows of a link table up to what they link to, and on from there."""
         return self.path[len(self.steps_up) + len(self.steps_down) :]
 
+    @property
+    def is_linked(self) -> bool:
+        """Whether the path goes up again after it went down."""
+        return bool(self.steps_over)
+
     def reaches_others(self, root_table: str) -> bool:
         """Whether it reads rows of other entities: rows below another parent, or others of the table it started from.
 

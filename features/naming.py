@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from core.i18n import LANGUAGES, Language, Message, msg
-from features.definitions import Condition, FeatureDefinition, PathStep, PeerStatistic, parse_window
+from features.definitions import Condition, FeatureDefinition, PathStep, PeerStatistic, Stage, parse_window
 from features.primitives.vocabulary import AGGREGATIONS, TRANSFORMS
 
 if TYPE_CHECKING:
@@ -58,16 +60,70 @@ class FeatureNamer:
         return {language: self._name(item, language) for language in LANGUAGES}
 
     def _name(self, item: FeatureDefinition, language: Language) -> str:
-        name = self._what(item, language)
-        if item.primitive != "identity":
-            name = _phrase(item.primitive, name).text(language)
-        name = _in_windows(name, item).text(language) if item.window or item.against else name
+        name = self._across(item, language) if item.is_linked else self._plain(item, language)
+        return name if item.peers is None else self._among_peers(name, item, item.peers.statistic, language)
+
+    def _plain(self, item: FeatureDefinition, language: Language) -> str:
+        name = _primed(item, self._what(item, language), language)
         for table, stage in reversed(item.stages):
             what = msg("{what} per row of {table}", what=name, table=self._table_label(table, language)).text(language)
-            what = what if stage.where is None else self._where(what, table, stage.where, language)
-            name = _phrase(stage.primitive, what).text(language)
-            name = name if stage.window is None else _in_window(name, stage.window).text(language)
-        return name if item.peers is None else self._among_peers(name, item, item.peers.statistic, language)
+            name = self._staged(what, table, stage, language)
+        return name
+
+    def _staged(self, what: str, table: str, stage: Stage, language: Language) -> str:
+        what = what if stage.where is None else self._where(what, table, stage.where, language)
+        name = _phrase(stage.primitive, what).text(language)
+        return name if stage.window is None else _in_window(name, stage.window).text(language)
+
+    def _across(self, item: FeatureDefinition, language: Language) -> str:
+        """Return the name of a feature of what a link table leads to, or of what lies below that."""
+        down = item.steps_down
+        if not item.stack:
+            what, over = self._of_parents(item, language), item.steps_over
+            what = what if not over or item.column is None else self._each(down[-1].table, over, what, language)
+            if item.where is not None:
+                whose = (down[-1].table, over) if over and item.column is None else None
+                what = self._where(what, item.path[-1].table, item.where, language, whose)
+            return _primed(item, what, language)
+        stage, below = item.stack[0], item.below
+        table = down[stage.steps - 1].table
+        up = below.steps_up
+        seen = copy(self)
+        seen.root_table = up[-1].table if up else table
+        rest = replace(below, path=below.path[len(up) :])
+        if (stage.primitive, rest.primitive, rest.stack) == ("sum", "sum", ()):
+            rest = replace(rest, primitive="identity")  # the sum of sums is the sum
+        name = seen._name(rest, language)  # noqa: SLF001 - of its own class
+        if up:
+            name = self._each(table, up, name, language)
+        else:
+            name = msg("{what} per row of {table}", what=name, table=self._table_label(table, language)).text(language)
+        return self._staged(name, table, stage, language)
+
+    def _of_parents(self, item: FeatureDefinition, language: Language) -> str:
+        """Return what is read at the end of the steps up: a column, or which rows they are."""
+        if item.column is not None:
+            return self._column_label(item.path[-1].table, item.column, language)
+        link, over = item.steps_down[-1].table, item.steps_over
+        counts_rows = item.where is not None and item.primitive != "num_unique"
+        return self._table_label(link, language) if counts_rows else self._whom(link, over, language)
+
+    def _each(self, link: str, up: tuple[PathStep, ...], what: str, language: Language) -> str:
+        whom, what = (_inside_sentence(text) for text in (self._whom(link, up, language), what))
+        return msg("each {whom}'s {what}", whom=whom, what=what).text(language)
+
+    def _whom(self, link: str, up: tuple[PathStep, ...], language: Language) -> str:
+        """Return what rows of a link table lead to, by the label of the column that tells; else by its table."""
+        column, table = up[0].child_column, up[-1].table
+        label = self.data_model.table(link).column(column).label
+        links = [other for other in self.data_model.relationships if other.parent == up[0].table]
+        told = [self._column_label(other.child, other.child_column, language) for other in links]
+        own = label.get(language) or label.get("en")
+        if len(up) == 1 and own and told.count(own) == 1:
+            return own
+        return self._in_brackets(
+            self._table_label(table, language), self._table_label(link, language) if len(links) > 1 else "", language
+        )
 
     def _among_peers(self, name: str, item: FeatureDefinition, statistic: PeerStatistic, language: Language) -> str:
         labels = [
@@ -93,10 +149,14 @@ class FeatureNamer:
             what = _pair(what, second, self.data_model.table(table).column(item.column).type, item).text(language)
         return what if item.where is None else self._where(what, table, item.where, language)
 
-    def _where(self, what: str, table: str, where: Condition, language: Language) -> str:
+    def _where(
+        self, what: str, table: str, where: Condition, language: Language,
+        whose: tuple[str, tuple[PathStep, ...]] | None = None,
+    ) -> str:  # fmt: skip
+        column = self._column_label(table, where.column, language)
         values = {
             "what": _inside_sentence(what),
-            "column": _inside_sentence(self._column_label(table, where.column, language)),
+            "column": _inside_sentence(column) if whose is None else self._each(*whose, column, language),
             "value": where.value if isinstance(where.value, str) else f"{where.value:g}",
         }
         return Message(_OPERATORS[where.op].template, values).text(language)
@@ -136,6 +196,12 @@ class FeatureNamer:
             for column, column_spec in spec.columns.items()
             if column_spec.role not in ("key", "foreign_key", "known_at", "ignore")
         )
+
+
+def _primed(item: FeatureDefinition, what: str, language: Language) -> str:
+    """Return the name of what the primitive makes of `what`, in its windows."""
+    name = what if item.primitive == "identity" else _phrase(item.primitive, what).text(language)
+    return _in_windows(name, item).text(language) if item.window or item.against else name
 
 
 def _phrase(primitive: str, what: str) -> Message:

@@ -3,20 +3,21 @@
 import importlib
 import warnings
 from collections.abc import Iterator
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from core.errors import ConfigurationError
 from core.i18n import msg
-from features.definitions import FeatureDefinition, FeatureKind, PathStep
+from features.crossing import cross_links
+from features.definitions import FeatureDefinition, FeatureKind, PathStep, Stage
 from features.naming import FeatureNamer
 from features.plan import sort_windows
 from features.primitives.interface import Reads
 from features.primitives.vocabulary import AGGREGATIONS, TRANSFORMS
 from features.spec import FeatureSpec
-from features.variations import has_time, named, vary, windows_of
+from features.variations import has_time, named, usable_columns, vary, windows_of
 
 if TYPE_CHECKING:
     from warehouse.data_model import ColumnSpec, DataModel, Relationship
@@ -91,7 +92,9 @@ def propose(
     ]
     deep = [thought for thought in thoughts if spec.chosen_stack and _is_deep(thought)]
     thoughts = _without_detours(thoughts)
-    empty = _empty_paths(table_set, root_table, {path for path, _, _ in (*thoughts, *deep)}, keys, cutoffs)
+    crossed = list(_cross(model, root_table, entity, spec))
+    reached = {path for path, _, _ in (*thoughts, *deep)} | {item.path for item in crossed}
+    empty = _empty_paths(table_set, root_table, reached, keys, cutoffs)
     namer = FeatureNamer(model, root_table)
     thoughts = [thought for thought in thoughts if thought[0] not in empty]
     definitions = [
@@ -103,6 +106,7 @@ def propose(
     paths = list(dict.fromkeys(path for path, _, _ in thoughts))
     deep = [thought for thought in dict.fromkeys(deep) if thought[0] not in empty]
     definitions += [named(namer, item) for item in vary(table_set, root_table, paths, definitions, deep, spec)]
+    definitions += [named(namer, item) for item in crossed if item.path not in empty]
     if not definitions:
         raise ConfigurationError(
             msg("no feature can be made of the table {table} with these settings", table=root_table),
@@ -133,6 +137,14 @@ def _think(model: "DataModel", root_table: str, entity: str, spec: FeatureSpec) 
             if thought is not None and (depth > 0 or thought[2] == "identity"):
                 yield thought
                 yield from _more_of(thought, spec)
+
+
+def _cross(model: "DataModel", root_table: str, entity: str, spec: FeatureSpec) -> Iterator[FeatureDefinition]:
+    """Yield what lies across the link tables of the root and of the entity, on the shortest ways to it."""
+    up = [path for path in _ways_up(model, root_table, spec) if path and path[-1].table == entity]
+    ways = [(), *(path for path in up if len(path) == min(map(len, up)))]
+    tops = {path[-1].table if path else root_table for path in ways}
+    return cross_links(model, root_table, ways, {top: _below(model, top, spec) for top in tops}, spec)
 
 
 def _more_of(thought: Thought, spec: FeatureSpec) -> Iterator[Thought]:
@@ -170,7 +182,7 @@ def _ways_up(model: "DataModel", root_table: str, spec: FeatureSpec) -> list[tup
             ways += [
                 (*path, PathStep("up", link.parent, link.child_column, link.parent_column))
                 for link in model.parents_of(here)
-                if link.parent not in (root_table, *(step.table for step in path)) and _is_allowed(link.parent, spec)
+                if link.parent not in (root_table, *(step.table for step in path)) and spec.allows(link.parent)
             ]
     return ways
 
@@ -180,12 +192,8 @@ def _below(model: "DataModel", table: str, spec: FeatureSpec) -> list[str]:
     tables = [table]
     for here in tables:
         below = [link.child for link in model.children_of(here)]
-        tables += [child for child in dict.fromkeys(below) if child not in tables and _is_allowed(child, spec)]
+        tables += [child for child in dict.fromkeys(below) if child not in tables and spec.allows(child)]
     return tables
-
-
-def _is_allowed(table: str, spec: FeatureSpec) -> bool:
-    return spec.ignore.get(table) != [] and (spec.tables is None or table in spec.tables)
 
 
 def _primitives(featuretools: Any, spec: FeatureSpec, names: tuple[str, ...]) -> list[Any]:
@@ -210,7 +218,7 @@ def _entity_set(featuretools: Any, model: "DataModel", tables: list[str], spec: 
         index = indexes.get(name, _ROW_NUMBER)
         types = {
             column: _LOGICAL_TYPES[column_spec.type]
-            for column, column_spec in _usable_columns(model, name, spec).items()
+            for column, column_spec in usable_columns(model, name, spec).items()
         }
         types |= {link.child_column: "Categorical" for link in links if link.child == name}
         types[index] = "Categorical"
@@ -231,19 +239,6 @@ def _entity_set(featuretools: Any, model: "DataModel", tables: list[str], spec: 
 
 
 _DTYPES: Final = {"Categorical": "object", "Double": "float64", "Datetime": "datetime64[ns]"}
-
-
-def _usable_columns(model: "DataModel", table: str, spec: FeatureSpec) -> "dict[str, ColumnSpec]":
-    """Return the columns of `table` that may become features."""
-    linking = {link.child_column for link in model.parents_of(table)} | {
-        link.parent_column for link in model.children_of(table)
-    }
-    ignored = set(spec.ignore.get(table, ())) | linking
-    return {
-        name: column
-        for name, column in model.table(table).columns.items()
-        if name not in ignored and column.role in ("feature", "event_time") and column.type not in ("id", "text")
-    }
 
 
 def _indexes(links: "list[Relationship]") -> dict[str, str]:
@@ -372,21 +367,29 @@ def _empty_paths(
     from features.preparation import as_text
 
     model = table_set.data_model
-    down = sorted((path for path in paths if path and path[-1].direction == "down"), key=str)
+    probes = {path: _probe(path) for path in sorted(paths, key=str) if any(step.direction == "down" for step in path)}
     key_column = _key_column(model, root_table)
     if keys is None or cutoffs is None:
         cutoffs = table_set.event_time(root_table)
         keys = as_text(table_set.frame(root_table)[key_column]) if key_column else None
-    if not down or keys is None or cutoffs is None or key_column is None:
+    if not probes or keys is None or cutoffs is None or key_column is None:
         return set()
     usable = np.flatnonzero(~np.isnat(np.asarray(cutoffs).astype("datetime64[ns]")))
     rows = usable[np.linspace(0, usable.size - 1, min(usable.size, _SAMPLE_ROWS)).astype(np.int64)]
-    plan = make_plan(
-        table_set, root_table, key_column, [FeatureDefinition.create(path, None, "count") for path in down]
-    )
+    plan = make_plan(table_set, root_table, key_column, list(probes.values()))
     data = EngineData.from_table_set(plan, table_set)
     counts = compute(plan, data, np.asarray(keys, dtype=object)[rows], np.asarray(cutoffs)[rows])
-    return {path for path, column in zip(down, counts.T, strict=True) if not (column > 0).any()}
+    return {path for path, column in zip(probes, counts.T, strict=True) if not (column > 0).any()}
+
+
+def _probe(path: tuple[PathStep, ...]) -> FeatureDefinition:
+    """Return a feature that is above 0 where there is something at the end of the path."""
+    if path[-1].direction == "up":
+        return FeatureDefinition.create(path, None, "num_unique")
+    n_steps = len([*takewhile(lambda step: step.direction == "down", reversed(path))])
+    crossed = any(step.direction == "down" for step in path[:-n_steps])
+    stack = (Stage("sum"),) if crossed else ()
+    return FeatureDefinition.create(path, None, "count", stack=stack)
 
 
 def _key_column(model: "DataModel", table: str) -> str | None:

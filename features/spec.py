@@ -17,6 +17,8 @@ _CREDIT: Final = "credit"
 _CREDIT_RATIOS: Final = (("6m", "24m"),)
 _CREDIT_LEVELS: Final = 3
 _CREDIT_STACK: Final = ("mean", "max")
+_NETWORK: Final = "network"
+_NETWORK_STAGES: Final = ("sum", "mean", "max")
 
 
 def _check_window(text: str) -> str:
@@ -29,10 +31,9 @@ def _check_window(text: str) -> str:
 
 
 def _check_primitive(name: str) -> str:
-    if name not in _PRIMITIVES and name not in GROUPS:
-        raise ValueError(
-            f"a primitive is one of {', '.join(_PRIMITIVES)}, or of the groups {', '.join(GROUPS)}; not {name!r}"
-        )
+    if name not in _PRIMITIVES and name not in GROUPS and name != _NETWORK:
+        groups = ", ".join([*GROUPS, _NETWORK])
+        raise ValueError(f"a primitive is one of {', '.join(_PRIMITIVES)}, or of the groups {groups}; not {name!r}")
     return name
 
 
@@ -79,7 +80,8 @@ class FeatureSpec(BaseModel):
         Windows of event time such as ``"30d"``, ``"6m"``, ``"2y"``; ``"all"`` for all of the history.
     primitives : list of str
         Aggregations and transforms to propose, or names of groups of them: ``"default"``, ``"credit"`` (the default
-        ones and those that tell most of a borrower), ``"all"``.
+        ones and those that tell most of a borrower), ``"all"``; ``"network"`` adds no primitive but what they make of
+        counterparties.
     max_features : int
         Most features to propose; tables take turns, so that none is left out.
     max_depth : int
@@ -107,6 +109,12 @@ class FeatureSpec(BaseModel):
     stack : list of str or None
         What aggregates aggregations, such as the mean over contracts of the sum over repayments, where `max_depth` is
         3. None for mean and max with ``"credit"``, else for none.
+    links : bool
+        Whether to propose what the rows of a link table lead to: the clients of an account, by their attributes.
+    counterparties : list of str or None
+        What aggregates counts and sums of counterparties: how many enforcement cases the firms have that a firm
+        guarantees. Their attributes are proposed with it. None for sum, mean and max with ``"network"``, else for none:
+        a live score then needs the online snapshot.
     max_levels : int
         Most levels of a category to keep apart; the rest become one "other".
     select_top : int
@@ -134,6 +142,8 @@ class FeatureSpec(BaseModel):
     pairs: list[PairSpec] = Field(default_factory=list)
     window_ratios: list[tuple[WindowText, WindowText]] | None = None
     stack: list[Annotated[str, AfterValidator(_check_stage)]] | None = None
+    links: bool = True
+    counterparties: list[Annotated[str, AfterValidator(_check_stage)]] | None = None
     max_levels: int = Field(default=50, ge=1, le=1_000)
     select_top: int = Field(default=120, ge=1)
     max_missing_rate: float = Field(default=0.98, gt=0, le=1)
@@ -152,7 +162,8 @@ class FeatureSpec(BaseModel):
     @property
     def chosen(self) -> tuple[str, ...]:
         """The names of all primitives to propose, groups written out."""
-        names = [name for entry in self.primitives for name in GROUPS.get(entry, (entry,))]
+        entries = (entry for entry in self.primitives if entry != _NETWORK)
+        names = [name for entry in entries for name in GROUPS.get(entry, (entry,))]
         return tuple(dict.fromkeys(names))
 
     @property
@@ -171,6 +182,17 @@ class FeatureSpec(BaseModel):
         if self.max_depth < 3:
             return ()
         return tuple(self.stack) if self.stack is not None else self._for_credit(_CREDIT_STACK, ())
+
+    @property
+    def chosen_counterparties(self) -> tuple[str, ...]:
+        """What aggregates features of counterparties."""
+        if self.counterparties is not None:
+            return tuple(self.counterparties)
+        return _NETWORK_STAGES if _NETWORK in self.primitives else ()
+
+    def allows(self, table: str) -> bool:
+        """Whether features may be made of `table`."""
+        return self.ignore.get(table) != [] and (self.tables is None or table in self.tables)
 
     def _for_credit(self, value: _T, otherwise: _T) -> _T:
         return value if _CREDIT in self.primitives else otherwise

@@ -11,10 +11,10 @@ from features.primitives.vocabulary import AGGREGATIONS
 from features.spec import FeatureSpec, PairSpec
 
 if TYPE_CHECKING:
-    from warehouse.data_model import DataModel, TableSpec
+    from warehouse.data_model import ColumnSpec, DataModel, TableSpec
     from warehouse.table_set import TableSet
 
-__all__ = ["has_time", "named", "vary", "windows_of"]
+__all__ = ["has_time", "named", "usable_columns", "vary", "windows_of"]
 
 Path = tuple[PathStep, ...]
 Thought = tuple[Path, str | None, str]
@@ -78,6 +78,19 @@ def has_time(table: "TableSpec") -> bool:
 def windows_of(spec: FeatureSpec) -> list[str | None]:
     """Return the windows of the settings, longest first."""
     return list(sort_windows(None if window == "all" else window for window in spec.windows)) or [None]
+
+
+def usable_columns(model: "DataModel", table: str, spec: FeatureSpec) -> "dict[str, ColumnSpec]":
+    """Return the columns of `table` that may become features."""
+    linking = {link.child_column for link in model.parents_of(table)} | {
+        link.parent_column for link in model.children_of(table)
+    }
+    ignored = set(spec.ignore.get(table, ())) | linking
+    return {
+        name: column
+        for name, column in model.table(table).columns.items()
+        if name not in ignored and column.role in ("feature", "event_time") and column.type not in ("id", "text")
+    }
 
 
 def _windows(model: "DataModel", path: Path, primitive: str, spec: FeatureSpec) -> list[str | None]:

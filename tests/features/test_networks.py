@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import features.leakage
 from core.errors import ConfigurationError
 from features import streaming
-from features.definitions import Condition, FeatureDefinition, Stage
+from features.definitions import Condition, FeatureDefinition, PathStep, Stage
 from features.engine import EngineData, compute
 from features.leakage import prove_no_leakage
 from features.matrix import build_matrix
@@ -37,6 +37,7 @@ from tests.features.networks import (
     make_network,
 )
 from tests.features.test_streaming import small_blocks
+from warehouse.data_model import ColumnSpec, DataModel, Relationship, TableSpec
 from warehouse.table_set import TableSet
 
 NAN = math.nan
@@ -377,6 +378,45 @@ def test_nobody_is_his_own_counterparty():
     values = build_matrix(world, planned(world, items), *asked(world)).values
     # The edge to itself is left out; two edges to one firm count twice, but are one firm; rows of the table stay rows.
     assert values[0].tolist() == [14.0, 7.0, 1.0, 2.0, 7.0, 3.0]
+
+
+def test_firms_below_a_counterparty_are_never_the_firm_itself_either():
+    """Firms that the holders of a firm lead, one way over a person's own key: the firm itself is left out of them."""
+
+    def columns(**types):
+        return {name: ColumnSpec(type=kind) for name, kind in types.items()}
+
+    model = DataModel(
+        tables={
+            "firm": TableSpec(columns=columns(firm="id", leader="id", size="number"), primary_key=["firm"]),
+            "person": TableSpec(columns=columns(person="id"), primary_key=["person"]),
+            "stake": TableSpec(columns=columns(stake="id", firm="id", person="id"), primary_key=["stake"]),
+            "branch": TableSpec(columns=columns(branch="id", firm="id", staff="number"), primary_key=["branch"]),
+        },
+        relationships=[
+            Relationship(parent="person", parent_column="person", child="firm", child_column="leader"),
+            Relationship(parent="person", parent_column="person", child="stake", child_column="person"),
+            Relationship(parent="firm", parent_column="firm", child="stake", child_column="firm"),
+            Relationship(parent="firm", parent_column="firm", child="branch", child_column="firm"),
+        ],
+    )  # fmt: skip
+    frames = {
+        "firm": pd.DataFrame({"firm": ["f0", "f1", "f2"], "leader": ["p0", "p0", "p1"], "size": [5.0, 7.0, 9.0]}),
+        "person": pd.DataFrame({"person": ["p0", "p1"]}),
+        "stake": pd.DataFrame({"stake": ["s0", "s1"], "firm": ["f0", "f2"], "person": ["p0", "p0"]}),
+        "branch": pd.DataFrame({"branch": ["b0", "b1", "b2"], "firm": ["f0", "f1", "f2"], "staff": [1.0, 2.0, 4.0]}),
+    }
+    world = TableSet.from_frames(frames, model)
+    holders = (PathStep("down", "stake", "firm", "firm"), PathStep("up", "person", "person", "person"))
+    led = (*holders, PathStep("down", "firm", "leader", "person"))
+    items = [
+        create(led, "size", "sum", stack=(Stage("sum"),)),
+        create((*led, PathStep("down", "branch", "firm", "firm")), "staff", "sum", stack=(Stage("sum"),)),
+    ]
+    plan = make_plan(world, "firm", "firm", items)
+    cutoffs = np.full(3, np.datetime64("2024-01-01", "ns"))
+    values = build_matrix(world, plan, np.array(["f0", "f1", "f2"]), cutoffs).values
+    assert values.tolist() == [[7.0, 2.0], [0.0, 0.0], [12.0, 3.0]]
 
 
 @pytest.mark.parametrize(
