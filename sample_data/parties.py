@@ -18,6 +18,7 @@ from sample_data.identities import (
 )
 from sample_data.latent import REGIONS, SECTORS, Firms
 from sample_data.timeline import AS_OF_DAY, NEVER, Array, day, timestamps
+from warehouse.standard.catalogue import load
 
 __all__ = ["Persons", "draw_persons", "edge_frame", "enterprise_frame", "person_frame", "shareholder_frame"]
 
@@ -94,8 +95,6 @@ def enterprise_frame(
     n, city = firms.n, np.array(REGIONS, dtype=object)[firms.region]
     capital = np.round(np.exp(5.2 + 0.55 * (firms.size - 6.7) + rng.normal(0, 0.7, n)), -1) + 10
     is_closed = decline.closed < AS_OF_DAY - 7
-    counties = np.array([f"{number:02d}" for number in (2, 3, 5, 6, 8, 9, 10, 11, 12, 81)], dtype=object)
-    n_counties = np.array([10, 6, 6, 6, 5, 6, 5, 5, 4, 4, 3])[firms.region]
     srdi = np.where(firms.is_high_tech & (rng.random(n) < 0.25), np.where(rng.random(n) < 0.2, "2", "1"), "0")
     return pd.DataFrame(
         {
@@ -112,7 +111,7 @@ def enterprise_frame(
             "industry_code": _industry(rng, firms.sector),
             "scale": np.where(firms.is_micro, "5", np.where(firms.size > 9.0, "3", "4")).astype(object),
             "city_code": city,
-            "region_code": city + counties[(rng.random(n) * n_counties).astype(np.int64)],
+            "region_code": _counties(rng, firms.region),
             "legal_rep_id": person_id[persons.legal_rep],
             "controller_id": person_id[persons.controller],
             "high_tech": firms.is_high_tech.astype(float),
@@ -183,6 +182,16 @@ def edge_frame(rng: np.random.Generator, edges: Edges, firms: Firms, ent_id: Arr
             "class5_known_at": timestamps(np.where(is_known, class_known, NEVER)),
         }
     )
+
+
+def _counties(rng: np.random.Generator, region: Array) -> Array:
+    """Return a county of each firm's city, of those that GB/T 2260 knows."""
+    known = load().code_table("region").entries
+    by_city = [[code for code in known if code.startswith(city)] for city in REGIONS]
+    first = np.cumsum([0, *map(len, by_city[:-1])])
+    n_counties = np.array([len(codes) for codes in by_city])
+    drawn = (rng.random(len(region)) * n_counties[region]).astype(np.int64)
+    return np.array([code for codes in by_city for code in codes], dtype=object)[first[region] + drawn]
 
 
 def _industry(rng: np.random.Generator, sector: Array) -> Array:

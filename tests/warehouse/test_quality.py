@@ -22,13 +22,7 @@ Change = Callable[[pd.DataFrame, np.random.Generator], pd.DataFrame]
 
 @pytest.fixture(scope="module")
 def world() -> TableSet:
-    """The sample world with the region codes of the national standard."""
-    table_set = generate_world(2_000, seed=3).table_set
-    enterprise = table_set.frame("enterprise").copy()
-    by_city = {city: [code for code in STANDARD.code_table("region").entries if code[:4] == city] for city in
-               STANDARD.code_table("city").entries}  # fmt: skip
-    enterprise["region_code"] = [by_city[city][0] for city in enterprise["city_code"]]
-    return replaced(table_set, enterprise=enterprise)
+    return generate_world(2_000, seed=3).table_set
 
 
 @pytest.fixture(scope="module")
