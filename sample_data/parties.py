@@ -191,7 +191,9 @@ def _counties(rng: np.random.Generator, region: Array) -> Array:
     first = np.cumsum([0, *map(len, by_city[:-1])])
     n_counties = np.array([len(codes) for codes in by_city])
     drawn = (rng.random(len(region)) * n_counties[region]).astype(np.int64)
-    return np.array([code for codes in by_city for code in codes], dtype=object)[first[region] + drawn]
+    counties: Array = np.array([code for codes in by_city for code in codes], dtype=object)
+    found: Array = counties[first[region] + drawn]
+    return found
 
 
 def _industry(rng: np.random.Generator, sector: Array) -> Array:

@@ -8,7 +8,7 @@ import pytest
 from tests.journeys.browser import Person, person
 from tests.journeys.conftest import Installation
 
-PAGES = ("data", "features", "train", "evaluate", "explain", "review", "deploy", "monitor")
+PAGES = ("data", "quality", "features", "train", "evaluate", "explain", "review", "deploy", "monitor")
 
 pytestmark = [pytest.mark.browser]
 

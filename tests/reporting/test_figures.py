@@ -3,6 +3,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,10 @@ CHARTS: dict[str, Callable[..., go.Figure]] = {
         root="loan",
         **k,
     ),
+    "quality": lambda **k: figures.quality_matrix(
+        NAMES, ["validity", "integrity"], [[100, 62.5], [100, 100], [9, 99]], **k
+    ),
+    "quality_course": lambda **k: figures.quality_history([datetime(2026, 10, 1, tzinfo=UTC)] * 2, [88.0, 97.5], **k),
     "compare": lambda **k: figures.feature_drift_compare(["<5", ">=5"], [80, 20], [50, 50], name="sales", psi=0.4, **k),
 }
 
@@ -92,6 +97,8 @@ EMPTY: dict[str, Callable[..., go.Figure]] = {
     "missing": lambda **k: figures.missing_rates([], [], **k),
     "trials": lambda **k: figures.trials_progress([np.nan], **k),
     "tables": lambda **k: figures.tables_graph([], [], **k),
+    "quality": lambda **k: figures.quality_matrix([], ["validity"], [], **k),
+    "quality_course": lambda **k: figures.quality_history([], [], **k),
     "compare": lambda **k: figures.feature_drift_compare([], [], [], name="x", **k),
 }
 

@@ -9,7 +9,7 @@ import pandas as pd
 from core.findings import Severity
 from core.i18n import Message, msg
 from core.progress import Progress, SilentProgress
-from warehouse.profile import profile
+from warehouse.profile import DataProfile, profile
 from warehouse.quality.completeness import empty_columns, missing_rate_drift
 from warehouse.quality.dates import swapped_dates
 from warehouse.quality.duplicates import duplicate_rows, repeated_keys
@@ -44,6 +44,7 @@ def assess(
     standard: Standard | None = None,
     *,
     rules: RuleSet | None = None,
+    figures: DataProfile | None = None,
     progress: Progress | None = None,
 ) -> QualityReport:
     """Assess the quality of all tables.
@@ -56,6 +57,8 @@ def assess(
         The data standard to match columns with: it says which values must be there, their limits, units and codes.
     rules : RuleSet, optional
         Rules to hold the tables against, instead of those that `propose_rules` makes.
+    figures : DataProfile, optional
+        The profile of `table_set`, where it was made already.
     progress : Progress, optional
         Told the tables.
 
@@ -67,8 +70,9 @@ def assess(
         A person asked to stop.
     """
     progress = progress or SilentProgress()
-    progress.report(0.0, msg("describing the tables"))
-    figures = profile(table_set)
+    if figures is None:
+        progress.report(0.0, msg("describing the tables"))
+        figures = profile(table_set)
     match = None if standard is None else match_columns(table_set, standard)
     fields = {name: match.fields_of(name, standard) if match and standard else {} for name in table_set.names}
     rules = rules or propose_rules(table_set, standard, fields)
@@ -96,6 +100,7 @@ def assess(
         figures.fingerprint,
         rules.fingerprint,
         standard.version if standard else None,
+        rules.to_yaml(),
     )
 
 

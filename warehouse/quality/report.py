@@ -192,6 +192,8 @@ class QualityReport:
         SHA-256 of the tables, and of the rules they were held against.
     standard_version : str or None
         Version of the data standard, None where none was given.
+    rules : str
+        The rules as YAML, as `warehouse.quality.rules.RuleSet.from_text` reads them.
     """
 
     score: float
@@ -201,6 +203,7 @@ class QualityReport:
     data_fingerprint: str
     rules_fingerprint: str
     standard_version: str | None = None
+    rules: str = ""
 
     @property
     def findings(self) -> tuple[QualityFinding, ...]:
@@ -221,6 +224,7 @@ class QualityReport:
             "data_fingerprint": self.data_fingerprint,
             "rules_fingerprint": self.rules_fingerprint,
             "standard_version": self.standard_version,
+            "rules": self.rules,
         }
 
     @classmethod
@@ -234,6 +238,7 @@ class QualityReport:
             data["data_fingerprint"],
             data["rules_fingerprint"],
             data["standard_version"],
+            data["rules"],
         )
 
 

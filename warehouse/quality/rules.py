@@ -3,7 +3,7 @@
 A rule set is data: what it says becomes pandera schemas in `warehouse.quality.schemas`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Literal, Self
@@ -86,6 +86,20 @@ class TableRules(_Rule):
     orders: list[OrderRule] = Field(default_factory=list)
     sums: list[SumRule] = Field(default_factory=list)
 
+    @property
+    def named_columns(self) -> set[str]:
+        """All columns that a rule is about."""
+        ends = {end for rule in self.orders for end in (rule.lower, rule.upper)}
+        return {*self.columns, *ends, *(part for rule in self.sums for part in (rule.total, *rule.parts))}
+
+    def within(self, columns: Collection[str]) -> "TableRules":
+        """Return the rules about these columns alone."""
+        return TableRules(
+            columns={name: rule for name, rule in self.columns.items() if name in columns},
+            orders=[rule for rule in self.orders if {rule.lower, rule.upper} <= set(columns)],
+            sums=[rule for rule in self.sums if {rule.total, *rule.parts} <= set(columns)],
+        )
+
 
 class RuleSet(_Rule):
     """Rules by table.
@@ -118,6 +132,30 @@ class RuleSet(_Rule):
     def fingerprint(self) -> str:
         """SHA-256 of the content."""
         return fingerprint_json(self.model_dump(mode="json"))
+
+    def within(self, columns: Mapping[str, Collection[str]]) -> tuple["RuleSet", int]:
+        """Return the rules about these columns of these tables, and how many are about others.
+
+        Parameters
+        ----------
+        columns : mapping of str to collection of str
+            The columns of each table.
+
+        Examples
+        --------
+        >>> rules = RuleSet.from_text("tables: {loans: {columns: {amount: {required: true}, term: {minimum: 0}}}}")
+        >>> kept, n_left_out = rules.within({"loans": ["amount"]})
+        >>> list(kept.tables["loans"].columns), n_left_out
+        (['amount'], 1)
+        """
+        tables = {name: table.within(columns[name]) for name, table in self.tables.items() if name in columns}
+        kept = RuleSet(tables=tables)
+        return kept, self.n_rules - kept.n_rules
+
+    @property
+    def n_rules(self) -> int:
+        """Columns, orders and sums that there are rules about."""
+        return sum(len(table.columns) + len(table.orders) + len(table.sums) for table in self.tables.values())
 
 
 def propose_rules(

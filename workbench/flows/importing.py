@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import InputError, NotFoundError
 from core.findings import Finding, Severity
 from core.i18n import msg
-from workbench.flows import projects
+from workbench.flows import assessing, projects
 from workbench.flows.context import Context
 from workbench.flows.folders import fresh_name, keep_latest, writing_folder
 from workbench.flows.results import FindingField, read_json, write_json
@@ -242,10 +242,12 @@ def _store(
     ctx: Context, project: str, table_set: "TableSet", findings: Iterable[Finding], source: str, started: float
 ) -> ImportResult:
     """Keep the tables and their profile in a folder of their own, then point the project at it."""
-    from workbench.flows.profiling import profile_tables
+    from warehouse.profile import profile
+    from workbench.flows.profiling import views
 
     ctx.say(0.1, msg("looking at the columns"))
-    profiles, links = profile_tables(table_set)
+    figures = profile(table_set)
+    profiles, links = views(figures)
     result = ImportResult(
         project=project,
         source=source,
@@ -264,11 +266,13 @@ def _store(
     with writing_folder(target) as folder:
         table_set.save(folder / _TABLES_FOLDER)
         write_json(folder / _RESULT_FILE, result)
+    quality = assessing.keep_assessment(ctx.part(0.6, 1.0), project, table_set, figures)
     summary = {
         "source": source,
         "n_tables": len(result.tables),
         "n_rows": result.n_rows,
         "n_problems": result.n_problems,
+        "quality": quality.score,
     }
     record_step(ctx, project, Step.DATA, fingerprint=result.fingerprint, inputs="", summary=summary, path=target)
     keep_latest(parent, _N_KEPT)

@@ -29,6 +29,7 @@ _PAGES = {
 _KINDS = {
     "import": Step.DATA,
     "sample": Step.DATA,
+    "quality": Step.DATA,
     "features": Step.FEATURES,
     "train": Step.TRAINING,
     "monitor": Step.MONITORING,
@@ -120,13 +121,16 @@ def _data(facts: Facts) -> LoopStep:
     if record is None:
         return _step(facts, Step.DATA, Dot.EMPTY, _DASH, [msg("nothing imported yet")])
     found = record.summary
-    problems = found["n_problems"]
+    problems, quality = found["n_problems"], found.get("quality")
+    third = msg("points to look at: {n}", n=problems)
+    if quality is not None and not problems:
+        third = msg("quality {score} of 100", score=f"{quality:.1f}")
     return _step(
         facts,
         Step.DATA,
         Dot.WATCH if problems else Dot.GOOD,
         msg("{n} tables", n=found["n_tables"]),
-        [msg("{n} rows", n=count(found["n_rows"])), msg("points to look at: {n}", n=problems)],
+        [msg("{n} rows", n=count(found["n_rows"])), third],
         record.finished_at,
     )
 

@@ -3,21 +3,18 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from warehouse.profile import profile
 from workbench.flows.importing import ColumnProfile, RelationshipView, TableProfile
 
 if TYPE_CHECKING:
     from warehouse import profile as figures
-    from warehouse.table_set import TableSet
 
-__all__ = ["profile_tables"]
+__all__ = ["views"]
 
 _N_TOP_VALUES = 8
 
 
-def profile_tables(table_set: "TableSet") -> tuple[tuple[TableProfile, ...], tuple[RelationshipView, ...]]:
+def views(found: "figures.DataProfile") -> tuple[tuple[TableProfile, ...], tuple[RelationshipView, ...]]:
     """Return the profile of every table, in the order of the data model, and of every relationship."""
-    found = profile(table_set)
     links = tuple(
         RelationshipView(link.parent, link.parent_column, link.child, link.child_column, link.n_orphans)
         for link in found.links

@@ -5,6 +5,7 @@ kind           arguments (all have ``project``)                                 
 =============  ===================================================================================  =================
 ``import``     ``source``: folder or file                                                           ``data.import``
 ``sample``     ``n_enterprises``, ``seed``: fill the project with the synthetic world               ``data.import``
+``quality``    (none): assess the stored tables again                                               ``data.import``
 ``features``   ``label``                                                                            ``feature.build``
 ``train``      ``budget`` ("120s", "40trials"), ``families``, ``seed``                              ``model.train``
 ``score``      ``rows``, ``version``, ``as_of``, ``file_format``: writes a file under the project   ``model.score``
@@ -53,6 +54,13 @@ def _sample(ctx: Context, args: Args) -> dict[str, Any]:
     chosen = {name: int(args[name]) for name in ("n_enterprises", "seed") if args.get(name) is not None}
     result = importing.run_sample(ctx, args["project"], **chosen)
     return {"n_rows": result.n_rows, "n_tables": len(result.tables), "fingerprint": result.fingerprint}
+
+
+def _quality(ctx: Context, args: Args) -> dict[str, Any]:
+    from workbench.flows import quality
+
+    assessment = quality.assess_stored(ctx, args["project"])
+    return {"score": assessment.score, "n_watch": assessment.n_watch, "n_bad": assessment.n_bad}
 
 
 def _features(ctx: Context, args: Args) -> dict[str, Any]:
@@ -120,6 +128,7 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Kind("import", "data.import", _import),
         Kind("sample", "data.import", _sample),
+        Kind("quality", "data.import", _quality),
         Kind("features", "feature.build", _features),
         Kind("train", "model.train", _train),
         Kind("score", "model.score", _score),

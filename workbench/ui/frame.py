@@ -19,6 +19,7 @@ __all__ = ["PAGES", "header", "loop_strip", "sidebar_mark"]
 PAGES = {
     "home": "app_pages/home.py",
     "data": "app_pages/data.py",
+    "quality": "app_pages/quality.py",
     "features": "app_pages/features.py",
     "train": "app_pages/train.py",
     "evaluate": "app_pages/evaluate.py",
