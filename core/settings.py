@@ -34,6 +34,13 @@ class Settings(BaseSettings):
         Folder of bundles and tables. Left out: ``artifacts`` in `home`.
     language : {"en", "zh"}, default="en"
         Language of whoever has chosen none.
+    snapshot_store : str, optional
+        Where online snapshots are published: ``file`` for files under the artifact root, or the address of a PostgreSQL
+        database. Left out: the one database where that is PostgreSQL, else files.
+    snapshot_max_age_days : float, default=3
+        How far the data of an online snapshot may lie before the moment a score is asked for.
+    stale_snapshot : {"flag", "refuse"}, default="flag"
+        Whether a score from older data carries a warning or is refused.
     scorer_host, scorer_port : str, int
         Where the scoring service listens.
     ui_host, ui_port : str, int
@@ -48,6 +55,9 @@ class Settings(BaseSettings):
     database_url: str | None = Field(default=None, repr=False)
     artifact_root: Path | None = None
     language: Literal["en", "zh"] = "en"
+    snapshot_store: str | None = Field(default=None, repr=False)
+    snapshot_max_age_days: float = Field(default=3.0, gt=0, allow_inf_nan=False)
+    stale_snapshot: Literal["flag", "refuse"] = "flag"
     scorer_host: str = "127.0.0.1"
     scorer_port: int = Field(default=8502, ge=1, le=65535)
     ui_host: str = "127.0.0.1"

@@ -1,26 +1,108 @@
-"""The online snapshot: the rows of every entity in one embedded file, for live scoring by id; numpy and SQLite only."""
+"""The online snapshot: the rows of every entity, found by their keys, for live scoring by id; numpy alone."""
 
 import json
-import sqlite3
-import threading
-from collections.abc import Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
-from core.errors import IntegrityError, NotFoundError, UnavailableError
+from core.errors import NotFoundError, UnavailableError
 from core.i18n import msg
 from features.definitions import PathStep
 from features.plan import ColumnKind, FeaturePlan
 
-__all__ = ["SNAPSHOT_FORMAT", "OnlineSnapshot", "SnapshotReader", "snapshot_columns"]
+__all__ = [
+    "NoSnapshotError",
+    "OnlineSnapshot",
+    "SnapshotAbout",
+    "SnapshotPlace",
+    "SnapshotReader",
+    "SnapshotWriter",
+    "snapshot_columns",
+    "unknown_parents",
+]
 
-SNAPSHOT_FORMAT: Final = 1
+_FORMAT: Final = 2
 _AT_ONCE: Final = 500
 
 Rows = Sequence[Mapping[str, Any]]
+
+
+class NoSnapshotError(UnavailableError):
+    """Nothing was published."""
+
+    default_code = "no_snapshot"
+
+
+@dataclass(frozen=True)
+class SnapshotAbout:
+    """What a snapshot says of itself.
+
+    Parameters
+    ----------
+    as_of : datetime64
+        The moment up to which its data reaches, in the data's own clock.
+    published_at : datetime64
+        When it was made, in UTC.
+    columns : mapping of str to list of str
+        The columns of each table, in the order of its rows' values.
+    keys : mapping of str to list of str
+        The columns that rows of each table are found by.
+    n_rows : mapping of str to int
+        Rows of each table.
+    data_fingerprint : str
+        Of the tables it was made from; empty where nobody said.
+    """
+
+    as_of: np.datetime64
+    published_at: np.datetime64
+    columns: Mapping[str, list[str]]
+    keys: Mapping[str, list[str]]
+    n_rows: Mapping[str, int]
+    data_fingerprint: str = ""
+
+    def covers(self, plan: FeaturePlan) -> bool:
+        """Whether every column that `plan` reads is in it, and every row can be found that the plan walks to."""
+        columns, keys = snapshot_columns([plan])
+        return all(set(kinds) <= set(self.columns.get(name, ())) for name, kinds in columns.items()) and all(
+            set(wanted) <= set(self.keys.get(name, ())) for name, wanted in keys.items()
+        )
+
+    def to_json(self) -> str:
+        """Return it as JSON text; `from_json` reads it back."""
+        return json.dumps(
+            {
+                "format": _FORMAT,
+                "as_of": str(self.as_of.astype("datetime64[us]")),
+                "published_at": str(self.published_at.astype("datetime64[us]")),
+                "columns": dict(self.columns),
+                "keys": dict(self.keys),
+                "n_rows": dict(self.n_rows),
+                "data_fingerprint": self.data_fingerprint,
+            },
+            ensure_ascii=False,
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> "SnapshotAbout":
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            It is something else.
+        """
+        found = json.loads(text)
+        if not isinstance(found, dict) or found.pop("format", None) != _FORMAT:
+            raise ValueError("not a snapshot of this format")
+        try:
+            as_of, published_at = (np.datetime64(found.pop(name), "ns") for name in ("as_of", "published_at"))
+            return cls(as_of, published_at, **found)
+        except (KeyError, TypeError) as error:
+            raise ValueError("not a snapshot of this format") from error
 
 
 @dataclass(frozen=True)
@@ -34,61 +116,44 @@ class _Found:
         return list(dict.fromkeys(str(row[column]) for row in self.rows.values() if row.get(column) is not None))
 
 
-class OnlineSnapshot:
+class OnlineSnapshot(ABC):
     """A published snapshot, opened for reading; threads may share it.
+
+    Obligations of a backend: what is read through one object is always of one snapshot, whatever is published
+    meanwhile.
 
     Parameters
     ----------
-    path : path
-        The file that `features.online_publishing.publish_snapshot` wrote.
-
-    Raises
-    ------
-    UnavailableError
-        There is no snapshot.
-    IntegrityError
-        The file is not a snapshot of this format.
+    about : SnapshotAbout
+        What it says of itself.
     """
 
-    def __init__(self, path: Path) -> None:
-        path = Path(path).resolve()
-        if not path.is_file():
-            raise UnavailableError(
-                msg("there is no online snapshot"), where=str(path), fix=msg("Publish one."), code="no_snapshot"
-            )
-        # The file never changes once it is in place, only its name is given to another: no locks are needed.
-        self._connection = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
-        self._lock = threading.Lock()
-        try:
-            found = dict(self._connection.execute("select name, value from about"))
-            self._about: dict[str, Any] = {name: json.loads(value) for name, value in found.items()}
-        except (sqlite3.DatabaseError, ValueError) as error:
-            self._connection.close()
-            raise IntegrityError(msg("the file is not an online snapshot"), where=str(path)) from error
-        if self._about.get("format") != SNAPSHOT_FORMAT:
-            self._connection.close()
-            raise IntegrityError(msg("the file is not an online snapshot"), where=str(path))
-        self._columns: dict[str, list[str]] = self._about["columns"]
-        self._numbers = {name: number for number, name in enumerate(self._columns)}
+    def __init__(self, about: SnapshotAbout) -> None:
+        self.about = about
+        self._numbers = {name: number for number, name in enumerate(about.columns)}
+        self._covered: set[str] = set()
+
+    @abstractmethod
+    def find(self, table: int, place: int, keys: Sequence[str]) -> Iterable[tuple[int, str]]:
+        """Return number and content (a JSON list) of the rows of the table of number `table` that have one of `keys`.
+
+        `place` says which of the table's key columns is meant. Rows come in the order of their numbers.
+        """
 
     @property
     def as_of(self) -> np.datetime64:
         """The moment up to which the data reaches."""
-        return np.datetime64(self._about["as_of"], "ns")
+        return self.about.as_of
 
     @property
     def published_at(self) -> np.datetime64:
         """When the snapshot was made, in UTC."""
-        return np.datetime64(self._about["published_at"], "s")
+        return self.about.published_at
 
     @property
     def tables(self) -> tuple[str, ...]:
         """The tables it holds."""
-        return tuple(self._columns)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+        return tuple(self.about.columns)
 
     def rows_of(self, plan: FeaturePlan, key: str) -> dict[str, list[Mapping[str, Any]]]:
         """Return what `features.engine.EngineData.from_rows` wants for root `key`: the rows of all tables of `plan`.
@@ -97,14 +162,24 @@ class OnlineSnapshot:
         ------
         NotFoundError
             The snapshot has no such root row.
+        UnavailableError
+            It was published for other plans, or cannot be read now.
         """
-        root = self._fetch(plan.root_table, plan.key_column, [key])
-        if not root.rows:
+        tables, found = self.rows_of_each(plan, [key])
+        if not found:
             raise NotFoundError(
                 msg("there is no history of {key} ({n} unknown in all)", key=repr(key), n=1),
                 where=plan.root_table, code="no_history",
             )  # fmt: skip
-        return self._walk(plan, root)
+        return tables
+
+    def rows_of_each(
+        self, plan: FeaturePlan, keys: Sequence[str]
+    ) -> tuple[dict[str, list[Mapping[str, Any]]], frozenset[str]]:
+        """Return the rows of all tables of `plan` for several root keys together, and which of the keys there are."""
+        self._require(plan)
+        root = self._fetch(plan.root_table, plan.key_column, keys)
+        return self._walk(plan, root), frozenset(root.keys(plan.key_column))
 
     def complete(self, plan: FeaturePlan, root_rows: Rows) -> dict[str, list[Mapping[str, Any]]]:
         """Return the rows of all tables of `plan` for root rows that come with a request, such as a new application.
@@ -112,8 +187,20 @@ class OnlineSnapshot:
         Everything the root rows refer to is taken from the snapshot; a root row that the snapshot holds too is replaced
         by the one given.
         """
+        self._require(plan)
         given = _Found(plan.root_table, {-1 - number: row for number, row in enumerate(root_rows)})
         return self._walk(plan, given)
+
+    def _require(self, plan: FeaturePlan) -> None:
+        """Refuse a plan that reads what is not here: a column that is missing must not be taken for null."""
+        if plan.fingerprint in self._covered:
+            return
+        if not self.about.covers(plan):
+            raise UnavailableError(
+                msg("the online snapshot was published without what this model reads"),
+                fix=msg("Publish it for this model."), code="no_snapshot",
+            )  # fmt: skip
+        self._covered.add(plan.fingerprint)
 
     def _walk(self, plan: FeaturePlan, root: _Found) -> dict[str, list[Mapping[str, Any]]]:
         reached: dict[tuple[PathStep, ...], _Found] = {(): root}
@@ -139,60 +226,80 @@ class OnlineSnapshot:
         return self._fetch(step.table, theirs, here.keys(mine))
 
     def _fetch(self, table: str, column: str, keys: Sequence[str]) -> _Found:
-        if table not in self._numbers or column not in self._about["keys"][table]:
-            raise UnavailableError(
-                msg("the online snapshot was published without {column} of the table {table}",
-                    column=column, table=table),
-                fix=msg("Publish it for this model."), code="no_snapshot",
-            )  # fmt: skip
-        number, place = self._numbers[table], self._about["keys"][table].index(column)
+        number, place = self._numbers[table], self.about.keys[table].index(column)
         numbers, texts = [], []
         for begin in range(0, len(keys), _AT_ONCE):
-            some = keys[begin : begin + _AT_ONCE]
-            marks = ",".join("?" * len(some))
-            query = (
-                f"select r.id, r.content from key_{number}_{place} k "  # noqa: S608 - numbers and marks of ours
-                f"join rows_{number} r on r.id = k.id where k.value in ({marks}) order by r.id"
-            )
-            with self._lock:
-                for row_id, text in self._connection.execute(query, some):
-                    numbers.append(row_id)
-                    texts.append(text)
-        columns = self._columns[table]
+            for row_id, text in self.find(number, place, keys[begin : begin + _AT_ONCE]):
+                numbers.append(row_id)
+                texts.append(text)
+        columns = self.about.columns[table]
         contents = json.loads(f"[{','.join(texts)}]")
         return _Found(
             table, {n: dict(zip(columns, row, strict=True)) for n, row in zip(numbers, contents, strict=True)}
         )
 
 
-class SnapshotReader:
-    """The newest snapshot under a path: opened once, and again when another has been put in its place.
-
-    Parameters
-    ----------
-    path : path
-        Where snapshots are published.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = Path(path)
-        self._lock = threading.Lock()
-        self._opened: tuple[tuple[int, int], OnlineSnapshot] | None = None
+class SnapshotReader(Protocol):
+    """The newest snapshot of one place: opened once, and again when another has been put in its place."""
 
     def current(self) -> OnlineSnapshot:
-        """Return the snapshot in place; raises as `OnlineSnapshot` does. One that was replaced stays readable."""
-        with self._lock:
-            mark = self._mark()
-            if self._opened is None or self._opened[0] != mark:
-                self._opened = mark, OnlineSnapshot(self.path)
-            return self._opened[1]
+        """Return the snapshot in place; one that was replaced stays readable for those who hold it.
 
-    def _mark(self) -> tuple[int, int]:
-        try:
-            found = self.path.stat()
-        except OSError:
-            return (0, 0)
-        return found.st_ino, found.st_mtime_ns
+        Raises
+        ------
+        NoSnapshotError
+            There is none.
+        UnavailableError
+            It cannot be read now; the code is ``no_snapshot`` too.
+        IntegrityError
+            What is there is not a snapshot of this format.
+        """
+        ...
+
+    def size_bytes(self) -> int:
+        """Return how much room the snapshot in place takes."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...
+
+
+class SnapshotWriter(Protocol):
+    """Takes the rows of a new snapshot, table by table, which nobody sees before `publish`."""
+
+    def begin_table(self, number: int, n_keys: int) -> None:
+        """Make room for the rows of a table that is found by `n_keys` columns."""
+        ...
+
+    def add(self, first: int, contents: Sequence[str], keys: Sequence[Sequence[str | None]]) -> None:
+        """Keep rows numbered from `first`: their JSON lists, and for each key column their values."""
+        ...
+
+    def end_table(self) -> None:
+        """Make the rows of the table fit to be found."""
+        ...
+
+    def publish(self, about: SnapshotAbout) -> None:
+        """Put the snapshot in place of the one that is there, in one step."""
+        ...
+
+
+class SnapshotPlace(Protocol):
+    """Where the snapshots of one project are published."""
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file, else a database."""
+        ...
+
+    def reader(self) -> SnapshotReader:
+        """Return a reader; reading touches nothing before the first use."""
+        ...
+
+    def writing(self) -> AbstractContextManager[SnapshotWriter]:
+        """Return a writer to be entered; whatever ends it before `publish` leaves no trace."""
+        ...
 
 
 def snapshot_columns(
@@ -212,3 +319,22 @@ def snapshot_columns(
             if column not in keys[table]:
                 keys[table].append(column)
     return columns, keys
+
+
+def unknown_parents(
+    plan: FeaturePlan, tables: Mapping[str, Rows], root_row: Mapping[str, Any]
+) -> Iterator[tuple[str, bool]]:
+    """Yield the columns of `root_row` whose parent is not among the rows that `OnlineSnapshot.complete` found.
+
+    With each comes whether features of a history hang on that parent, so that the row has no history at all where it
+    is not known.
+    """
+    steps: dict[PathStep, bool] = {}
+    for item in plan.definitions:
+        if item.path and item.path[0].direction == "up":
+            has_history = any(step.direction == "down" for step in item.path[1:])
+            steps[item.path[0]] = steps.get(item.path[0], False) or has_history
+    for step, has_history in steps.items():
+        value = root_row.get(step.child_column)
+        if value is not None and not any(str(row[step.parent_column]) == str(value) for row in tables[step.table]):
+            yield step.child_column, has_history

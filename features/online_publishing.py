@@ -1,9 +1,6 @@
-"""Publishing the online snapshot: rows of the tables, found by their keys, in one file that is swapped in whole."""
+"""Publishing the online snapshot: rows of the tables, found by their keys, written whole and swapped in at once."""
 
 import json
-import os
-import secrets
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +12,7 @@ import pyarrow as pa
 from core.errors import InputError
 from core.i18n import msg
 from core.progress import Progress, SilentProgress
-from features.online import SNAPSHOT_FORMAT, snapshot_columns
+from features.online import SnapshotAbout, SnapshotPlace, SnapshotWriter, snapshot_columns
 from features.plan import ColumnKind, FeaturePlan, TableSchema
 from features.streaming_source import Source, StoredTables, conform_column, read_chunk
 
@@ -30,13 +27,14 @@ _NANOSECONDS: Final = 1_000
 
 def publish_snapshot(
     tables: "TableSet | Source",
-    path: Path,
+    place: SnapshotPlace,
     plans: Sequence[FeaturePlan],
     *,
     as_of: np.datetime64 | None = None,
+    data_fingerprint: str = "",
     progress: Progress | None = None,
-) -> None:
-    """Write the rows that models with `plans` may ask for to the file `path`, whole or not at all.
+) -> SnapshotAbout:
+    """Write the rows that models with `plans` may ask for to `place`, whole or not at all.
 
     A snapshot that is there is replaced in one step; who has it open reads on in the old one.
 
@@ -44,113 +42,95 @@ def publish_snapshot(
     ----------
     tables : TableSet, path or mapping of str to path or to list of paths
         The tables, in memory or as Parquet files, which are read a piece at a time.
-    path : path
-        The snapshot.
+    place : SnapshotPlace
+        Where to.
     plans : sequence of FeaturePlan
         Of the deployed models; their tables and columns are kept.
     as_of : datetime64, optional
         The moment up to which the data reaches; by default that of the table set.
+    data_fingerprint : str, default=""
+        Of the tables, to be said by the snapshot.
     progress : Progress, optional
         Told table by table; may cancel.
 
     Raises
     ------
     InputError
-        `as_of` is not known, or a time is finer than a microsecond.
+        `as_of` is not known, a time is finer than a microsecond, or a key holds a character of code 0.
+    UnavailableError
+        The place cannot be written to.
     """
     progress = progress or SilentProgress()
     moment = as_of if as_of is not None else _as_of(tables)
     if moment is None or np.isnat(moment):
         raise InputError(msg("say up to which moment the data of the snapshot reaches"))
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     columns, keys = snapshot_columns(plans)
-    schemas = {name: TableSchema(kinds) for name, kinds in columns.items()}
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    try:
-        connection = sqlite3.connect(temporary)
-        try:
-            _write(connection, tables, schemas, keys, progress)
-            about = {
-                "format": SNAPSHOT_FORMAT,
-                "as_of": str(moment.astype("datetime64[us]")),
-                "published_at": datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds"),
-                "columns": {name: list(kinds) for name, kinds in columns.items()},
-                "keys": keys,
-            }
-            connection.execute("create table about (name text primary key, value text)")
-            connection.executemany("insert into about values (?, ?)", [(n, json.dumps(v)) for n, v in about.items()])
-            connection.commit()
-        finally:
-            connection.close()
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    source = StoredTables.open(tables, columns) if isinstance(tables, Path | str | Mapping) else tables
+    n_rows: dict[str, int] = {}
+    with place.writing() as writer:
+        for number, (name, kinds) in enumerate(columns.items()):
+            progress.report(number / len(columns), msg("publishing the table {table}", table=name))
+            part = progress.part(number / len(columns), (number + 1) / len(columns))
+            writer.begin_table(number, len(keys[name]))
+            n_rows[name] = _write_table(writer, source, name, TableSchema(kinds), keys[name], part)
+            writer.end_table()
+        about = SnapshotAbout(
+            as_of=moment,
+            published_at=np.datetime64(datetime.now(UTC).replace(tzinfo=None), "s"),
+            columns={name: list(kinds) for name, kinds in columns.items()},
+            keys=keys,
+            n_rows=n_rows,
+            data_fingerprint=data_fingerprint,
+        )
+        progress.report(1.0, msg("putting the snapshot in place"))
+        writer.publish(about)
+    return about
 
 
 def _as_of(tables: "TableSet | Source") -> np.datetime64 | None:
     return None if isinstance(tables, Path | str | Mapping) else tables.as_of.to_datetime64()
 
 
-def _write(
-    connection: sqlite3.Connection,
-    tables: "TableSet | Source",
-    schemas: dict[str, TableSchema],
-    keys: dict[str, list[str]],
+def _write_table(
+    writer: SnapshotWriter,
+    source: "TableSet | StoredTables",
+    name: str,
+    schema: TableSchema,
+    keys: Sequence[str],
     progress: Progress,
-) -> None:
-    connection.execute("pragma journal_mode = off")  # nobody sees the file before it is whole
-    connection.execute("pragma synchronous = off")
-    for number, (name, schema) in enumerate(schemas.items()):
-        progress.report(number / len(schemas), msg("publishing the table {table}", table=name))
-        connection.execute(f"create table rows_{number} (id integer primary key, content text)")
-        for place, _ in enumerate(keys[name]):
-            connection.execute(f"create table looked_up_{place} (value text, id integer)")
-        first = 0
-        for batch in _batches(tables, name, schema):
-            rows = [_json_values(batch.column(column), kind, name, column) for column, kind in schema.columns.items()]
-            contents = [json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in zip(*rows, strict=True)]
-            ids = range(first, first + len(contents))
-            insert = f"insert into rows_{number} values (?, ?)"  # noqa: S608 - a number
-            connection.executemany(insert, zip(ids, contents, strict=True))
-            for place, column in enumerate(keys[name]):
-                values = zip(rows[list(schema.columns).index(column)], ids, strict=True)
-                connection.executemany(
-                    f"insert into looked_up_{place} values (?, ?)",  # noqa: S608 - a number
-                    (pair for pair in values if pair[0] is not None),
-                )
-            first += len(contents)
-        _index(connection, number, len(keys[name]))
-    progress.report(1.0, msg("the snapshot is written"))
-
-
-def _index(connection: sqlite3.Connection, number: int, n_keys: int) -> None:
-    """Turn what was looked up into tables ordered by key."""
-    for place in range(n_keys):
-        name = f"key_{number}_{place}"
-        connection.execute(f"create table {name} (value text, id integer, primary key (value, id)) without rowid")
-        connection.execute(
-            f"insert into {name} select value, id from looked_up_{place} order by value, id"  # noqa: S608 - a number
-        )
-        connection.execute(f"drop table looked_up_{place}")
-
-
-def _batches(tables: "TableSet | Source", name: str, schema: TableSchema) -> Iterator[Any]:
+) -> int:
+    """Write the rows of one table; return how many."""
     columns = list(schema.columns)
-    if not isinstance(tables, Path | str | Mapping):
+    n_all = source.n_rows(name) if isinstance(source, StoredTables) else len(source.frame(name))
+    first = 0
+    for batch in _batches(source, name, schema):
+        rows = [_json_values(batch.column(column), kind, name, column) for column, kind in schema.columns.items()]
+        contents = [json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in zip(*rows, strict=True)]
+        writer.add(first, contents, [_keys(rows[columns.index(column)], name, column) for column in keys])
+        first += len(contents)
+        progress.report(first / max(n_all, 1), msg("publishing the table {table}", table=name))
+    return first
+
+
+def _keys(values: list[Any], table: str, column: str) -> list[str | None]:
+    if any("\x00" in value for value in values if value is not None):
+        raise InputError(msg("a key with a character of code 0 cannot be published"), where=f"{table}, column {column}")
+    return values
+
+
+def _batches(source: "TableSet | StoredTables", name: str, schema: TableSchema) -> Iterator[Any]:
+    columns = list(schema.columns)
+    if not isinstance(source, StoredTables):
         from warehouse.table_set import to_arrow
 
-        rows = to_arrow(tables.tables[name]).select(columns)
+        rows = to_arrow(source.tables[name]).select(columns)
         for begin in range(0, rows.num_rows, _BATCH_ROWS):
             some = rows.slice(begin, _BATCH_ROWS)
             yield pa.table(
                 {n: conform_column(some.column(n), kind, f"{name}, column {n}") for n, kind in schema.columns.items()}
             )
         return
-    stored = StoredTables.open(tables, [name])
-    for chunk in stored.chunks(name, _BATCH_ROWS):
+    for chunk in source.chunks(name, _BATCH_ROWS):
         yield from read_chunk(chunk, schema, columns, _BATCH_ROWS)
 
 
@@ -173,11 +153,3 @@ def _unit(stamps: np.ndarray) -> Literal["D", "s", "us"]:
     if not (stamps % 86_400_000_000_000).any():
         return "D"
     return "us" if (stamps % 1_000_000_000).any() else "s"
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

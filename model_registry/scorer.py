@@ -1,7 +1,7 @@
 """The scorer: one bundle in memory that answers for rows or for a matrix, by the same code in batch and live."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from model_registry.ready_features import ReadyFeatures
 if TYPE_CHECKING:
     from features.plan import FeaturePlan
 
-__all__ = ["ScoreAnswer", "Scorer"]
+__all__ = ["ScoreAnswer", "Scorer", "as_moment", "present"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class ScoreAnswer:
         SHA-256 of the bundle that answered.
     features : mapping of str to float
         Feature values by alias; NaN for null.
+    snapshots : mapping of str to str
+        The dated data beside the request that it drew on: moment up to which each reaches, by its name.
     """
 
     key: str
@@ -61,6 +63,7 @@ class ScoreAnswer:
     version: int | None
     bundle_hash: str
     features: Mapping[str, float]
+    snapshots: Mapping[str, str] = field(default_factory=dict)
 
 
 class Scorer:
@@ -158,12 +161,46 @@ class Scorer:
         """
         self.payload.check(tables)
         chosen = self.payload.key_of(tables, key)
-        moment, warnings = self._moment(tables, chosen, cutoff)
+        moment, warnings = self.moment(tables.get(self.payload.root_table, ()), chosen, cutoff)
         rows, missing = self.payload.complete(tables)
-        data = EngineData.from_rows(self.plan, rows)
-        values = compute(self.plan, data, np.array([chosen], dtype=object), np.array([moment], "datetime64[ns]"))
-        (answer,) = self._answers(values, n_reasons, language, [chosen], [moment], [(*warnings, *missing)])
-        return answer
+        return self.score_stored(rows, [chosen], [moment], n_reasons, language, [(*warnings, *missing)])[0]
+
+    def score_stored(
+        self,
+        tables: Mapping[str, Rows],
+        keys: Sequence[str],
+        moments: Sequence[np.datetime64],
+        n_reasons: int = 4,
+        language: str = "en",
+        warnings: Sequence[tuple[Warned, ...]] | None = None,
+        snapshots: Mapping[str, str] | None = None,
+    ) -> list[ScoreAnswer]:
+        """Answer for root rows given with the rows of all tables of the plan, which are taken as they are.
+
+        Parameters
+        ----------
+        tables : mapping of str to list of mapping
+            Whole and sound, such as an online snapshot's.
+        keys : sequence of str
+            Which root rows.
+        moments : sequence of datetime64
+            As of when, for each.
+        n_reasons, language
+            As in `score_rows`.
+        warnings : sequence of tuple of Warned, optional
+            What is to be said with each answer.
+        snapshots : mapping of str to str, optional
+            Dates of what the rows were taken from.
+
+        Raises
+        ------
+        NotFoundError
+            If a key is not among the rows of the root table.
+        """
+        data = EngineData.from_rows(self.plan, tables)
+        values = compute(self.plan, data, np.array(keys, dtype=object), np.array(moments, "datetime64[ns]"))
+        answers = self._answers(values, n_reasons, language, keys, moments, warnings or [()] * len(keys))
+        return [replace(answer, snapshots=snapshots) for answer in answers] if snapshots else answers
 
     def score_features(
         self,
@@ -201,8 +238,8 @@ class Scorer:
         language: str = "en",
     ) -> list[ScoreAnswer]:
         """Answer for several rows of checked values (n_rows, n_features) at once, the same as for each alone."""
-        now = _now()
-        moments = [now if cutoff is None else _as_moment(cutoff) for cutoff in cutoffs]
+        now = present()
+        moments = [now if cutoff is None else as_moment(cutoff) for cutoff in cutoffs]
         return self._answers(values, n_reasons, language, keys, moments, [()] * len(values))
 
     def _answers(
@@ -240,18 +277,19 @@ class Scorer:
             self._reason_writer.write(moved, row, n, language) for moved, row in zip(contributions, values, strict=True)
         ]
 
-    def _moment(
-        self, tables: Mapping[str, Rows], key: str, cutoff: datetime | np.datetime64 | str | None
+    def moment(
+        self, root_rows: Rows, key: str, cutoff: datetime | np.datetime64 | str | None = None
     ) -> tuple[np.datetime64, list[Warned]]:
+        """Return as of when the root row of `key` is scored, and what is to be said about it; see `score_rows`."""
         if cutoff is not None:
-            return _as_moment(cutoff), []
+            return as_moment(cutoff), []
         schema = self.payload
         if schema.cutoff_column:
-            for row in tables.get(schema.root_table, ()):
+            for row in root_rows:
                 own = row.get(schema.cutoff_column)
                 if own is not None and str(row.get(schema.key_column)) == key:
                     return read_time(own), []
-        now = _now()
+        now = present()
         text = msg("no time was given: scored as of {when}", when=str(now.astype("datetime64[s]")).replace("T", " "))
         return now, [Warned("as_of_assumed", text)]
 
@@ -265,12 +303,19 @@ class Scorer:
         return found
 
 
-def _now() -> np.datetime64:
+def present() -> np.datetime64:
     """Return the present in the clock of this machine, to the second."""
     return np.datetime64(datetime.now().astimezone().replace(tzinfo=None, microsecond=0), "ns")
 
 
-def _as_moment(cutoff: Any) -> np.datetime64:
+def as_moment(cutoff: Any) -> np.datetime64:
+    """Return a moment in the data's own clock from what a caller gives.
+
+    Raises
+    ------
+    InputError
+        If it is no such moment, or has a zone.
+    """
     if isinstance(cutoff, str):
         return read_time(cutoff)
     if isinstance(cutoff, datetime) and cutoff.tzinfo is not None:

@@ -80,6 +80,9 @@ class ScoreRecord:
         Language of the texts in `reasons` and `warnings`.
     payload_hash : str, default=""
         SHA-256 of what was sent, to tell a repeated request from another one under the same id.
+    snapshots : mapping of str to str
+        The dated data beside the request that the answer drew on: moment up to which each reaches, by its name
+        (``"online"``), naive, in the data's own clock.
     """
 
     request_id: str
@@ -99,6 +102,7 @@ class ScoreRecord:
     source: str = "api"
     language: str = "en"
     payload_hash: str = ""
+    snapshots: Mapping[str, str] = field(default_factory=dict)
 
     def to_line(self) -> bytes:
         """Return the record as one line of JSON, NaN as null."""

@@ -27,6 +27,7 @@ score_record = sa.Table(
     sa.Column("source", sa.String(32), nullable=False),
     sa.Column("language", sa.String(8), nullable=False),
     sa.Column("payload_hash", sa.String(64), nullable=False),
+    sa.Column("snapshots", Json, nullable=False, server_default="{}"),
     # A shadow challenger answers the same request as the champion: hence the slot in the key.
     sa.UniqueConstraint("project", "slot", "request_id", name="uq_score_record_request"),
     sa.Index("ix_score_record_asked_at", "project", "slot", "asked_at"),

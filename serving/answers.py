@@ -58,6 +58,7 @@ def record_of(
         source=source,
         language=language,
         payload_hash=payload_hash,
+        snapshots=answer.snapshots,
     )
 
 
@@ -75,6 +76,7 @@ def answer_of(record: ScoreRecord) -> dict[str, Any]:
         "grade": record.grade,
         "reasons": record.reasons,
         "warnings": record.warnings,
+        "snapshots": record.snapshots,
     }
 
 

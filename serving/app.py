@@ -12,16 +12,20 @@ from fastapi.concurrency import run_in_threadpool
 
 from core.errors import WorkbenchError
 from core.i18n import msg
+from core.identity import Actor
 from core.settings import Settings
+from features.online import SnapshotAbout
 from serving.arrow_batch import ARROW, answer_arrow
 from serving.batch import LINES, LineBatch
 from serving.body import content_type, read_body, read_flag
+from serving.deployed import DeployedModel
 from serving.docs_page import STYLE, docs_page
 from serving.headers import SecurityHeaders
 from serving.limits import Limits
+from serving.lookups import Lookups
 from serving.outcome_form import OutcomesRequest, read_outcomes_request
 from serving.problems import UnsupportedBodyError, add_problem_handlers, language_of
-from serving.request_form import ScoreRequest, read_request
+from serving.request_form import LOOKUP_PERMISSION, ScoreRequest, read_request
 from serving.service import ScoringService
 from serving.spool import SpooledAnswer
 from serving.strict_json import parse
@@ -127,7 +131,7 @@ def _scoring(service: ScoringService) -> APIRouter:
         caller = _admit(service, request)
         body = await read_body(request, max_bytes=MAX_BODY_BYTES, max_seconds=_MAX_BODY_SECONDS)
         report = read_outcomes_request(await run_in_threadpool(parse, body))
-        return _json(await run_in_threadpool(service.outcomes.keep, report, caller, language))
+        return _json(await run_in_threadpool(service.outcomes.keep, report, caller.name, language))
 
     @router.get(
         "/models",
@@ -136,7 +140,7 @@ def _scoring(service: ScoringService) -> APIRouter:
     )
     async def models(request: Request) -> Response:
         _admit(service, request)
-        return _json([_model(model) for model in service.models.all()])
+        return _json([_model(model, service.lookups) for model in service.models.all()])
 
     return router
 
@@ -152,25 +156,27 @@ def service_refusal(service: ScoringService) -> Callable[[Request, WorkbenchErro
     return note
 
 
-def _admit(service: ScoringService, request: Request) -> str:
-    """Return the caller's name, known, allowed and within its rate; raises where it is not."""
+def _admit(service: ScoringService, request: Request) -> Actor:
+    """Return the caller, known, allowed and within its rate; raises where it is not."""
     authorization = request.headers.get("authorization")
     caller = service.callers.authenticate(authorization)
     request.state.caller = caller.name
     caller.require("model.score")
     service.rate.take(service.callers.key_id(authorization or ""))
-    return caller.name
+    return caller
 
 
 async def _score(service: ScoringService, request: Request) -> tuple[Response, str]:
     language = request.state.language = language_of(request, service.settings.language)
-    _admit(service, request)
+    caller = _admit(service, request)
     body = await read_body(request, max_bytes=MAX_BODY_BYTES, max_seconds=_MAX_BODY_SECONDS)
     # Who sends slowly is not inside yet, and so takes nobody's place.
     with service.gate.entered():
         # A long body is read in a thread, so that the short ones do not wait for it.
         content = await run_in_threadpool(parse, body) if len(body) > _LARGE_BODY_BYTES else parse(body)
         asked = read_request(content)
+        if asked.is_looked_up:
+            caller.require(LOOKUP_PERMISSION)
         request.state.language = asked.language or language
         request.state.request_id = asked.request_id
         answer = await service.answer(asked, content, language=language)
@@ -192,6 +198,10 @@ def _operations(service: ScoringService) -> APIRouter:
             "status": "ready" if is_ready else "no model",
             "registry": "ok" if age is not None and age < _STALE_SECONDS else "stale",
             "models": {model.slot.project: model.slot.number for model in service.models.all()},
+            "snapshots": {
+                model.slot.project: _snapshot(service.lookups.about(model.slot.project))
+                for model in service.models.all()
+            },
             "problems": service.models.problems,
         }
         return _json(content, 200 if is_ready else 503)
@@ -218,8 +228,15 @@ def _documentation(app: FastAPI, settings: Settings) -> APIRouter:
     return router
 
 
-def _model(model: Any) -> dict[str, Any]:
+def _snapshot(about: SnapshotAbout | None) -> dict[str, str] | None:
+    if about is None:
+        return None
+    return {name: str(getattr(about, name).astype("datetime64[s]")) for name in ("as_of", "published_at")}
+
+
+def _model(model: DeployedModel, lookups: Lookups) -> dict[str, Any]:
     slot, scorer = model.slot, model.scorer
+    about = lookups.about(slot.project)
     return {
         "project": slot.project,
         "slot": slot.slot,
@@ -230,6 +247,8 @@ def _model(model: Any) -> dict[str, Any]:
         "n_features": len(scorer.plan.aliases),
         "rows": scorer.payload.to_json(),
         "features": scorer.ready.to_json(),
+        # None as well where the snapshot was published for other models: no id can be asked for.
+        "snapshot": _snapshot(about if about is not None and about.covers(scorer.plan) else None),
     }
 
 
@@ -244,9 +263,14 @@ _SCORE_OPENAPI: dict[str, Any] = {
     "responses": {
         "200": {"description": str(msg("The answer, kept in the score log."))},
         "401": {"description": str(msg("No usable key.")), **_PROBLEM},
-        "403": {"description": str(msg("The key may not score.")), **_PROBLEM},
+        "403": {"description": str(msg("The key may not score, or not by id.")), **_PROBLEM},
         "404": {
-            "description": str(msg("No model is deployed for the project, or the key is not among the rows.")),
+            "description": str(
+                msg(
+                    "No model is deployed for the project, or the key is not among the rows, or the id not in the "
+                    "online snapshot."
+                )
+            ),
             **_PROBLEM,
         },
         "409": {"description": str(msg("Another request was answered under this request_id.")), **_PROBLEM},
@@ -258,7 +282,10 @@ _SCORE_OPENAPI: dict[str, Any] = {
             "description": str(msg("The key sends faster than it may; Retry-After says when to go on.")),
             **_PROBLEM,
         },
-        "503": {"description": str(msg("The model or the log is not available now.")), **_PROBLEM},
+        "503": {
+            "description": str(msg("The model, the log or the online snapshot is not available now.")),
+            **_PROBLEM,
+        },
     },
 }
 

@@ -27,12 +27,15 @@ class Limits:
         Requests that are worked on at a time, their bodies complete.
     max_batches : int, default=4
         Batches that are worked on at a time.
+    max_lookups : int, default=32
+        Of the requests worked on at a time, those that wait for the online snapshot.
     """
 
     requests_per_second: float = 2_000.0
     burst: int = 4_000
     max_at_once: int = 128
     max_batches: int = 4
+    max_lookups: int = 32
 
 
 class RateLimit:

@@ -26,6 +26,12 @@ class ServiceMetrics:
         self.shadow = Counter(
             "scorer_shadow", "Answers the challenger was shown", ["project", "result"], registry=self._registry
         )
+        self.snapshot_published = Gauge(
+            "scorer_snapshot_published_seconds",
+            "When the online snapshot was published, in Unix time",
+            ["project"],
+            registry=self._registry,
+        )
         self.problems = Gauge("scorer_bad_deployments", "Deployments that could not be loaded", registry=self._registry)
 
     def text(self) -> bytes:

@@ -1,6 +1,6 @@
 """The envelope of a request: what may be in it, and of which type."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -8,10 +8,16 @@ from core.errors import InputError
 from core.findings import Finding, Severity
 from core.i18n import MessageLike, msg
 
-__all__ = ["Language", "ScoreRequest", "read_request", "refusal"]
+__all__ = ["FORMS", "LOOKED_UP", "LOOKUP_PERMISSION", "Language", "ScoreRequest", "read_request", "refusal"]
 
 Language = Literal["en", "zh"]
 _Row = dict[str, Any]
+FORMS: Final = ("tables", "features", "id", "row")
+"""The ways to ask; a request has one of them."""
+LOOKED_UP: Final = frozenset({"id", "row"})
+"""Those that draw on the online snapshot."""
+LOOKUP_PERMISSION: Final = "snapshot.read"
+"""What a key must be good for to use them: who sends no rows learns of whomever he names."""
 
 _MESSAGES: dict[str, MessageLike] = {
     "missing": msg("This field is needed"),
@@ -39,6 +45,22 @@ class ScoreRequest(BaseModel):
         _Row | None,
         Field(description=str(msg("Instead of tables: ready values, every feature of the model by its alias."))),
     ] = None
+    id: Annotated[
+        str | int | None,
+        Field(
+            description=str(
+                msg("Instead of tables: key of a row of the root table; its rows are taken from the online snapshot.")
+            )
+        ),
+    ] = None
+    row: Annotated[
+        _Row | None,
+        Field(
+            description=str(
+                msg("Instead of tables: a new row of the root table; all else is taken from the online snapshot.")
+            )
+        ),
+    ] = None
     key: Annotated[
         str | int | None,
         Field(
@@ -63,6 +85,11 @@ class ScoreRequest(BaseModel):
     language: Annotated[Language | None, Field(description=str(msg("Language of reasons and warnings.")))] = None
     reasons: Annotated[int, Field(ge=0, le=4, description=str(msg("Reasons at most; 0 is faster.")))] = 4
 
+    @property
+    def is_looked_up(self) -> bool:
+        """Whether it draws on the online snapshot."""
+        return self.id is not None or self.row is not None
+
 
 def read_request(content: Any) -> ScoreRequest:
     """Return the request in parsed JSON.
@@ -76,15 +103,14 @@ def read_request(content: Any) -> ScoreRequest:
         request = ScoreRequest.model_validate(content)
     except ValidationError as error:
         raise refusal(error, ScoreRequest) from None
-    if (request.tables is None) == (request.features is None):
-        raise _one_of_two(request)
+    given = [name for name in FORMS if getattr(request, name) is not None]
+    if not given:
+        raise InputError(msg("Send tables, features, id or row"), where="tables", code="missing_field")
+    if len(given) > 1:
+        raise InputError(msg("Send only one of tables, features, id and row"), where=given[1], code="both_given")
+    if request.key is not None and given[0] in LOOKED_UP:
+        raise InputError(msg("Leave the key out: {form} holds it", form=given[0]), where="key", code="both_given")
     return request
-
-
-def _one_of_two(request: ScoreRequest) -> InputError:
-    if request.tables is None:
-        return InputError(msg("Send tables or features"), where="tables", code="missing_field")
-    return InputError(msg("Send either tables or features, not both"), where="features", code="both_given")
 
 
 def refusal(error: ValidationError, form: type[BaseModel]) -> InputError:

@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +30,7 @@ from serving.answers import GivenAnswers, answer_of, record_of
 from serving.callers import Callers
 from serving.deployed import DeployedModel, DeployedModels
 from serving.limits import Gate, Limits, RateLimit
+from serving.lookups import Gathered, Lookups
 from serving.metrics import ServiceMetrics
 from serving.outcome_desk import OutcomeDesk
 from serving.refusals import Refusals
@@ -44,6 +45,7 @@ _POLL_SECONDS = 1.0
 _REMEMBERED_ANSWERS = 20_000
 _KEEP_SHIPPED_SECONDS = 7 * 86_400.0
 _CLEAN_EVERY_SECONDS = 3_600.0
+_LOOKUP_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,11 @@ class ScoringService:
         self.rate = RateLimit(limits.requests_per_second, limits.burst)
         self.gate = Gate(limits.max_at_once)
         self.batches = Gate(limits.max_batches)
-        self._shadow = Shadow(self._challengers, self._append, lambda: self.gate.is_busy, self.metrics)
+        self.lookups = Lookups(settings)
+        # A snapshot that answers slowly takes neither the places nor the threads of those who ask without it.
+        self._looking_up = Gate(limits.max_lookups)
+        self._lookup_threads = ThreadPoolExecutor(_LOOKUP_THREADS, "lookup")
+        self._shadow = Shadow(self._challengers, self._append, lambda: self.gate.is_busy, self.metrics, self.lookups)
         self._log: LocalScoreLog | None = None
         self._answers = GivenAnswers((), max_answers=_REMEMBERED_ANSWERS)
         self._under_way: dict[tuple[str, str], asyncio.Future[bytes]] = {}
@@ -118,6 +124,8 @@ class ScoringService:
         if self._thread is not None:
             self._thread.join()
         self._shadow.stop()
+        self._lookup_threads.shutdown()
+        self.lookups.close()
         if self._log is not None:
             self._log.close()
         self._ship()
@@ -129,8 +137,14 @@ class ScoringService:
         self.callers.refresh()
         self.models.refresh()
         self._challengers.refresh()
+        self.lookups.refresh([model.slot.project for model in self.models.all()])
         for model in self.models.all():
-            self.metrics.version.labels(model.slot.project).set(model.slot.number)
+            project = model.slot.project
+            self.metrics.version.labels(project).set(model.slot.number)
+            if (about := self.lookups.about(project)) is not None:
+                self.metrics.snapshot_published.labels(project).set(
+                    about.published_at.astype("datetime64[s]").astype(int)
+                )
         self.metrics.problems.set(len(self.models.problems))
         self.metrics.registry_age.set(self.models.seconds_since_contact() or 0.0)
 
@@ -260,13 +274,19 @@ class ScoringService:
 
     async def _score(self, asked: Asked) -> bytes:
         asked_at = datetime.now(UTC)
-        answer = score(asked.model, asked.request, asked.request_id, asked.language)
+        gathered = await self._gather(asked) if asked.request.is_looked_up else None
+        answer = score(asked.model, asked.request, asked.request_id, asked.language, gathered)
         record = _record(asked, answer, asked_at)
         await self.keep([record])
         content = self._answers.put(record)
         # After the answer: the response is written before the loop comes to this.
         asyncio.get_running_loop().call_soon(self._shadow.offer, asked.request, record)
         return content
+
+    async def _gather(self, asked: Asked) -> Gathered:
+        with self._looking_up.entered():
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._lookup_threads, self.lookups.gather, asked.model, asked.request)
 
     def _append(self, record: ScoreRecord) -> "Future[None]":
         if self._log is None:

@@ -11,6 +11,7 @@ from core.errors import NotFoundError, UnavailableError, WorkbenchError
 from monitoring.score_log import ScoreRecord
 from serving.answers import record_of
 from serving.deployed import DeployedModels
+from serving.lookups import Lookups
 from serving.metrics import ServiceMetrics
 from serving.request_form import ScoreRequest
 from serving.scoring import score
@@ -40,6 +41,8 @@ class Shadow:
         Whether answers are being made just now.
     metrics : ServiceMetrics
         Where scored, refused and dropped requests are counted.
+    lookups : Lookups
+        Gathers the rows of what was asked for by id, anew: the challenger may read others.
     """
 
     def __init__(
@@ -48,11 +51,13 @@ class Shadow:
         append: Callable[[ScoreRecord], "Future[None]"],
         is_busy: Callable[[], bool],
         metrics: ServiceMetrics,
+        lookups: Lookups,
     ) -> None:
         self._models = models
         self._append = append
         self._is_busy = is_busy
         self._metrics = metrics
+        self._lookups = lookups
         self._waiting: queue.Queue[tuple[ScoreRequest, ScoreRecord]] = queue.Queue(_MAX_WAITING)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -95,7 +100,8 @@ class Shadow:
             model = self._models.get(request.project)
             # No reasons, which nobody reads and which cost most; and the champion's own moment.
             same = request.model_copy(update={"reasons": 0, "as_of": answered.cutoff.isoformat()})
-            answer = score(model, same, answered.request_id, answered.language)
+            gathered = self._lookups.gather(model, same) if same.is_looked_up else None
+            answer = score(model, same, answered.request_id, answered.language, gathered)
             record = record_of(
                 model,
                 answer,

@@ -19,13 +19,25 @@ ROLES: dict[str, frozenset[str]] = {
             "model.train",
             "model.submit",
             "model.score",
+            "snapshot.read",
             "monitor.run",
         }
     ),
     "reviewer": frozenset({"view", "model.review", "audit.read"}),
-    "operator": frozenset({"view", "data.import", "model.deploy", "model.score", "monitor.run", "job.manage"}),
+    "operator": frozenset(
+        {
+            "view",
+            "data.import",
+            "model.deploy",
+            "model.score",
+            "snapshot.read",
+            "snapshot.publish",
+            "monitor.run",
+            "job.manage",
+        }
+    ),
     "admin": frozenset({"view", "project.manage", "job.manage", "user.manage", "audit.read"}),
-    "service": frozenset({"model.score"}),
+    "service": frozenset({"model.score", "snapshot.read"}),
 }
 PERMISSIONS: frozenset[str] = frozenset().union(*ROLES.values())
 

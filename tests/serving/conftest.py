@@ -14,10 +14,13 @@ import pytest
 from core.database import Database
 from core.identity import SYSTEM, Actor, Identity
 from core.settings import Settings
+from features.online_places import snapshot_place
+from features.online_publishing import publish_snapshot
 from model_registry.registry import Registry
 from serving.limits import Limits
 from serving.server import make_server
-from tests.model_registry.tiny_world import make_tiny_bundle
+from tests.model_registry.tiny_world import make_tiny_bundle, tiny_world
+from warehouse.table_set import TableSet
 
 PROJECT = "guarantee"
 AUTHOR = Actor("lin", frozenset({"analyst"}))
@@ -36,6 +39,11 @@ class Site:
 
     def deploy(self, number: int) -> None:
         self.registry.deploy(PROJECT, number, by=OPERATOR, reason="test")
+
+    def publish(self, table_set: TableSet | None = None, **options: Any) -> None:
+        """Publish the online snapshot of the tiny world, or of other tables of its kind."""
+        tables, plan = table_set or tiny_world().table_set, tiny_world().matrix.plan
+        publish_snapshot(tables, snapshot_place(self.settings, PROJECT), [plan], **options)
 
     @contextmanager
     def client(self, key: str | None = "", limits: Limits | None = None) -> Iterator[httpx.Client]:
@@ -72,8 +80,8 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "one", folder / "two"
 
 
-def make_site(home: Path, bundles: tuple[Path, Path]) -> Site:
-    settings = Settings(home=home)
+def make_site(home: Path, bundles: tuple[Path, Path], **chosen: Any) -> Site:
+    settings = Settings(home=home, **chosen)
     database = Database(settings.database_url_resolved)
     database.migrate()
     registry = Registry(database, settings.artifacts, mlflow=False)
@@ -81,7 +89,7 @@ def make_site(home: Path, bundles: tuple[Path, Path]) -> Site:
         number = registry.register(PROJECT, bundle, author=AUTHOR, run={}).number
         registry.submit(PROJECT, number, by=AUTHOR, note="")
         registry.approve(PROJECT, number, by=REVIEWER)
-    _, secret = Identity(database).create_key("core-system", ["model.score"], by=SYSTEM)
+    _, secret = Identity(database).create_key("core-system", ["model.score", "snapshot.read"], by=SYSTEM)
     return Site(settings, database, registry, secret)
 
 
@@ -100,6 +108,7 @@ def service(
     """One running service of version 1 for the tests that only ask."""
     site = make_site(tmp_path_factory.mktemp("site") / "home", bundles)
     site.deploy(1)
+    site.publish()
     with site.client() as client:
         yield site, client
     site.database.dispose()

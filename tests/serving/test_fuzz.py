@@ -63,6 +63,8 @@ def test_a_request_with_one_value_replaced_is_scored_or_refused(client: httpx.Cl
     forms = [
         {"project": PROJECT, "tables": payload(example_keys(1)[0]), "reasons": 1, "language": "zh"},
         {"project": PROJECT, "features": ready_values(1), "key": "C", "as_of": "2024-01-01"},
+        {"project": PROJECT, "id": example_keys(1)[0], "as_of": "2024-01-01", "reasons": 1},
+        {"project": PROJECT, "row": payload(example_keys(1)[0])["application"][0], "reasons": 1, "language": "zh"},
     ]
     form = data.draw(st.sampled_from(forms))
     asked = replaced(form, data.draw(st.sampled_from(places(form))), data.draw(_JSON))

@@ -1,6 +1,7 @@
 """Deploy: what serves now, since when, and what would be next?"""
 
 import json
+from collections.abc import Callable
 from html import escape
 
 import streamlit as st
@@ -9,15 +10,17 @@ from core.errors import WorkbenchError
 from core.i18n import formats
 from workbench.flows import deployment, scoring
 from workbench.flows.deployment import DeploymentState
+from workbench.flows.snapshots import SnapshotState
 from workbench.ui.answer_view import answer_view
 from workbench.ui.empty_project import project_or_stop
 from workbench.ui.evaluation_view import figure_text
 from workbench.ui.frame import PAGES, header
-from workbench.ui.pieces import chip, empty, headline, panel_title, show_error, table
+from workbench.ui.pieces import chip, draw, empty, figures, headline, panel_title, show_error, table
 from workbench.ui.session import Here
-from workbench.ui.texts import t
+from workbench.ui.texts import html, t
 from workbench.ui.times import ago, exact
 from workbench.ui.versions import choose_version
+from workbench.ui.work import ask_for, watch
 
 
 def _sentence(state: DeploymentState) -> str:
@@ -69,21 +72,68 @@ def _change(place: Here, state: DeploymentState) -> None:
         version = choose_version(list(state.deployable), "deploy_version")
         reason = st.text_input(t("Reason"), key="deploy_reason")
         if st.button(t("Deploy"), type="primary", disabled=not reason.strip()):
-            _act(lambda: deployment.deploy(place.ctx, place.name, version.number, reason=reason.strip()))
+            _act(
+                place,
+                lambda: deployment.deploy(place.ctx, place.name, version.number, reason=reason.strip(), publish=False),
+            )
     if state.rollback_to is not None:
         why = st.text_input(t("Reason to go back"), key="rollback_reason")
         label = t("Roll back to v{n}", n=state.rollback_to)
         if st.button(label, disabled=not why.strip()):
-            _act(lambda: deployment.rollback(place.ctx, place.name, reason=why.strip()))
+            _act(place, lambda: deployment.rollback(place.ctx, place.name, reason=why.strip(), publish=False))
 
 
-def _act(step) -> None:  # type: ignore[no-untyped-def]
+def _act(place: Here, step: Callable[[], DeploymentState]) -> None:
     try:
-        step()
+        after = step()
     except WorkbenchError as error:
         show_error(error)
         return
+    # The rows for it take a while: a worker publishes them.
+    if after.snapshot.due is not None:
+        ask_for(place, "snapshot", {})
     st.rerun()
+
+
+def _snapshot(place: Here, state: DeploymentState) -> None:
+    snapshot = state.snapshot
+    panel_title(
+        t("Score by id"),
+        t("An online snapshot of the tables, so that a business system may send an id instead of all its rows."),
+    )
+    if snapshot.problem is not None:
+        show_error(snapshot.problem)
+    elif not snapshot.is_there:
+        empty(t("No online snapshot"), t("It is made when a version is deployed, and again after newer data."))
+    else:
+        _snapshot_figures(snapshot)
+    if snapshot.due is not None:
+        draw(f'<div class="caption">{chip(t("to publish"), "watch")} {html(snapshot.due)}</div>')
+    is_busy = watch(place, ["snapshot"])
+    if not place.can("snapshot.publish"):
+        st.caption(t("Publishing needs the role of operator."))
+    elif state.slots and not is_busy and st.button(t("Publish now"), key="publish_snapshot"):
+        ask_for(place, "snapshot", {})
+        st.rerun()
+
+
+def _snapshot_figures(snapshot: SnapshotState) -> None:
+    largest = sorted(snapshot.n_rows.items(), key=lambda item: -item[1])
+    figures(
+        [
+            (t("Data up to"), exact(snapshot.as_of), t("each answer says so")),
+            (t("Published"), ago(snapshot.published_at), exact(snapshot.published_at)),
+            (
+                t("Rows"),
+                formats.count(sum(snapshot.n_rows.values())),
+                t("{n} tables, {size} MB", n=len(largest), size=f"{snapshot.size_bytes / 1e6:,.1f}"),
+            ),
+            (t("Kept in"), "PostgreSQL" if snapshot.store == "postgresql" else "SQLite", t("swapped at once")),
+        ]
+    )
+    with st.expander(t("Rows by table")):
+        rows = [(f'<span class="mono">{escape(name)}</span>', formats.count(n)) for name, n in largest]
+        table((t("Table"), t("Rows")), rows, numbers=(1,))
 
 
 def _history(state: DeploymentState) -> None:
@@ -161,6 +211,8 @@ def _main() -> None:
         _change(place, state)
     if state.champion is None and not state.deployable:
         st.page_link(PAGES["review"], label=t("Review a version"), icon=":material/arrow_forward:")
+    with st.container(key="panel_snapshot"):
+        _snapshot(place, state)
     with st.container(key="panel_try"):
         _try_it(place, state)
     with st.container(key="panel_history"):

@@ -19,6 +19,7 @@ from workbench.commands.session import (
     say,
     session,
 )
+from workbench.commands.snapshots import snapshot_lines
 from workbench.flows import deployment, review, training
 from workbench.flows.results import to_json
 from workbench.flows.training import VersionRow
@@ -182,4 +183,5 @@ def _answer_deployment(run: Session, state: deployment.DeploymentState) -> None:
                      when=when(slot.since, run.ctx.language)))
         for slot in state.slots
     ]  # fmt: skip
+    lines += [*snapshot_lines(run, state.snapshot), *(finding.text(run.ctx.language) for finding in state.findings)]
     run.answer(to_json(state), lambda: print_lines(lines))

@@ -17,6 +17,7 @@ module                    what it does
 `training`                labels, split, models, bundle, draft version: `TrainResult`; hash splits
 `review`                  `Dossier` of a version; submit, approve, reject, request changes; what waits
 `deployment`              `DeploymentState` with history; deploy, roll back
+`snapshots`               `SnapshotState`: publish the online snapshot for the deployed models; what is in place
 `scoring`                 payload of one enterprise as of a date; score one; score many to a file
 `monitoring`              drift of a period, from the score log or the tables; report file; advice
 `overview`                `LoopState` for Home: six steps, sentence, attention list, drift series

@@ -1,15 +1,17 @@
 """Approved versions in their slots: who serves, since when, put there by whom, and why."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import func, select
 
 from monitoring.tables import score_record
-from workbench.flows import projects, training
+from workbench.flows import projects, snapshots, training
 from workbench.flows.context import Context
+from workbench.flows.results import FindingField
+from workbench.flows.snapshots import SnapshotState
 from workbench.flows.training import VersionRow
 
 if TYPE_CHECKING:
@@ -48,7 +50,8 @@ class DeploymentState:
     """Everything the Deploy page draws.
 
     `deployable` are approved versions that do not serve now; `rollback_to` is what a rollback of the champion would
-    bring back; `scorer_url` is where business systems ask; `n_scored` and `last_scored_at` are read from the score log.
+    bring back; `scorer_url` is where business systems ask; `n_scored` and `last_scored_at` are read from the score log;
+    `snapshot` is what scoring by id draws on; `findings` tell what a step that was just taken could not do.
     """
 
     project: str
@@ -60,6 +63,8 @@ class DeploymentState:
     scorer_url: str
     n_scored: int
     last_scored_at: datetime | None
+    snapshot: SnapshotState
+    findings: tuple[FindingField, ...] = ()
 
 
 def state(ctx: Context, project: str) -> DeploymentState:
@@ -83,11 +88,17 @@ def state(ctx: Context, project: str) -> DeploymentState:
         scorer_url=f"http://{ctx.settings.scorer_host}:{ctx.settings.scorer_port}",
         n_scored=answered,
         last_scored_at=last_scored_at,
+        snapshot=snapshots.state(ctx, project),
     )
 
 
-def deploy(ctx: Context, project: str, version: int, *, slot: str = "champion", reason: str) -> DeploymentState:
+def deploy(
+    ctx: Context, project: str, version: int, *, slot: str = "champion", reason: str, publish: bool = True
+) -> DeploymentState:
     """Put an approved version into a slot; needs ``model.deploy``.
+
+    The online snapshot is published for it where it reads more than that holds, unless `publish` is false, because the
+    caller has that done elsewhere.
 
     Raises
     ------
@@ -95,13 +106,20 @@ def deploy(ctx: Context, project: str, version: int, *, slot: str = "champion", 
         If the version is not approved, or its approval has expired.
     """
     ctx.registry.deploy(project, version, slot, by=ctx.actor, reason=reason)
-    return state(ctx, project)
+    return _followed(ctx, project, publish=publish)
 
 
-def rollback(ctx: Context, project: str, *, slot: str = "champion", reason: str) -> DeploymentState:
-    """Bring back what the slot held before; needs ``model.deploy``."""
+def rollback(
+    ctx: Context, project: str, *, slot: str = "champion", reason: str, publish: bool = True
+) -> DeploymentState:
+    """Bring back what the slot held before; needs ``model.deploy``. `publish` as in `deploy`."""
     ctx.registry.rollback(project, slot, by=ctx.actor, reason=reason)
-    return state(ctx, project)
+    return _followed(ctx, project, publish=publish)
+
+
+def _followed(ctx: Context, project: str, *, publish: bool) -> DeploymentState:
+    finding = snapshots.follow(ctx, project, "deployment") if publish else None
+    return replace(state(ctx, project), findings=(finding,) if finding else ())
 
 
 def _slot(entry: "Deployment", rows: dict[int, VersionRow]) -> SlotState:

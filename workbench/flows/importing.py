@@ -34,6 +34,7 @@ __all__ = [
     "store_uploads",
     "stored",
     "tables",
+    "tables_folder",
 ]
 
 _TABLES_FOLDER = "tables"
@@ -194,7 +195,18 @@ def tables(ctx: Context, project: str) -> "TableSet":
     """
     from warehouse.table_set import TableSet
 
-    return TableSet.load(require_step(ctx, project, Step.DATA).path / _TABLES_FOLDER)
+    return TableSet.load(tables_folder(ctx, project))
+
+
+def tables_folder(ctx: Context, project: str) -> Path:
+    """Return the folder of the stored tables' Parquet files.
+
+    Raises
+    ------
+    ConflictError
+        If nothing was imported yet.
+    """
+    return require_step(ctx, project, Step.DATA).path / _TABLES_FOLDER
 
 
 def column_values(ctx: Context, project: str, table: str, column: str, limit: int = 50) -> list[str | float]:
@@ -232,7 +244,7 @@ def _stored_table(ctx: Context, project: str, table: str) -> "pq.ParquetFile":
     import pyarrow.parquet as pq
 
     ctx.require("view")
-    path = require_step(ctx, project, Step.DATA).path / _TABLES_FOLDER / f"{table}.parquet"
+    path = tables_folder(ctx, project) / f"{table}.parquet"
     if table != PurePosixPath(table).name or not path.is_file():
         raise NotFoundError(msg("there is no table {table}", table=table))
     return pq.ParquetFile(path)

@@ -114,6 +114,7 @@ def environment(settings: "Settings") -> dict[str, str]:
         "WORKBENCH_DATABASE_URL": settings.database_url_resolved,
         "WORKBENCH_ARTIFACT_ROOT": str(settings.artifacts),
         "WORKBENCH_LANGUAGE": settings.language,
+        "WORKBENCH_SNAPSHOT_STORE": settings.snapshot_store or "",
         "PYTHONUNBUFFERED": "1",
     }
 

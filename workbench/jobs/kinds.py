@@ -1,17 +1,18 @@
 """The kinds of jobs: which flow each runs, with which arguments, under which permission.
 
-=============  ===================================================================================  =================
+=============  ===================================================================================  ==================
 kind           arguments (all have ``project``)                                                     permission
-=============  ===================================================================================  =================
+=============  ===================================================================================  ==================
 ``import``     ``source``: folder or file                                                           ``data.import``
 ``sample``     ``n_enterprises``, ``seed``: fill the project with the synthetic world               ``data.import``
 ``quality``    (none): assess the stored tables again                                               ``data.import``
 ``features``   ``label``                                                                            ``feature.build``
 ``train``      ``budget`` ("120s", "40trials"), ``families``, ``seed``                              ``model.train``
+``snapshot``   publish the online snapshot for the deployed models                                  ``snapshot.publish``
 ``score``      ``rows``, ``version``, ``as_of``, ``file_format``: writes a file under the project   ``model.score``
 ``monitor``    ``start``, ``end`` (ISO dates), ``source``, ``version``, ``months`` (many periods)   ``monitor.run``
 ``evidently``  ``period``                                                                           ``monitor.run``
-=============  ===================================================================================  =================
+=============  ===================================================================================  ==================
 
 A job's `result` is short: the step's headline figures, or the path of the file it wrote. The whole result is read with
 the flow's own `stored` or `state` function.
@@ -42,17 +43,19 @@ class Kind:
 
 
 def _import(ctx: Context, args: Args) -> dict[str, Any]:
-    from workbench.flows import importing
+    from workbench.flows import importing, snapshots
 
-    result = importing.run(ctx, args["project"], Path(args["source"]))
+    project, source = args["project"], Path(args["source"])
+    result = snapshots.following_import(ctx, project, lambda part: importing.run(part, project, source))
     return {"n_rows": result.n_rows, "n_tables": len(result.tables), "fingerprint": result.fingerprint}
 
 
 def _sample(ctx: Context, args: Args) -> dict[str, Any]:
-    from workbench.flows import importing
+    from workbench.flows import importing, snapshots
 
+    project = args["project"]
     chosen = {name: int(args[name]) for name in ("n_enterprises", "seed") if args.get(name) is not None}
-    result = importing.run_sample(ctx, args["project"], **chosen)
+    result = snapshots.following_import(ctx, project, lambda part: importing.run_sample(part, project, **chosen))
     return {"n_rows": result.n_rows, "n_tables": len(result.tables), "fingerprint": result.fingerprint}
 
 
@@ -86,6 +89,13 @@ def _train(ctx: Context, args: Args) -> dict[str, Any]:
         "ks": result.ks.value,
         "bundle_hash": result.bundle_hash,
     }
+
+
+def _snapshot(ctx: Context, args: Args) -> dict[str, Any]:
+    from workbench.flows import snapshots
+
+    state = snapshots.publish(ctx, args["project"])
+    return {"as_of": state.as_of and state.as_of.isoformat(), "n_rows": sum(state.n_rows.values())}
 
 
 def _score(ctx: Context, args: Args) -> dict[str, Any]:
@@ -131,6 +141,7 @@ KINDS: dict[str, Kind] = {
         Kind("quality", "data.import", _quality),
         Kind("features", "feature.build", _features),
         Kind("train", "model.train", _train),
+        Kind("snapshot", "snapshot.publish", _snapshot),
         Kind("score", "model.score", _score),
         Kind("monitor", "monitor.run", _monitor),
         Kind("evidently", "monitor.run", _evidently),
