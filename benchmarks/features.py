@@ -29,7 +29,7 @@ from benchmarks.process_tree import watch
 from features.definitions import FeatureDefinition, PathStep
 from features.engine import EngineData, compute
 from features.matrix import build_matrix
-from features.online import SnapshotReader
+from features.online_file import FilePlace
 from features.online_publishing import publish_snapshot
 from features.plan import FeaturePlan
 from features.planning import make_plan
@@ -319,8 +319,8 @@ def live(world: TableSet, plan: FeaturePlan, keys: np.ndarray, cutoffs: np.ndarr
 def by_id(world: TableSet, plan: FeaturePlan, keys: np.ndarray, cutoffs: np.ndarray, n_requests: int) -> dict[str, Any]:
     """Time entities asked about by their id: rows from the online snapshot, then the 250 features."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as place:
-        publish_s = timed(lambda: publish_snapshot(world, Path(place) / "snapshot.db", [plan]))[1]
-        reader = SnapshotReader(Path(place) / "snapshot.db")
+        publish_s = timed(lambda: publish_snapshot(world, FilePlace(Path(place) / "snapshot.db"), [plan]))[1]
+        reader = FilePlace(Path(place) / "snapshot.db").reader()
         asked = np.random.default_rng(0).integers(0, len(keys), n_requests + 20)
         laps = []
         for row in asked:
@@ -331,7 +331,7 @@ def by_id(world: TableSet, plan: FeaturePlan, keys: np.ndarray, cutoffs: np.ndar
                 return compute(plan, EngineData.from_rows(plan, rows), key, cutoff)
 
             laps.append(timed(answer)[1])
-        reader.current().close()
+        reader.close()
     p50, p99 = np.percentile(np.array(laps[20:]) * 1_000, [50, 99])
     print(f"by id from the online snapshot: p50 {p50:.2f} ms, p99 {p99:.2f} ms (published in {publish_s:.1f} s)")
     return {"by_id_p50_ms": round(float(p50), 3), "by_id_p99_ms": round(float(p99), 3)}

@@ -14,6 +14,9 @@ from core.audit import AuditTrail
 from core.errors import ConflictError, NotFoundError, PermissionDeniedError
 from core.identity import Actor
 from core.settings import Settings
+from features.matrix import build_matrix
+from features.online_places import snapshot_place
+from model_registry.scorer import Scorer
 from workbench.commands.demo_display import show_demo
 from workbench.flows import (
     demo,
@@ -25,11 +28,13 @@ from workbench.flows import (
     projects,
     review,
     scoring,
+    snapshots,
     training,
 )
 from workbench.flows.context import Context, open_context
 from workbench.flows.model_building import figure
 from workbench.flows.overview import Dot
+from workbench.flows.payloads import gather_rows
 from workbench.flows.results import from_json, to_json
 
 PROJECT = "sample"
@@ -244,3 +249,30 @@ def test_everything_that_was_done_is_in_a_whole_audit_trail(journey: Journey) ->
 
 def test_no_file_is_left_half_done(journey: Journey) -> None:
     assert list(projects.folder(journey.ctx, PROJECT).rglob(".*")) == []
+
+
+def test_a_thousand_cases_by_id_have_the_features_and_scores_of_the_matrix_and_of_rows(journey: Journey) -> None:
+    ctx = journey.as_user("operator")
+    assert snapshots.state(ctx, PROJECT).as_of == journey.result.data.as_of  # the demo has published one
+    state = snapshots.publish(ctx, PROJECT)
+    assert state.due is None
+    labels, version = features.labels(ctx, PROJECT), journey.result.version
+    scorer = Scorer(ctx.registry.bundle(PROJECT, version))
+    chosen = np.random.default_rng(5).permutation(len(labels.keys))[:1_200]
+    keys, cutoffs = labels.keys[chosen], labels.cutoffs[chosen]
+    assert len(set(keys)) == 1_200
+    plan, snapshot = scorer.plan, snapshot_place(ctx.settings, PROJECT).reader().current()
+    tables = importing.tables(ctx, PROJECT)
+    offline = build_matrix(tables, plan, keys, cutoffs).values
+    by_id, found = snapshot.rows_of_each(plan, list(keys))
+    assert found == set(keys)
+    together = scorer.score_stored(by_id, list(keys), list(cutoffs), n_reasons=0)
+    values = np.array([[answer.features[alias] for alias in plan.aliases] for answer in together])
+    np.testing.assert_array_equal(values, offline)
+    probability, _, _ = scorer.score_matrix(offline)
+    assert np.array_equal([answer.probability for answer in together], probability)
+    for key, cutoff, expected in list(zip(keys, cutoffs, probability, strict=True))[:60]:
+        alone = scorer.score_stored(snapshot.rows_of(plan, key), [key], [cutoff], n_reasons=0)[0]
+        moment = cutoff.astype("datetime64[us]").item()
+        rows = scorer.score_rows(gather_rows(tables, plan, key, moment), key, moment, n_reasons=0)
+        assert alone.probability == rows.probability == expected

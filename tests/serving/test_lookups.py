@@ -258,9 +258,11 @@ def test_snapshots_swapped_under_load_lose_and_mix_no_answer(
         threads = [threading.Thread(target=load) for _ in range(2)]
         for thread in threads:
             thread.start()
-        for swap in range(4):
+        swap = 0
+        while (swap < 4 or len(seen) < 60) and swap < 200:
             as_of, tables = versions[swap % 2]
             site.publish(tables, as_of=as_of)
+            swap += 1
         done.set()
         for thread in threads:
             thread.join()
