@@ -330,10 +330,10 @@ def unknown_parents(
     is not known.
     """
     steps: dict[PathStep, bool] = {}
-    for item in plan.definitions:
-        if item.path and item.path[0].direction == "up":
-            has_history = any(step.direction == "down" for step in item.path[1:])
-            steps[item.path[0]] = steps.get(item.path[0], False) or has_history
+    for path in (path for item in plan.definitions for path in item.paths):
+        if path and path[0].direction == "up":
+            has_history = any(step.direction == "down" for step in path[1:])
+            steps[path[0]] = steps.get(path[0], False) or has_history
     for step, has_history in steps.items():
         value = root_row.get(step.child_column)
         if value is not None and not any(str(row[step.parent_column]) == str(value) for row in tables[step.table]):

@@ -16,7 +16,7 @@ from features.definitions import Condition, FeatureDefinition, PathStep, Stage
 from features.engine import EngineData, compute
 from features.leakage import prove_no_leakage
 from features.matrix import build_matrix
-from features.online import OnlineSnapshot
+from features.online_file import FilePlace
 from features.online_publishing import publish_snapshot
 from features.plan import FeaturePlan
 from features.planning import make_plan
@@ -261,8 +261,9 @@ def test_a_mode_across_a_link_table_is_a_level_of_the_plan(case):
 
 def test_a_live_request_and_the_online_snapshot_give_the_bits_of_the_batch(case, tmp_path):
     world, plan, keys, cutoffs, values = case
-    publish_snapshot(world, tmp_path / "s.db", [plan])
-    snapshot = OnlineSnapshot(tmp_path / "s.db")
+    place = FilePlace(tmp_path / "s.db")
+    publish_snapshot(world, place, [plan])
+    snapshot = place.reader().current()
     for row, (key, cutoff) in enumerate(zip(keys, cutoffs, strict=True)):
         for tables in (entity_rows(world, plan, key), snapshot.rows_of(plan, key)):
             shuffled = {name: rows[::-1] for name, rows in tables.items()}
