@@ -16,6 +16,7 @@ from features.naming import FeatureNamer
 from features.plan import sort_windows
 from features.primitives.interface import Reads
 from features.primitives.vocabulary import AGGREGATIONS, TRANSFORMS
+from features.reference_proposal import compared, of_macro_tables
 from features.spec import FeatureSpec
 from features.variations import has_time, named, usable_columns, vary, windows_of
 
@@ -77,7 +78,7 @@ def propose(
     Returns
     -------
     list of FeatureDefinition
-        At most ``spec.max_features``; the root's own columns first, then the paths in turn.
+        At most ``spec.max_features``; the root's own columns first, then reference features, then the paths in turn.
 
     Raises
     ------
@@ -112,7 +113,10 @@ def propose(
             msg("no feature can be made of the table {table} with these settings", table=root_table),
             fix=msg("Check the roles of its columns and its relationships in the data model."),
         )
-    return _take_turns(definitions, spec)[: spec.max_features]
+    read, others = _take_turns(definitions, spec)
+    among_peers = [named(namer, item) for item in compared(model, root_table, entity, [*others, *read], spec)]
+    over_time = [named(namer, item) for item in of_macro_tables(model, root_table, spec)]
+    return [*read, *over_time, *among_peers, *others][: spec.max_features]
 
 
 def warm_up() -> None:
@@ -335,8 +339,10 @@ def _define(
     return named(namer, FeatureDefinition.create(path, column, primitive, kind=kind, window=window))
 
 
-def _take_turns(definitions: list[FeatureDefinition], spec: FeatureSpec) -> list[FeatureDefinition]:
-    """Order the features: what is read from one row first, then one of each path in turn, the likeliest first."""
+def _take_turns(
+    definitions: list[FeatureDefinition], spec: FeatureSpec
+) -> tuple[list[FeatureDefinition], list[FeatureDefinition]]:
+    """Return what is read from one row, then the others, one of each path in turn, the likeliest first."""
     preferred = sort_windows(None if window == "all" else window for window in spec.windows)
     middle = (len(preferred) - 1) // 2
 
@@ -351,7 +357,7 @@ def _take_turns(definitions: list[FeatureDefinition], spec: FeatureSpec) -> list
         if item.is_aggregation:
             paths.setdefault(item.path, []).append(item)
     turns = zip_longest(*(sorted(items, key=rank) for items in paths.values()))
-    return read + [item for turn in turns for item in turn if item is not None]
+    return read, [item for turn in turns for item in turn if item is not None]
 
 
 def _empty_paths(

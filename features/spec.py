@@ -1,18 +1,21 @@
 """What a person chooses about features: windows, primitives, tables and columns to leave out, how many to keep."""
 
-from typing import Annotated, Final, Self, TypeVar
+from dataclasses import fields
+from typing import Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from core.errors import WorkbenchError
-from features.definitions import Operator, parse_window
+from features.definitions import Operator, PeerStatistic, parse_window
+from features.plan import ReferenceSettings
 from features.primitives.vocabulary import AGGREGATIONS, GROUPS, TRANSFORMS
 
-__all__ = ["MOST_FEATURES", "ConditionSpec", "FeatureSpec", "PairSpec"]
+__all__ = ["MOST_FEATURES", "ConditionSpec", "FeatureSpec", "PairSpec", "PeerSpec"]
 
 _PRIMITIVES: Final = (*AGGREGATIONS, *TRANSFORMS)
 _T = TypeVar("_T")
 MOST_FEATURES: Final = 20_000
+_SETTINGS: Final = fields(ReferenceSettings)
 _CREDIT: Final = "credit"
 _CREDIT_RATIOS: Final = (("6m", "24m"),)
 _CREDIT_LEVELS: Final = 3
@@ -71,6 +74,38 @@ class PairSpec(BaseModel):
     second: str
 
 
+class PeerSpec(BaseModel):
+    """Comparison with the firms of the same industry and region, as known before the month of the cutoff.
+
+    Parameters
+    ----------
+    by : list of str
+        Categories that peers share, ``table.column``: of the entity's table or of a parent of it. Where peers are too
+        few the last is dropped first.
+    statistics : list of PeerStatistic
+        What is told of each feature.
+    of : list of str
+        Aliases of the features to compare, shell patterns such as ``"*__vat_monthly__sales__sum__*"``; by default the
+        likeliest of the entity's numbers, its tables in turn.
+    max_features : int
+        Most features of peers.
+    min_size, max_entities, n_months, max_age_days, missing
+        See `features.plan.ReferenceSettings`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    by: list[Annotated[str, Field(pattern=r"^[^.]+\.[^.]+$")]] = Field(min_length=1, max_length=4)
+    statistics: list[PeerStatistic] = Field(default=["ratio_to_median", "z_score", "percentile"], min_length=1)
+    of: list[str] = Field(default_factory=list)
+    max_features: int = Field(default=60, ge=1, le=1_000)
+    min_size: int = Field(default=20, ge=2)
+    max_entities: int = Field(default=200_000, ge=100)
+    n_months: int = Field(default=24, ge=1, le=600)
+    max_age_days: int = Field(default=62, ge=31)
+    missing: Literal["refuse", "flag"] = "refuse"
+
+
 class FeatureSpec(BaseModel):
     """Settings of feature proposal and selection.
 
@@ -115,6 +150,8 @@ class FeatureSpec(BaseModel):
         What aggregates counts and sums of counterparties: how many enforcement cases the firms have that a firm
         guarantees. Their attributes are proposed with it. None for sum, mean and max with ``"network"``, else for none:
         a live score then needs the online snapshot.
+    peers : PeerSpec or None
+        Comparison with peers; by default none.
     max_levels : int
         Most levels of a category to keep apart; the rest become one "other".
     select_top : int
@@ -144,6 +181,7 @@ class FeatureSpec(BaseModel):
     stack: list[Annotated[str, AfterValidator(_check_stage)]] | None = None
     links: bool = True
     counterparties: list[Annotated[str, AfterValidator(_check_stage)]] | None = None
+    peers: PeerSpec | None = None
     max_levels: int = Field(default=50, ge=1, le=1_000)
     select_top: int = Field(default=120, ge=1)
     max_missing_rate: float = Field(default=0.98, gt=0, le=1)
@@ -158,6 +196,12 @@ class FeatureSpec(BaseModel):
             if window == whole or "all" in (window, whole):
                 raise ValueError(f"a ratio of windows needs two different ones, not {window!r} and {whole!r}")
         return self
+
+    @property
+    def reference(self) -> ReferenceSettings:
+        """How reference features are made and served."""
+        given = {} if self.peers is None else self.peers.model_dump(include={item.name for item in _SETTINGS})
+        return ReferenceSettings(**given)
 
     @property
     def chosen(self) -> tuple[str, ...]:

@@ -122,6 +122,8 @@ class TableSpec(_Spec):
         Days from event to knowledge where there is no known-at column; 0 or more.
     late_columns : list of LateColumns, default=[]
         Groups of columns filled in later.
+    is_macro : bool, default=False
+        Whether its rows are the same for every entity, such as months of the economy: joined by time alone.
     label : dict, default={}
         Readable name per language.
     """
@@ -136,6 +138,7 @@ class TableSpec(_Spec):
     known_at: ColumnName | None = None
     known_at_lag_days: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     late_columns: list[LateColumns] = Field(default_factory=list)
+    is_macro: bool = False
     label: dict[Language, str] = Field(default_factory=dict)
 
     def column(self, name: str) -> ColumnSpec:
@@ -205,6 +208,9 @@ class DataModel(_Spec):
     def fingerprint(self) -> str:
         """SHA-256 of the whole content; does not depend on the order of tables, columns or relationships."""
         content = self.model_dump(mode="json")
+        for table in content["tables"].values():
+            if not table["is_macro"]:
+                del table["is_macro"]  # younger than the fingerprints of many models
         content["relationships"].sort(key=lambda link: tuple(link.values()))
         return fingerprint_json(content)
 
@@ -262,6 +268,8 @@ def _check_table(name: str, table: TableSpec) -> None:
     for time in (table.event_time, table.known_at, *(group.known_at for group in table.late_columns)):
         if time is not None:
             _require_time(table, time, name)
+    if table.is_macro and table.event_time is None and table.known_at is None:
+        raise ConfigurationError(msg("a table that is joined by time alone needs a time"), where=name)
     for group in table.late_columns:
         for column in group.columns:
             _require(table, column, name, msg("a group of late columns"))

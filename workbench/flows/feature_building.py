@@ -111,7 +111,7 @@ def plan_of(
     label = training.spec
     return make_plan(
         table_set, label.root_table, label.key_column, list(definitions),
-        keys=training.keys, cutoffs=training.cutoffs, max_levels=spec.max_levels,
+        keys=training.keys, cutoffs=training.cutoffs, max_levels=spec.max_levels, reference=spec.reference,
     )  # fmt: skip
 
 
