@@ -145,6 +145,22 @@ class Comparisons:
                     values[rows, number] = compare(statistic, bases[:, base], known[:, base])
         return values
 
+    def spread(self, of_own: np.ndarray) -> np.ndarray:
+        """Return for each feature of the plan whether that is so of any ordinary feature that it is made of.
+
+        Parameters
+        ----------
+        of_own : ndarray of shape (n_rows, n_own_features), bool
+            What is so of the ordinary features.
+        """
+        values = np.zeros((len(of_own), self.n_features), dtype=bool)
+        values[:, self.plain] = of_own[:, self.places]
+        for peers in self.sets:
+            by = of_own[:, peers.codes].any(axis=1)
+            for number, base, _ in peers.members:
+                values[:, number] = by | of_own[:, peers.values[base]]
+        return values
+
 
 def months_of(moments: np.ndarray) -> np.ndarray:
     """Return the month of each moment (int64 nanoseconds), counted from January 1970."""

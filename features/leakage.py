@@ -12,6 +12,7 @@ from features.engine import compute
 from features.engine_data import EngineData
 from features.future import Touched, change_future, rows_of
 from features.histories import NO_TIME
+from features.leakage_of_peers import PeerProof, differing, month_starts_on_records
 from features.plan import FeatureGroup, FeaturePlan
 from features.queries import anchor_rows, climb
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["LeakageCertificate", "prove_no_leakage"]
 
 _CONTROL_CASES: Final = 20
+_PEER_CASES: Final = 3
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,12 @@ class LeakageCertificate:
         Whether the control found any; None where no row has a record to put a cutoff on.
     is_clean : bool
         Nothing differed, and the control did not fail to notice.
+    n_peer_rows_compared : int
+        Those of the matrix rows whose comparisons with peers were computed again: of the last months before each
+        moment, with peers among the sampled rows' firms and groups of two and more.
+    n_peer_control_cases, n_peer_control_detected : int
+        First moments of months at which a record of a peer became known, and those of them that the check noticed when
+        run with months that include; part of `control_passed` like the others.
     """
 
     plan_fingerprint: str
@@ -68,6 +76,9 @@ class LeakageCertificate:
     n_control_detected: int
     control_passed: bool | None
     is_clean: bool
+    n_peer_rows_compared: int = 0
+    n_peer_control_cases: int = 0
+    n_peer_control_detected: int = 0
 
     def to_json(self) -> str:
         """Return the certificate as JSON text; `from_json` reads it back."""
@@ -103,6 +114,10 @@ def prove_no_leakage(
     The negative control puts cutoffs exactly on records and runs the same check with cutoffs that include: it must find
     differences, else the check would be blind.
 
+    Comparisons with peers are proved on the firms of the sampled rows, all of whose later records are changed: the rows
+    of the last months before each moment are compared again, with the peers as they are after the change. Their control
+    puts cutoffs on first moments of months at which a record became known.
+
     Parameters
     ----------
     table_set : TableSet
@@ -131,62 +146,81 @@ def prove_no_leakage(
     rows = _sample(moments, usable, n_cutoffs * rows_per_cutoff)
     sample = _Sample.of(table_set, plan, keys[rows], moments[rows])
     chosen = np.unique(sample.moments[np.linspace(0, rows.size - 1, min(rows.size, n_cutoffs)).astype(np.int64)])
-    touched, differing, n_rows = Touched(), np.zeros(len(plan.definitions), dtype=np.int64), 0
+    touched, counts, n_rows, n_peer_rows = Touched(), np.zeros(len(plan.definitions), dtype=np.int64), 0, 0
     for moment in chosen:
         before = np.flatnonzero(sample.moments <= moment)
-        differing += sample.differences(before, int(moment), rng, touched)
+        counts += sample.differences(before, int(moment), rng, touched)
         n_rows += before.size
+        n_peer_rows += sample.peers.latest(before).size if sample.peers else 0
     n_cases, n_detected = _negative_control(table_set, plan, keys[rows], moments[rows], rng)
+    peer_cases, peer_detected = _peer_control(sample.small, plan, keys[rows], moments[rows], rng)
+    n_compared_with_peers = sum(item.peers is not None for item in plan.definitions)
+    found = [n_found > 0 for n_all, n_found in ((n_cases, n_detected), (peer_cases, peer_detected)) if n_all]
     return LeakageCertificate(
         plan_fingerprint=plan.fingerprint,
         data_fingerprint=table_set.fingerprint,
         seed=seed,
         cutoffs=tuple(str(moment) for moment in chosen.view("datetime64[ns]")),
         n_rows_compared=n_rows,
-        n_values_compared=n_rows * len(plan.definitions),
+        n_values_compared=n_rows * (len(plan.definitions) - n_compared_with_peers)
+        + n_peer_rows * n_compared_with_peers,
         n_records_changed=touched.changed,
         n_records_deleted=touched.deleted,
         n_records_added=touched.added,
         n_late_values_changed=touched.late,
-        n_values_differing=int(differing.sum()),
-        differing_features=tuple(alias for alias, n in zip(plan.aliases, differing, strict=True) if n),
+        n_values_differing=int(counts.sum()),
+        differing_features=tuple(alias for alias, n in zip(plan.aliases, counts, strict=True) if n),
         n_control_cases=n_cases,
         n_control_detected=n_detected,
-        control_passed=n_detected > 0 if n_cases else None,
-        is_clean=not differing.any() and (n_detected > 0 or not n_cases),
+        control_passed=all(found) if found else None,
+        is_clean=not counts.any() and all(found),
+        n_peer_rows_compared=n_peer_rows,
+        n_peer_control_cases=peer_cases,
+        n_peer_control_detected=peer_detected,
     )
 
 
 @dataclass(frozen=True)
 class _Sample:
-    """Matrix rows, their values on the whole data, and the rows of the tables that they can reach."""
+    """Matrix rows, their values on the whole data, and the rows of the tables that they can reach.
+
+    `own` are the ordinary features that all of the plan is made of, and `values` are theirs.
+    """
 
     plan: FeaturePlan
+    own: FeaturePlan
     small: "TableSet"
     data: EngineData
     keys: np.ndarray
     moments: np.ndarray
     values: np.ndarray
     inclusive: bool
+    peers: PeerProof | None
 
     @classmethod
     def of(
-        cls, table_set: "TableSet", plan: FeaturePlan, keys: np.ndarray, moments: np.ndarray, inclusive: bool = False
-    ) -> "_Sample":
-        whole = EngineData.from_table_set(plan, table_set)
-        values = compute(plan, whole, keys, moments.view("datetime64[ns]"), inclusive=inclusive)
-        small = rows_of(table_set, plan, whole, keys)
-        return cls(plan, small, EngineData.from_table_set(plan, small), keys, moments, values, inclusive)
+        cls, table_set: "TableSet", plan: FeaturePlan, keys: np.ndarray, moments: np.ndarray, *,
+        inclusive: bool = False, are_peers_inclusive: bool = False,
+    ) -> "_Sample":  # fmt: skip
+        own = _own(plan)
+        whole = EngineData.from_table_set(own, table_set)
+        values = compute(own, whole, keys, moments.view("datetime64[ns]"), inclusive=inclusive)
+        small = rows_of(table_set, own, whole, keys)
+        data = EngineData.from_table_set(own, small)
+        peers = PeerProof.of(small, plan, data, values, moments, inclusive=are_peers_inclusive)
+        return cls(plan, own, small, data, keys, moments, values, inclusive, peers)
 
     def differences(self, rows: np.ndarray, moment: int, rng: np.random.Generator, touched: Touched) -> np.ndarray:
         """Change the future from `moment` on and count, per feature, the values of `rows` that changed a bit."""
-        future = EngineData.from_table_set(
-            self.plan, change_future(self.small, self.plan, self.data, moment, rng, touched)
-        )
+        tables = change_future(self.small, self.own, self.data, moment, rng, touched)
+        future = EngineData.from_table_set(self.own, tables)
         stamps = self.moments[rows].view("datetime64[ns]")
-        again = compute(self.plan, future, self.keys[rows], stamps, inclusive=self.inclusive)
-        differs = self.values[rows].view(np.int64) != again.view(np.int64)
-        differs &= ~(np.isnan(self.values[rows]) & np.isnan(again))
+        again = compute(self.own, future, self.keys[rows], stamps, inclusive=self.inclusive)
+        differs = differing(self.values[rows], again)
+        if self.plan.comparisons is not None and self.peers is not None:
+            differs = self.plan.comparisons.spread(differs)
+            latest = np.isin(rows, self.peers.latest(rows))
+            differs[latest] |= self.peers.differences(tables, future, again[latest], rows[latest])
         return np.asarray((differs & self._is_comparable(rows, moment)).sum(axis=0))
 
     def _is_comparable(self, rows: np.ndarray, moment: int) -> np.ndarray:
@@ -200,6 +234,10 @@ class _Sample:
         return comparable
 
 
+def _own(plan: FeaturePlan) -> FeaturePlan:
+    return plan.comparisons.own if plan.comparisons is not None else plan
+
+
 def _sample(moments: np.ndarray, usable: np.ndarray, n_rows: int) -> np.ndarray:
     """Return rows spread evenly over the cutoffs, in their order."""
     ordered = usable[np.argsort(moments[usable], kind="stable")]
@@ -210,6 +248,7 @@ def _negative_control(
     table_set: "TableSet", plan: FeaturePlan, keys: np.ndarray, moments: np.ndarray, rng: np.random.Generator
 ) -> tuple[int, int]:
     """Put cutoffs on records and check with cutoffs that include; return the cases, and those that differed."""
+    plan = _own(plan)
     data = EngineData.from_table_set(plan, table_set)
     cases = _cutoffs_on_records(plan, data, keys, moments, rng)
     if not cases:
@@ -221,6 +260,26 @@ def _negative_control(
         for row, moment in enumerate(sample.moments)
     ]
     return len(cases), sum(map(bool, found))
+
+
+def _peer_control(
+    table_set: "TableSet", plan: FeaturePlan, keys: np.ndarray, moments: np.ndarray, rng: np.random.Generator
+) -> tuple[int, int]:
+    """Put cutoffs on first moments of months and check with months that include; return the cases, and those noticed.
+
+    The rows' own values are computed as ever: what differs is known of peers.
+    """
+    aliases = [item.alias for item in plan.definitions if item.peers is not None]
+    if not aliases:
+        return 0, 0
+    plan = plan.select(aliases)
+    data = EngineData.from_table_set(_own(plan), table_set)
+    starts = month_starts_on_records(plan, data, moments, _PEER_CASES)
+    found = []
+    for start in starts:
+        sample = _Sample.of(table_set, plan, keys, np.full(len(keys), start), are_peers_inclusive=True)
+        found.append(sample.differences(np.arange(len(keys)), start, rng, Touched()).any())
+    return len(starts), sum(map(bool, found))
 
 
 def _cutoffs_on_records(

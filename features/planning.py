@@ -176,6 +176,8 @@ def _refuse_misfits(root_table: str, item: FeatureDefinition, schemas: dict[str,
     known = AGGREGATIONS.get(item.primitive) if inner.is_aggregation else TRANSFORMS.get(item.primitive)
     if known is None or any(stage.primitive not in AGGREGATIONS for stage in item.stack):
         raise ConfigurationError(msg("there is no primitive {primitive}", primitive=item.primitive), where=table)
+    if item.peers is not None and item.base.reaches_others(root_table):
+        raise ConfigurationError(msg("what is read of counterparties cannot be compared with peers"), where=table)
     for group in item.groups:
         place = group.path[-1].table if group.path else root_table
         if schemas[place].columns[group.column or ""] != "category":

@@ -88,7 +88,9 @@ def _chosen(bases: Sequence[FeatureDefinition], peers: PeerSpec) -> Iterator[Fea
 def _can_be_compared(model: "DataModel", item: FeatureDefinition, root_table: str, entity: str) -> bool:
     """Whether it is a number of the entity itself, told by its own rows."""
     top = item.steps_up[-1].table if item.steps_up else root_table
-    if top != entity or item.kind != "number" or item.liveness != "self" or item.column is None:
+    if top != entity or item.kind != "number" or item.column is None:
+        return False
+    if item.liveness != "self" or item.reaches_others(root_table):
         return False
     table = item.path[-1].table if item.path else root_table
     return model.table(table).column(item.column).type in _NUMBERS

@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import features.leakage_of_peers
+import features.peer_reference
 from core.errors import ConfigurationError
 from features.comparisons import months_of
 from features.definitions import PEER_STATISTICS, FeatureDefinition, GroupColumn, PathStep, Peers
 from features.engine import EngineData, compute
 from features.future import Touched, change_future
+from features.leakage import LeakageCertificate, prove_no_leakage
 from features.matrix import build_matrix
 from features.peer_reference import peer_reference
 from features.peer_tables import PeerTable, compare
@@ -395,3 +398,50 @@ def test_of_too_many_peers_the_same_ones_are_taken_whoever_comes_later():
 def test_a_month_is_that_of_the_calendar():
     moments = np.array(["1969-12-31T23:59", "1970-01-01", "2022-06-30T23:59:59"], dtype="datetime64[ns]")
     assert months_of(moments.view(np.int64)).tolist() == [-1, 0, 629]
+
+
+# --- the proof ---
+
+
+def prove(world, plan=None, **how):
+    keys, cutoffs = asked(world)
+    return prove_no_leakage(world, plan or plan_of(world, all_statistics()), keys, cutoffs, seed=1, n_cutoffs=6, **how)
+
+
+@pytest.fixture(scope="module")
+def proved_world():
+    return random_world(7, n_firms=50, n_sales=700, n_applications=60)
+
+
+def test_the_proof_covers_peers_and_its_control_notices_a_month_that_includes(proved_world):
+    plan = plan_of(proved_world, [*all_statistics(), FeatureDefinition.create(*MEAN_SALES, window="6m")])
+    certificate = prove(proved_world, plan)
+    assert certificate.is_clean
+    assert certificate.n_values_differing == 0
+    assert certificate.n_peer_control_detected == certificate.n_peer_control_cases > 0
+    assert 6 <= certificate.n_peer_rows_compared < certificate.n_rows_compared
+    assert certificate.n_values_compared == certificate.n_rows_compared + 6 * certificate.n_peer_rows_compared
+    assert LeakageCertificate.from_json(certificate.to_json()) == certificate
+
+
+def test_peers_taken_at_the_end_of_the_month_are_found_out(proved_world, monkeypatch):
+    def late(month):
+        return int(np.datetime64(month + 1, "M").astype("datetime64[ns]").astype(np.int64))
+
+    monkeypatch.setattr(features.peer_reference, "_first_moment", late)
+    certificate = prove(proved_world)
+    assert not certificate.is_clean
+    assert certificate.n_values_differing > 0
+    assert {alias.partition("6m__")[2].partition("__sector")[0] for alias in certificate.differing_features} >= {
+        "z_score", "percentile", "difference_from_mean"
+    }  # fmt: skip
+
+
+def test_a_check_that_could_not_notice_is_not_clean(proved_world, monkeypatch):
+    honest = features.leakage_of_peers.peer_reference
+    monkeypatch.setattr(
+        features.leakage_of_peers, "peer_reference", lambda *args, **how: honest(*args, **{**how, "inclusive": False})
+    )
+    certificate = prove(proved_world)
+    assert certificate.n_values_differing == certificate.n_peer_control_detected == 0
+    assert not certificate.is_clean
