@@ -9,11 +9,11 @@ from core.errors import ConfigurationError
 from features.definitions import Condition, FeatureDefinition, PathStep, Stage
 from features.matrix import build_matrix
 from features.naming import FeatureNamer
-from features.plan import FeaturePlan
+from features.plan import FeaturePlan, ReferenceSettings
 from features.planning import make_plan
 from features.primitives.vocabulary import AGGREGATIONS, GROUPS
 from features.proposal import propose
-from features.spec import FeatureSpec
+from features.spec import FeatureSpec, PeerSpec
 from sample_data import DEMO_PROJECT
 from tests.features.worlds import LOANS, PAYMENTS, UP, Recipe, make_world
 from warehouse.data_model import ColumnSpec, DataModel, Relationship, TableSpec
@@ -247,3 +247,44 @@ def test_a_condition_on_a_table_or_column_that_is_not_there_is_refused(world):
     ):
         with pytest.raises(ConfigurationError):
             proposed(world, **settings)
+
+
+def test_comparisons_with_peers_are_proposed_where_they_are_asked_for():
+    world = make_world(Recipe(n_firms=30, n_applications=20))
+    rows = {
+        "keys": world.frame("application")["application_id"].to_numpy(),
+        "cutoffs": world.frame("application")["asked_on"],
+    }
+    assert not any(item.peers for item in propose(world, "application", FeatureSpec(), **rows))
+    spec = FeatureSpec(peers=PeerSpec(by=["firm.sector"], max_features=9))
+    made = [item for item in propose(world, "application", spec, **rows) if item.peers]
+    assert len(made) == 9
+    assert [str(item.peers) for item in made[:3]] == [
+        "ratio_to_median(sector)",
+        "z_score(sector)",
+        "percentile(sector)",
+    ]
+    assert all(item.steps_up[-1].table == "firm" for item in made)
+    assert made[0].name("zh").endswith("，与sector相同的同类主体中位数之比")
+    picked = FeatureSpec(
+        peers=PeerSpec(by=["firm.sector"], statistics=["n_peers"], of=["firm__capital", "*loan__rate__mean__12m"])
+    )
+    made = [item for item in propose(world, "application", picked, **rows) if item.peers]
+    assert [item.base.alias for item in made] == ["firm__capital", "firm__loan__rate__mean__12m"]
+    plan = make_plan(world, "application", "application_id", made, **rows, reference=picked.reference)
+    assert plan.reference == ReferenceSettings(min_size=20)
+
+
+@pytest.mark.parametrize(
+    ("peers", "problem"),
+    [
+        (PeerSpec(by=["loan.product"]), "peers share columns of firm"),
+        (PeerSpec(by=["firm.capital"]), "peers share a category, not capital"),
+        (PeerSpec(by=["firm.nothing"]), "no such column"),
+        (PeerSpec(by=["firm.sector"], of=["nothing*"]), "none of the proposed features"),
+    ],
+)
+def test_peers_that_cannot_be_are_refused(peers, problem):
+    world = make_world(Recipe())
+    with pytest.raises(ConfigurationError, match=problem):
+        propose(world, "application", FeatureSpec(peers=peers))
