@@ -1,5 +1,9 @@
 """Chooses and fits the calibration and the grades, on rows that neither fitted nor test the model."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
 from automl.calibration import IDENTITY, Calibration, log_odds, sigmoid
@@ -9,22 +13,141 @@ from automl.scale import Grade, MasterScale
 from automl.split import grouped_folds
 from core.findings import Finding, Severity
 from core.i18n import msg
+from core.i18n.formats import percent
 
-__all__ = ["choose_calibration", "fit_isotonic", "fit_master_scale", "fit_platt"]
+__all__ = [
+    "CalibrationReport", "CalibrationTrial", "PriorCorrection", "calibrate", "choose_calibration", "correct_prior",
+    "fit_beta", "fit_isotonic", "fit_master_scale", "fit_platt",
+]  # fmt: skip
 
+_LEAST_FOR_BETA = 50
 _LEAST_FOR_ISOTONIC = 100
+_LEAST_BEND = 1e-3
 _N_FOLDS = 5
 _N_GRADES = 8
 _LEAST_GRADES = 7
 _LEAST_GRADE_SHARE = 0.02
 _N_CANDIDATES = 60
 _TINY_PENALTY = 1e-6
+_MOST_HALVINGS = 60
+_CAP_MARGIN = 1e-9
+
+
+@dataclass(frozen=True)
+class CalibrationTrial:
+    """One way of calibrating, as cross-validated on the calibration rows.
+
+    Parameters
+    ----------
+    method : {"platt", "beta", "isotonic"}
+        The way.
+    log_loss : float
+        Mean log-loss on rows it was not fitted on.
+    gain, gain_error : float
+        How much lower that is than Platt's, and its standard error over the rows.
+    is_chosen : bool
+        Whether it was taken.
+    """
+
+    method: str
+    log_loss: float
+    gain: float
+    gain_error: float
+    is_chosen: bool
+
+
+@dataclass(frozen=True)
+class PriorCorrection:
+    """A shift of the log-odds to a long-run average bad rate.
+
+    Parameters
+    ----------
+    target : float
+        The average that was asked for.
+    before, after : float
+        Mean probability of the calibration rows without and with the shift.
+    shift : float
+        Log-odds added to every row.
+    is_capped : bool
+        Whether the shift was cut at its limit, so that `after` is not `target`.
+    """
+
+    target: float
+    before: float
+    after: float
+    shift: float
+    is_capped: bool
+
+
+@dataclass(frozen=True)
+class CalibrationReport:
+    """How a model was calibrated.
+
+    Parameters
+    ----------
+    trials : tuple of CalibrationTrial
+        What was compared.
+    n, n_bad : int
+        Rows and bads it was fitted on.
+    prior : PriorCorrection, optional
+        Where a long-run average was given.
+    """
+
+    trials: tuple[CalibrationTrial, ...]
+    n: int
+    n_bad: int
+    prior: PriorCorrection | None = None
+
+    @property
+    def method(self) -> str:
+        """The way that was taken."""
+        return next(trial.method for trial in self.trials if trial.is_chosen)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "CalibrationReport":
+        """Read what `dataclasses.asdict` made."""
+        trials = tuple(CalibrationTrial(**trial) for trial in data["trials"])
+        prior = PriorCorrection(**data["prior"]) if data["prior"] else None
+        return cls(trials, data["n"], data["n_bad"], prior)
+
+
+def calibrate(
+    margin: np.ndarray,
+    y: np.ndarray,
+    *,
+    seed: int,
+    long_run_bad_rate: float | None = None,
+    most_odds_factor: float = 3.0,
+) -> tuple[Calibration, CalibrationReport, tuple[Finding, ...]]:
+    """Choose and fit the calibration, and correct it to a long-run average where one is given.
+
+    Parameters
+    ----------
+    margin : ndarray of float, shape (n_rows,)
+        Log-odds of rows that the model was not fitted on.
+    y : ndarray of float, shape (n_rows,)
+        0 or 1.
+    seed : int
+        Of the folds.
+    long_run_bad_rate : float, optional
+        The average bad rate that the mean probability shall have, inside 0 and 1.
+    most_odds_factor : float, default=3
+        The odds of every row are multiplied or divided by this at most.
+    """
+    trials = _cross_validated(margin, y, seed)
+    chosen = next(trial for trial in trials if trial.is_chosen)
+    calibration = _MAKERS[chosen.method](margin, y)
+    if long_run_bad_rate is None:
+        return calibration, CalibrationReport(trials, len(y), int(y.sum())), ()
+    calibration, prior = correct_prior(calibration, margin, long_run_bad_rate, most_odds_factor)
+    return calibration, CalibrationReport(trials, len(y), int(y.sum()), prior), (_prior_finding(prior),)
 
 
 def choose_calibration(margin: np.ndarray, y: np.ndarray, seed: int) -> Calibration:
-    """Return the calibration whose cross-validated log-loss is lower: Platt, unless isotonic is clearly better.
+    """Return the calibration whose cross-validated log-loss is lowest: Platt, unless another is clearly better.
 
-    Isotonic needs 100 bads and goods, and must beat Platt by one standard error of the paired difference.
+    Beta needs 50 bads and goods, isotonic 100, and each must beat Platt by one standard error of the paired
+    difference.
 
     Parameters
     ----------
@@ -35,19 +158,63 @@ def choose_calibration(margin: np.ndarray, y: np.ndarray, seed: int) -> Calibrat
     seed : int
         Of the folds.
     """
-    platt = fit_platt(margin, y)
-    if min(y.sum(), (1 - y).sum()) < _LEAST_FOR_ISOTONIC:
-        return platt
+    return calibrate(margin, y, seed=seed)[0]
+
+
+def correct_prior(
+    calibration: Calibration, margin: np.ndarray, target: float, most_odds_factor: float = 3.0
+) -> tuple[Calibration, PriorCorrection]:
+    """Return the calibration shifted in log-odds so that the mean probability over `margin` is `target`.
+
+    One shift for all rows keeps their order; it is at most ``ln(most_odds_factor)`` either way.
+    """
+    level, most = calibration.log_odds_of(margin) - calibration.shift, float(np.log(most_odds_factor))
+    low, high = -most, most
+    for _ in range(_MOST_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if sigmoid(level + middle).mean() < target else (low, middle)
+    shift = (low + high) / 2
+    is_capped = most - abs(shift) < _CAP_MARGIN
+    shift = float(np.copysign(most, shift)) if is_capped else shift
+    before, after = float(sigmoid(level).mean()), float(sigmoid(level + shift).mean())
+    return calibration.shifted(shift), PriorCorrection(target, before, after, shift, is_capped)
+
+
+def _prior_finding(prior: PriorCorrection) -> Finding:
+    figures = {"before": percent(prior.before), "after": percent(prior.after), "target": percent(prior.target)}
+    if prior.is_capped:
+        text = msg(
+            "The correction to a long-run bad rate of {target} was capped: the mean probability goes from {before} to "
+            "{after} only.",
+            **figures,
+        )
+        fix = msg("Check the long-run rate, or raise training.most_odds_factor with a reason.")
+        return Finding("prior_capped", Severity.WATCH, text, fix=fix)
+    text = msg("Probabilities are corrected to a long-run bad rate of {target}: their mean was {before}.",
+               target=figures["target"], before=figures["before"])  # fmt: skip
+    return Finding("prior_corrected", Severity.INFO, text)
+
+
+def _cross_validated(margin: np.ndarray, y: np.ndarray, seed: int) -> tuple[CalibrationTrial, ...]:
+    """Return log-loss of each method on rows it was not fitted on, with the gain over Platt; one is chosen."""
+    rarer = min(y.sum(), (1 - y).sum())
+    least = {"platt": 0, "beta": _LEAST_FOR_BETA, "isotonic": _LEAST_FOR_ISOTONIC}
+    methods = [name for name, needed in least.items() if rarer >= needed]
     fold = grouped_folds(y, np.arange(len(y)), _N_FOLDS, seed)
-    gain = np.empty(len(y))
+    losses = {name: np.empty(len(y)) for name in methods}
     for k in range(_N_FOLDS):
         fit, test = fold != k, fold == k
-        losses = [
-            _log_loss(make(margin[fit], y[fit]).apply(margin[test]), y[test]) for make in (fit_platt, fit_isotonic)
-        ]
-        gain[test] = losses[0] - losses[1]
-    is_clear = gain.mean() > gain.std() / np.sqrt(len(gain))
-    return fit_isotonic(margin, y) if is_clear else platt
+        for name in methods:
+            made = _MAKERS[name](margin[fit], y[fit])
+            losses[name][test] = _log_loss(made.apply(margin[test]), y[test])
+    gains = {name: losses["platt"] - losses[name] for name in methods}
+    spread = {name: float(gain.std() / np.sqrt(len(gain))) for name, gain in gains.items()}
+    clear = [name for name in methods if gains[name].mean() > spread[name]]
+    best = min(clear, key=lambda name: losses[name].mean(), default="platt")
+    return tuple(
+        CalibrationTrial(name, float(losses[name].mean()), float(gains[name].mean()), spread[name], name == best)
+        for name in methods
+    )
 
 
 def fit_platt(margin: np.ndarray, y: np.ndarray) -> Calibration:
@@ -61,6 +228,23 @@ def fit_platt(margin: np.ndarray, y: np.ndarray) -> Calibration:
         level = float(log_odds(y.mean()) - margin.mean())
         return Calibration("platt", (0.0,), (level,), IDENTITY.slope)
     return Calibration("platt", (0.0,), (intercept,), slope)
+
+
+def fit_beta(margin: np.ndarray, y: np.ndarray) -> Calibration:
+    """Fit beta calibration: logistic regression on ln p and -ln(1 - p), whose weights may not be negative."""
+    n_bad, n_good = y.sum(), (1 - y).sum()
+    target = np.where(y == 1, (n_bad + 1) / (n_bad + 2), 1 / (n_good + 2))
+    columns = np.column_stack([-np.logaddexp(0, -margin), np.logaddexp(0, margin)])
+    used = [0, 1]
+    weights, intercept, _ = fit_ridge(columns, target, _TINY_PENALTY, FitControl())
+    if min(weights) <= 0:  # the weight below zero is left out, and the other fitted alone
+        used = [int(np.argmax(weights))]
+        weights, intercept, _ = fit_ridge(columns[:, used], target, _TINY_PENALTY, FitControl())
+    if min(weights) <= 0:
+        return fit_platt(margin, y)
+    bend = np.full(2, _LEAST_BEND)
+    bend[used] = np.maximum(weights, _LEAST_BEND)
+    return Calibration("beta", (0.0,), (0.0,), 1.0, (float(bend[0]), float(bend[1]), float(intercept)))
 
 
 def fit_isotonic(margin: np.ndarray, y: np.ndarray) -> Calibration:
@@ -98,10 +282,12 @@ def fit_master_scale(probability: np.ndarray, y: np.ndarray) -> tuple[MasterScal
             return _grades(cuts[np.asarray(chosen) - 1], probability, y, seen=True), ()
     low, high = np.quantile(log_odds(probability), [0.02, 0.98])
     bounds = sigmoid(np.linspace(low, max(high, low + 0.7), _N_GRADES + 1)[1:-1])
+    possible = next((k for k in range(_LEAST_GRADES - 1, 1, -1) if _monotone_cuts(n, n_bad, k) is not None), 1)
     text = msg(
-        "{n_bad} bads are too few to show bad rates that rise over {n} grades; the grades are bands of expected "
+        "{n_bad} bads show bad rates that rise over {possible} grades, not over {n}; the grades are bands of expected "
         "probability",
         n_bad=int(y.sum()),
+        possible=possible,
         n=_LEAST_GRADES,
     )
     return _grades(bounds, probability, y, seen=False), (Finding("grades_not_proven", Severity.WATCH, text),)
@@ -114,7 +300,8 @@ def _grades(bounds: np.ndarray, probability: np.ndarray, y: np.ndarray, *, seen:
     for i in range(len(bounds) + 1):
         inside = index == i
         n, n_bad = int(inside.sum()), int(y[inside].sum())
-        rate = n_bad / n if seen else float((edges[i] + edges[i + 1]) / 2)
+        expected = float(probability[inside].mean()) if n else float(sigmoid(log_odds(edges[i : i + 2]).mean()))
+        rate = n_bad / n if seen else expected
         grades.append(Grade("ABCDEFGHIJ"[i], float(edges[i + 1]), rate, n, n_bad))
     return MasterScale(tuple(grades))
 
@@ -160,6 +347,13 @@ def _likelihood(bad: np.ndarray, size: np.ndarray) -> np.ndarray:
     rate = (bad + 0.5) / (np.maximum(size, 0) + 1.0)
     rate = np.clip(rate, 1e-9, 1 - 1e-9)
     return np.asarray(bad * np.log(rate) + (size - bad) * np.log1p(-rate))
+
+
+_MAKERS: dict[str, Callable[[np.ndarray, np.ndarray], Calibration]] = {
+    "platt": fit_platt,
+    "beta": fit_beta,
+    "isotonic": fit_isotonic,
+}
 
 
 def _log_loss(probability: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from automl.backtest import backtest
 from automl.decomposition import brier_parts
 from automl.delong import delong
 from automl.evaluation import Bucket, Histogram, Metric, SampleEvaluation
@@ -16,7 +17,14 @@ _N_ROC_POINTS = 199
 
 
 def evaluate_sample(
-    sample: str, y: np.ndarray, probability: np.ndarray, scale: ScoreScale, *, n_draws: int, seed: int
+    sample: str,
+    y: np.ndarray,
+    probability: np.ndarray,
+    scale: ScoreScale,
+    *,
+    n_draws: int,
+    seed: int,
+    is_fitted: bool = False,
 ) -> SampleEvaluation:
     """Return all figures of one sample.
 
@@ -30,6 +38,8 @@ def evaluate_sample(
         For points and grades.
     n_draws, seed : int
         Of the bootstrap.
+    is_fitted : bool, default=False
+        Whether the calibration was fitted on these rows.
     """
     buckets = _buckets(y, probability)
     area = delong(y, probability)
@@ -45,6 +55,7 @@ def evaluate_sample(
         grades=_grades(y, probability, scale),
         auc_delong=(area.low, area.high),
         brier_parts=brier_parts(y, probability),
+        calibration_test=backtest(y, probability, scale, is_fitted=is_fitted),
     )
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from automl.backtest import CalibrationTest
+from automl.calibrating import CalibrationReport
 from automl.decomposition import BrierParts
 from core.findings import NotApplicable
 from core.i18n import Message, msg
@@ -136,6 +138,8 @@ class SampleEvaluation:
         95 % interval of the AUC after DeLong, beside that of the bootstrap.
     brier_parts : BrierParts, optional
         What the Brier score is made of.
+    calibration_test : CalibrationTest, optional
+        Whether the probabilities mean what they say, as traffic lights.
     """
 
     sample: str
@@ -149,6 +153,7 @@ class SampleEvaluation:
     grades: tuple[tuple[str, int, int], ...] = ()
     auc_delong: tuple[float, float] | None = None
     brier_parts: BrierParts | None = None
+    calibration_test: CalibrationTest | None = None
 
     @property
     def title(self) -> Message:
@@ -173,6 +178,9 @@ class SampleEvaluation:
             grades=tuple((name, n, n_bad) for name, n, n_bad in data["grades"]),
             auc_delong=tuple(data["auc_delong"]) if data.get("auc_delong") else None,
             brier_parts=BrierParts(**data["brier_parts"]) if data.get("brier_parts") else None,
+            calibration_test=(
+                CalibrationTest.from_json(data["calibration_test"]) if data.get("calibration_test") else None
+            ),
         )
 
 
@@ -191,12 +199,15 @@ class Evaluation:
         Population stability of the score, from cross-validated training rows to the unseen sample.
     not_applicable : mapping of str to NotApplicable
         Samples that cannot be, and why.
+    calibration : CalibrationReport, optional
+        How the model was calibrated; None for a scorecard, whose points are its probabilities.
     """
 
     samples: Mapping[str, SampleEvaluation]
     headline: str
     psi: Metric | None = None
     not_applicable: Mapping[str, NotApplicable] = field(default_factory=dict)
+    calibration: CalibrationReport | None = None
 
     @property
     def best(self) -> SampleEvaluation:
@@ -217,6 +228,7 @@ class Evaluation:
                 name: answer.reason.to_json() if isinstance(answer.reason, Message) else answer.reason
                 for name, answer in self.not_applicable.items()
             },
+            "calibration": asdict(self.calibration) if self.calibration else None,
         }
 
     @classmethod
@@ -231,4 +243,5 @@ class Evaluation:
             headline=data["headline"],
             psi=Metric(**data["psi"]) if data["psi"] else None,
             not_applicable={name: NotApplicable(reason) for name, reason in reasons.items()},
+            calibration=CalibrationReport.from_json(data["calibration"]) if data.get("calibration") else None,
         )

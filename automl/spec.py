@@ -62,6 +62,11 @@ class TrainSpec(BaseModel):
         The recorded trials of an earlier run (`TrialRecord.to_json`): exactly these are made again, none is searched.
     split : SplitSpec
         How rows are divided.
+    long_run_bad_rate : float, optional
+        Average bad rate over the cycle: probabilities are shifted so that their mean over the calibration rows is this.
+        Left out, they keep the level of those rows.
+    most_odds_factor : float, default=3
+        That shift multiplies or divides the odds by this at most.
     use_dictionary : bool, default=True
         Whether the business dictionary gives directions that models must keep.
     directions : dict of str to {1, -1, 0}
@@ -92,6 +97,8 @@ class TrainSpec(BaseModel):
     num_threads: int = Field(0, ge=0)
     replay: list[dict[str, Any]] | None = None
     split: SplitSpec = SplitSpec()
+    long_run_bad_rate: float | None = Field(None, gt=0, lt=1)
+    most_odds_factor: float = Field(3.0, ge=1, le=20)
     use_dictionary: bool = True
     directions: dict[str, Literal[-1, 0, 1]] = Field(default_factory=dict)
     interactions: list[list[str]] = Field(default_factory=list)

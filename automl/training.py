@@ -4,7 +4,7 @@ import os
 import platform
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl.calibrating import choose_calibration, fit_master_scale
+from automl.calibrating import CalibrationReport, calibrate, fit_master_scale
 from automl.calibration import Calibration
 from automl.candidates import Candidate, rank_candidates
 from automl.control import FitControl, Supervisor
@@ -223,8 +223,8 @@ class _Training:
         model = chosen.family.bag([fit.model for fit in chosen.fits])
         margin = self._honest_margin(chosen)
         self.progress.report(0.9, msg("calibrating and evaluating"))
-        calibration, scale, grade_findings = self._calibrate(model, margin)
-        evaluation = self._evaluate(model, margin, calibration, scale)
+        calibration, report, scale, grade_findings = self._calibrate(model, margin)
+        evaluation = replace(self._evaluate(model, margin, calibration, scale), calibration=report)
         self.progress.report(0.96, msg("explaining"))
         explanation = explain(
             model, [fit.model for fit in chosen.fits], self._rows_to_explain(), self.matrix.plan, self.spec.seed
@@ -316,14 +316,19 @@ class _Training:
     def _n_workers(self) -> int:
         return min(self.spec.num_threads or os.cpu_count() or 1, self.spec.folds)
 
-    def _calibrate(self, model: Model, margin: np.ndarray) -> tuple[Calibration, ScoreScale, tuple[Finding, ...]]:
+    def _calibrate(
+        self, model: Model, margin: np.ndarray
+    ) -> tuple[Calibration, CalibrationReport, ScoreScale, tuple[Finding, ...]]:
         """Fit calibration and grades on the calibration part, or on honest margins of the training rows."""
         rows = self.split.calibration
         y = self.labels.y[rows] if len(rows) else self.data.y
         margin = model.margin(self.matrix.values[rows]) if len(rows) else margin
-        calibration = choose_calibration(margin, y, self.spec.seed)
+        spec = self.spec
+        calibration, report, found = calibrate(
+            margin, y, seed=spec.seed, long_run_bad_rate=spec.long_run_bad_rate, most_odds_factor=spec.most_odds_factor
+        )
         master, findings = fit_master_scale(calibration.apply(margin), y)
-        return calibration, ScoreScale(master=master), findings
+        return calibration, report, ScoreScale(master=master), (*found, *findings)
 
     def _evaluate(self, model: Model, margin: np.ndarray, calibration: Calibration, scale: ScoreScale) -> Evaluation:
         unseen = self.split.out_of_time
@@ -353,7 +358,11 @@ class _Training:
         return parts
 
     def _sample(self, name: str, y: np.ndarray, probability: np.ndarray, scale: ScoreScale) -> SampleEvaluation:
-        return evaluate_sample(name, y, probability, scale, n_draws=self.spec.bootstrap_draws, seed=self.spec.seed)
+        fitted = "calibration" if len(self.split.calibration) else self._training_sample()
+        return evaluate_sample(
+            name, y, probability, scale,
+            n_draws=self.spec.bootstrap_draws, seed=self.spec.seed, is_fitted=name == fitted,
+        )  # fmt: skip
 
     def _psi(self, expected: np.ndarray, y: np.ndarray, actual: np.ndarray) -> Metric:
         return score_psi(expected, actual, int(y.sum()), n_draws=self.spec.bootstrap_draws, seed=self.spec.seed)

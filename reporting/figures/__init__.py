@@ -10,6 +10,7 @@ from reporting.figures.explanation import dependence, dependence_by_category, im
 from reporting.figures.performance import bad_rate_by_decile, calibration_curve, roc_with_ks, score_distribution
 from reporting.figures.quality import quality_history, quality_matrix
 from reporting.figures.segments import capture_curve, intervals_by_segment
+from reporting.figures.segments import capture_curve, intervals_by_segment, rates_by_grade
 from reporting.figures.stability import feature_drift_compare, missing_rates, psi_bars
 from reporting.figures.structure import tables_graph
 from reporting.figures.tuning import trials_progress
@@ -32,6 +33,7 @@ __all__ = [
     "psi_over_time",
     "quality_history",
     "quality_matrix",
+    "rates_by_grade",
     "reason_waterfall",
     "roc_with_ks",
     "score_distribution",

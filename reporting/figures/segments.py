@@ -8,12 +8,12 @@ import plotly.graph_objects as go
 
 from core.i18n import Message, MessageLike, msg
 from core.i18n.formats import count, interval, metric, percent
-from reporting.figures.canvas import Style, empty, hover, note, numbers, start, threshold
+from reporting.figures.canvas import Style, empty, hover, note, numbers, side_by_side, start, swatches, threshold
 from reporting.figures.lying import name_rows, row_height
 from reporting.figures.wording import metric_ticks, shorten
 from reporting.tokens import translucent
 
-__all__ = ["capture_curve", "intervals_by_segment"]
+__all__ = ["capture_curve", "intervals_by_segment", "rates_by_grade"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -165,4 +165,78 @@ def capture_curve(
         title=style.say(msg("Cases, riskiest first (share)")), range=[0, 1], tickformat=".0%", dtick=0.2
     )
     figure.update_yaxes(range=[0, 1.01], tickformat=".0%", dtick=0.2)
+    return figure
+
+
+def rates_by_grade(
+    names: Sequence[str],
+    expected: npt.ArrayLike,
+    observed: npt.ArrayLike,
+    low: npt.ArrayLike,
+    high: npt.ArrayLike,
+    counts: npt.ArrayLike,
+    *,
+    sample: MessageLike = "",
+    title: MessageLike | None = None,
+    language: str = "en",
+    theme: str = "light",
+) -> go.Figure:
+    """Draw the bad rate that each grade was expected to have, and the one it had, with its interval.
+
+    Parameters
+    ----------
+    names : sequence of str of length n_grades
+        The safest first.
+    expected, observed : array-like of shape (n_grades,)
+        Mean probability and bad rate, 0 to 1; NaN where a grade has no cases.
+    low, high : array-like of shape (n_grades,)
+        Interval of the bad rate.
+    counts : array-like of shape (n_grades,)
+        Cases of each grade.
+    sample, title
+        As in `roc_with_ks`.
+    """
+    style = Style.of(language, theme)
+    p, y, lows, highs, n = map(numbers, (expected, observed, low, high, counts))
+    known = np.flatnonzero(n > 0).tolist()
+    if not known:
+        return empty(style, msg("Grades appear once the model has been evaluated."))
+    inside = [i for i in known if lows[i] <= p[i] <= highs[i]]
+    finding = msg("{inside} of {n} grades had the bad rate that was expected of them", inside=len(inside), n=len(known))
+    colors = style.colors
+    keys = [(msg("expected"), colors.reference, "▬"), (msg("observed, with its 95% interval"), colors.current, "●")]
+    subtitle = side_by_side(style.join([sample]), swatches(keys, style))
+    figure = start(style, title or finding, subtitle, height=340, y_label=style.say(msg("Bad rate")))
+    sentences = [
+        style.say(
+            msg("Grade {grade}: {observed} of {n} cases turned out bad (95% interval {low} to {high}), "
+                "{expected} expected", grade=names[i], observed=percent(y[i]), n=count(int(n[i])), low=percent(lows[i]),
+                high=percent(highs[i]), expected=percent(p[i]))
+        )
+        for i in known
+    ]  # fmt: skip
+    grades = [names[i] for i in known]
+    mark = {"symbol": "line-ew", "size": 26, "line": {"color": colors.muted, "width": 3}}
+    figure.add_scatter(x=grades, y=p[known], mode="markers", name="expected", hoverinfo="skip", marker=mark)
+    figure.add_scatter(
+        x=grades,
+        y=y[known],
+        mode="markers",
+        name="observed",
+        marker={
+            "size": 9,
+            "color": [colors.current if i in inside else colors.bad for i in known],
+            "symbol": ["circle" if i in inside else "diamond" for i in known],
+        },
+        error_y={
+            "array": (highs - y)[known],
+            "arrayminus": (y - lows)[known],
+            "color": translucent(colors.current, 0.45),
+            "thickness": 2,
+            "width": 0,
+        },
+        **hover(sentences),
+    )
+    figure.update_xaxes(title=style.say(msg("Grade (A = safest)")), type="category")
+    figure.update_yaxes(tickformat=".3~p", range=[0, float(np.nanmax(np.append(highs[known], p[known]))) * 1.08])
     return figure

@@ -1,6 +1,7 @@
 """Calibration, points and grades: against scikit-learn, by hand, and by trying every cut."""
 
 import json
+from dataclasses import asdict
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -9,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from automl.calibrating import choose_calibration, fit_isotonic, fit_master_scale, fit_platt
+from automl.calibrating import (
+    CalibrationReport,
+    calibrate,
+    choose_calibration,
+    fit_beta,
+    fit_isotonic,
+    fit_master_scale,
+    fit_platt,
+)
 from automl.calibration import IDENTITY, Calibration, log_odds, sigmoid
 from automl.scale import ScoreScale
 from core.errors import IntegrityError
@@ -46,7 +55,12 @@ def test_every_calibration_keeps_the_order_and_stays_inside_zero_and_one(n: int,
     margin, y = _margins(n, seed)
     margin, y = margin.round(digits), np.r_[1.0, 0.0, y[2:]]
     grid = np.linspace(-15, 15, 500)
-    for fitted in (fit_platt(margin, y), fit_isotonic(margin, y), choose_calibration(margin, y, 1)):
+    for fitted in (
+        fit_platt(margin, y),
+        fit_beta(margin, y),
+        fit_isotonic(margin, y),
+        choose_calibration(margin, y, 1),
+    ):
         probability = fitted.apply(grid)
         assert (np.diff(probability) > 0).all()
         assert probability.min() > 0
@@ -163,3 +177,87 @@ def test_the_grades_are_the_most_likely_of_all_that_rise() -> None:
         if (np.diff(bad / size) > 0).all() and value > best_value:
             best, best_value = list(cuts), value
     assert wanted == best
+
+
+def test_beta_finds_the_bend_it_was_drawn_with_and_equals_a_logistic_regression() -> None:
+    rng = np.random.default_rng(4)
+    margin = rng.normal(-1, 2.5, 60_000)
+    a, b, c = 0.5, 1.6, -0.3
+    truth = a * -np.logaddexp(0, -margin) + b * np.logaddexp(0, margin) + c
+    y = (rng.random(60_000) < sigmoid(truth)).astype(float)
+    found = fit_beta(margin, y)
+    assert found.bend == pytest.approx((a, b, c), abs=0.08)
+    columns = np.column_stack([np.log(sigmoid(margin)), -np.log1p(-sigmoid(margin))])
+    theirs = LogisticRegression(C=np.inf, tol=1e-8).fit(columns, y)
+    assert found.bend == pytest.approx((*theirs.coef_[0], theirs.intercept_[0]), abs=5e-3)
+
+
+def test_a_weight_below_zero_is_left_out_of_beta_and_the_map_still_increases() -> None:
+    rng = np.random.default_rng(4)
+    margin = rng.normal(0, 2, 5_000)
+    y = (rng.random(5_000) < sigmoid(np.minimum(margin, 0) - 0.6 * np.maximum(margin, 0))).astype(float)
+    found = fit_beta(margin, y)
+    assert (np.diff(found.apply(np.linspace(-15, 15, 200))) > 0).all()
+
+
+def test_each_way_is_chosen_where_it_fits_and_the_report_shows_what_was_compared() -> None:
+    rng = np.random.default_rng(2)
+    margin = rng.normal(-1, 2.5, 30_000)
+    bent = 0.3 * -np.logaddexp(0, -margin) + 1.8 * np.logaddexp(0, margin) - 0.5
+    y = (rng.random(30_000) < sigmoid(bent)).astype(float)
+    calibration, report, findings = calibrate(margin, y, seed=1)
+    assert calibration.method == report.method == "beta"
+    assert [trial.method for trial in report.trials] == ["platt", "beta", "isotonic"]
+    best = min(report.trials, key=lambda trial: trial.log_loss)
+    assert best.gain > best.gain_error > 0
+    assert report.trials[0].gain == 0
+    assert not findings
+    assert CalibrationReport.from_json(json.loads(json.dumps(asdict(report)))) == report
+
+
+def test_the_prior_correction_brings_the_mean_to_the_long_run_rate_and_keeps_the_order() -> None:
+    margin, y = _margins(5_000, 3, shift=-2.5)
+    plain, _, _ = calibrate(margin, y, seed=1)
+    moved, report, findings = calibrate(margin, y, seed=1, long_run_bad_rate=0.15)
+    assert moved.apply(margin).mean() == pytest.approx(0.15, abs=1e-9)
+    assert report.prior.before == pytest.approx(plain.apply(margin).mean(), abs=1e-12)
+    assert (report.prior.is_capped, [finding.code for finding in findings]) == (False, ["prior_corrected"])
+    np.testing.assert_allclose(moved.log_odds_of(margin) - plain.log_odds_of(margin), report.prior.shift, atol=1e-12)
+    again = Calibration.from_json(json.loads(json.dumps(moved.to_json())))
+    np.testing.assert_array_equal(again.apply(margin), moved.apply(margin))
+
+
+@pytest.mark.parametrize("target", [0.6, 0.001])
+def test_a_correction_beyond_the_cap_is_cut_and_says_so(target: float) -> None:
+    margin, y = _margins(5_000, 3, shift=-2.5)
+    moved, report, findings = calibrate(margin, y, seed=1, long_run_bad_rate=target, most_odds_factor=2.0)
+    assert report.prior.is_capped
+    assert abs(report.prior.shift) == pytest.approx(np.log(2))
+    assert report.prior.after == pytest.approx(moved.apply(margin).mean())
+    assert [finding.code for finding in findings] == ["prior_capped"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"shift": float("nan")}, {"bend": [0.0, 1.0, 0.0]}, {"bend": [1.0, -1.0, 0.0]}, {"bend": [1, 1, np.inf]}],
+)
+def test_a_stored_shift_or_bend_that_makes_no_map_is_refused(changes: dict[str, object]) -> None:
+    stored = {"method": "beta", "margins": [0.0], "log_odds": [0.0], "slope": 1.0, "bend": [1.0, 1.0, 0.0]}
+    with pytest.raises(IntegrityError):
+        Calibration.from_json({**stored, **changes})
+
+
+def test_a_calibration_stored_before_there_were_shifts_is_read_as_it_was() -> None:
+    stored = {"method": "platt", "margins": [0.0], "log_odds": [-1.0], "slope": 0.5}
+    assert Calibration.from_json(stored) == Calibration("platt", (0.0,), (-1.0,), 0.5)
+
+
+def test_bands_of_few_bads_expect_the_mean_probability_of_their_rows() -> None:
+    rng = np.random.default_rng(0)
+    probability = sigmoid(rng.normal(-3, 1.0, 400))
+    master, findings = fit_master_scale(probability, np.r_[np.ones(12), np.zeros(388)])
+    index = master.index(probability)
+    for i, grade in enumerate(master.grades):
+        if grade.n:
+            assert grade.bad_rate == pytest.approx(probability[index == i].mean())
+    assert "rise over" in str(findings[0].message)

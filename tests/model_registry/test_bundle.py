@@ -89,6 +89,18 @@ def test_the_loaded_scorer_answers_bit_for_bit_as_the_trained_model(bundle: Bund
     np.testing.assert_array_equal(grade, training.scale.grade(probability))
 
 
+def test_a_correction_to_the_long_run_rate_travels_in_the_bundle_and_scores_as_offline(tmp_path: Path) -> None:
+    world, training = tiny_world(), tiny_training("logistic", 0.4)
+    shifted = make_tiny_bundle(tmp_path / "shifted", "logistic", training=training)
+    scorer = Scorer.load(shifted.folder)
+    np.testing.assert_array_equal(
+        scorer.score_matrix(world.matrix.values)[0], training.probability(world.matrix.values)
+    )
+    prior = shifted.evaluation.calibration.prior
+    assert (prior.target, shifted.calibration.shift) == (0.4, prior.shift)
+    assert prior.shift != 0
+
+
 def test_rows_score_bit_for_bit_as_the_matrix(bundle: Bundle) -> None:
     world, scorer = tiny_world(), Scorer(bundle, version=3)
     probability, points, _ = scorer.score_matrix(world.matrix.values)

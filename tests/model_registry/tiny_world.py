@@ -100,9 +100,11 @@ def tiny_world() -> TinyWorld:
 
 
 @cache
-def tiny_training(family: str) -> TrainingResult:
+def tiny_training(family: str, long_run_bad_rate: float | None = None) -> TrainingResult:
     world = tiny_world()
-    spec = TrainSpec(n_trials=1, families=[family], folds=2, bootstrap_draws=50, num_threads=1)
+    spec = TrainSpec(
+        n_trials=1, families=[family], folds=2, bootstrap_draws=50, num_threads=1, long_run_bad_rate=long_run_bad_rate
+    )
     return train(world.matrix, world.labels, make_split(world.labels, spec), spec)
 
 
@@ -112,10 +114,11 @@ def make_tiny_bundle(
     *,
     certificate: LeakageCertificate | None = None,
     selection: Selection | None = None,
+    training: TrainingResult | None = None,
     **info: Any,
 ) -> Bundle:
     """Write the bundle of a model of `family`; other `info`, other hash."""
-    world, training = tiny_world(), tiny_training(family)
+    world, training = tiny_world(), training or tiny_training(family)
     rows = training.split.train
     values = world.matrix.values[rows]
     scores = training.scale.points(training.probability(values))

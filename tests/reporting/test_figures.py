@@ -33,6 +33,9 @@ CHARTS: dict[str, Callable[..., go.Figure]] = {
         NAMES, [0.7, 0.6, np.nan], [0.65, 0.5, np.nan], [0.75, 0.66, np.nan], [500, 90, 12], overall=0.71, **k
     ),
     "capture": lambda **k: figures.capture_curve([0, 0.1, 0.5, 1], [0, 0.4, 0.8, 1], **k),
+    "grades": lambda **k: figures.rates_by_grade(
+        "ABC", [0.01, 0.1, np.nan], [0.012, 0.3, np.nan], [0.005, 0.2, np.nan], [0.02, 0.4, np.nan], [900, 80, 0], **k
+    ),
     "importance": lambda **k: figures.importance_bars(NAMES, [0.1, 0.3, 0.05], **k),
     "waterfall": lambda **k: figures.reason_waterfall(
         NAMES, [0.01, -0.2, 0.4], base=-3.0, value_texts=["1", "2", "3"], probability=0.08, limit=2, **k
@@ -87,6 +90,7 @@ EMPTY: dict[str, Callable[..., go.Figure]] = {
     "deciles": lambda **k: figures.bad_rate_by_decile([0.0], [10], **k),
     "segments": lambda **k: figures.intervals_by_segment(["a"], [np.nan], [np.nan], [np.nan], [3], overall=0.7, **k),
     "capture": lambda **k: figures.capture_curve([], [], **k),
+    "grades": lambda **k: figures.rates_by_grade(["A"], [np.nan], [np.nan], [np.nan], [np.nan], [0], **k),
     "importance": lambda **k: figures.importance_bars([], [], **k),
     "waterfall": lambda **k: figures.reason_waterfall([], [], base=0.0, **k),
     "dependence": lambda **k: figures.dependence([], [], name="x", **k),
@@ -196,6 +200,10 @@ def test_the_segment_that_can_be_told_from_all_cases_is_named_and_one_without_ou
     assert "weaker than over all cases where it is age: .600 [.500, .660]" in " ".join(texts(figure)).lower()
     assert list(marks(figure, "AUC").x) == [0.7, 0.6]
     assert "too few outcomes" in texts(figure)
+
+
+def test_grades_that_kept_to_what_was_expected_are_counted() -> None:
+    assert "1 of 2 grades" in texts(CHARTS["grades"]())[0]
 
 
 def test_what_the_riskiest_fifth_catches_is_interpolated() -> None:

@@ -7,6 +7,7 @@ from core.findings import NotApplicable
 from core.i18n import formats
 from workbench.flows import evaluation, training
 from workbench.flows.training import VersionRow
+from workbench.ui.calibration_parts import calibration_panel
 from workbench.ui.empty_project import project_or_stop
 from workbench.ui.evaluation_parts import attainable_panel, comparison_panel, month_panel, segment_panel
 from workbench.ui.frame import PAGES, header
@@ -34,6 +35,7 @@ def _views() -> dict[str, str]:
     return {
         "segment": t("By segment"),
         "month": t("By month"),
+        "calibration": t("Calibration"),
         "versions": t("Two versions"),
     }
 
@@ -62,6 +64,8 @@ def _show(place: Here, rows: list[VersionRow]) -> None:
             segment_panel(place, chosen.number)
         elif view == "month":
             month_panel(place, chosen.number)
+        elif view == "calibration":
+            calibration_panel(training.bundle(place.ctx, place.name, chosen.number).evaluation)
         else:
             comparison_panel(place, chosen.number)
 

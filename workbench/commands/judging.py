@@ -6,11 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from automl.comparison import ScoreComparison
-from automl.evaluation import metric_title
+from automl.evaluation import Evaluation, metric_title
 from automl.slices import Slice
 from core.errors import InputError
 from core.findings import NotApplicable
-from core.i18n import msg
+from core.i18n import Message, msg
 from core.i18n.formats import count, interval, metric, percent
 from workbench.commands import answers
 from workbench.commands.display import print_lines, print_table
@@ -76,7 +76,7 @@ def evaluate(
 def _samples(run: Session, project: str, version: int | None) -> None:
     found = training.bundle(run.ctx, project, version).evaluation
     value = found.to_json()
-    lines = []
+    lines = [run.text(line) for line in _calibration_lines(found)]
     if version in (None, *evaluation.version_numbers(run.ctx, project)) and evaluation.version_numbers(
         run.ctx, project
     ):
@@ -97,6 +97,17 @@ def _samples(run: Session, project: str, version: int | None) -> None:
         print_lines(lines)
 
     run.answer(value, show)
+
+
+def _calibration_lines(found: Evaluation) -> list[Message]:
+    words = {"good": msg("holds"), "watch": msg("watch"), "bad": msg("does not hold"), "none": msg("no cases")}
+    return [
+        msg("{sample}: expected {expected}, observed {observed}; Hosmer-Lemeshow p = {p}: {verdict}",
+            sample=sample.title, expected=percent(test.overall.expected), observed=percent(test.overall.observed),
+            p=metric(test.p_value), verdict=words[test.light])
+        for sample in found.samples.values()
+        if (test := sample.calibration_test) is not None
+    ]  # fmt: skip
 
 
 def _by(run: Session, project: str, version: int | None, by: str) -> None:

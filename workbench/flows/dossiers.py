@@ -125,6 +125,11 @@ def _calibration(best: SampleEvaluation) -> Check:
     seen = best.n_bad / max(best.n, 1)
     spread = 1.96 * (seen * (1 - seen) / max(best.n, 1)) ** 0.5
     state = _GOOD if abs(expected - seen) <= spread else _WATCH
+    if best.calibration_test is not None and "bad" in (
+        best.calibration_test.light,
+        best.calibration_test.overall.light,
+    ):
+        state = _WATCH
     text = msg(
         "{expected} of the rows were expected to be bad, {seen} were", expected=percent(expected), seen=percent(seen)
     )
