@@ -143,12 +143,17 @@ def _report(report: CalibrationReport) -> None:
         [
             (
                 escape(names.get(trial.method, trial.method)),
-                f"{trial.log_loss:.5f}".removeprefix("0"),
-                formats.MISSING if trial.method == "platt" else f"{trial.gain:+.5f}",
-                formats.MISSING if trial.method == "platt" else f"{trial.gain_error:.5f}",
+                _loss(trial.log_loss),
+                formats.MISSING if trial.method == "platt" else _loss(trial.gain),
+                formats.MISSING if trial.method == "platt" else _loss(trial.gain_error),
                 chip(t("chosen"), "brand") if trial.is_chosen else "",
             )
             for trial in report.trials
+        ]
+        + [
+            (escape(names[name]), formats.MISSING, formats.MISSING, formats.MISSING, escape(t("too few bads or goods")))
+            for name in names
+            if name not in {trial.method for trial in report.trials}
         ],
         numbers=(1, 2, 3),
     )
@@ -170,6 +175,10 @@ def _prior(prior: PriorCorrection) -> None:
             (t("Shift of the log-odds"), f"{prior.shift:+.3f}", ""),
         ]
     )
+
+
+def _loss(value: float) -> str:
+    return f"{value:.5f}".replace("0.", ".", 1)
 
 
 def _p(value: float | None) -> str:
