@@ -71,6 +71,8 @@ class ScoreScale:
         Points to double the odds.
     master : MasterScale
         The grades.
+    decimals : int, default=0
+        Decimals of the points.
 
     Examples
     --------
@@ -83,12 +85,13 @@ class ScoreScale:
     base_odds: float = 20.0
     pdo: float = 20.0
     master: MasterScale = MasterScale((Grade("A", 1.0, 0.0, 0, 0),))
+    decimals: int = 0
 
     def points(self, probability: np.ndarray) -> np.ndarray:
-        """Return whole points for each probability of default."""
+        """Return points, rounded to the decimals of the scale, for each probability of default."""
         odds_of_good = -log_odds(np.asarray(probability, dtype=np.float64))
         points = self.base_points + self.pdo / np.log(2) * (odds_of_good - np.log(self.base_odds))
-        return np.asarray(np.round(points))
+        return np.asarray(np.round(points, self.decimals))
 
     def probability(self, points: np.ndarray) -> np.ndarray:
         """Return the probability of default that `points` stand for, before rounding."""
@@ -107,9 +110,11 @@ class ScoreScale:
             "base_odds": self.base_odds,
             "pdo": self.pdo,
             "grades": self.master.to_json(),
+            "decimals": self.decimals,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "ScoreScale":
         """Read what `to_json` wrote."""
-        return cls(data["base_points"], data["base_odds"], data["pdo"], MasterScale.from_json(data["grades"]))
+        master = MasterScale.from_json(data["grades"])
+        return cls(data["base_points"], data["base_odds"], data["pdo"], master, data.get("decimals", 0))

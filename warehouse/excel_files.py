@@ -23,7 +23,7 @@ from warehouse.data_model import DataModel
 from warehouse.headers import check_header, table_name
 from warehouse.raw_table import RawColumn, RawTable, SourceFile
 
-__all__ = ["check_archive", "read_excel"]
+__all__ = ["check_archive", "read_excel", "read_first_sheet"]
 
 _MAX_INFLATED: Final = 200 << 20
 _MAX_RATIO: Final = 100
@@ -85,6 +85,20 @@ def read_excel(path: Path, default_table: str, model: DataModel) -> tuple[list[R
         tables.append(table)
         findings += notes
     return tables, findings
+
+
+def read_first_sheet(path: Path) -> list[_Row]:
+    """Return the filled rows of the first visible sheet, formulas as their stored values.
+
+    Raises
+    ------
+    InputError
+        The archive would inflate too much or is damaged, or there are no rows.
+    """
+    check_archive(path)
+    with _readable(path):
+        sheets, _, _ = _sheets(path)
+    return sheets[0].rows
 
 
 def check_archive(path: Path) -> None:

@@ -28,6 +28,7 @@ page = st.navigation(
             st.Page(PAGES["train"], title=t("Train"), icon=":material/model_training:"),
             st.Page(PAGES["evaluate"], title=t("Evaluate"), icon=":material/analytics:"),
             st.Page(PAGES["explain"], title=t("Explain"), icon=":material/lightbulb:"),
+            st.Page(PAGES["scorecard"], title=t("Scorecard"), icon=":material/scoreboard:"),
         ],
         t("Release"): [
             st.Page(PAGES["review"], title=t("Review"), icon=":material/rule:"),

@@ -13,6 +13,7 @@ from features.binning import FeatureBins, information_value, weight_of_evidence
 
 __all__ = ["BinKind", "BinTable", "CharacteristicBins", "Special", "count_bins", "number_text"]
 
+_SMOOTHING = 0.5
 BinKind = Literal["interval", "levels", "missing", "special"]
 Value = float | str | None
 
@@ -63,6 +64,8 @@ class CharacteristicBins:
         Of a category: level i has code i; all others share code ``len(levels)``.
     names : mapping of str to str
         Readable name, ``en`` and ``zh``.
+    missing_as : int, optional
+        Plain bin that null is counted with and gets the points of; left out, null stands by itself.
 
     Examples
     --------
@@ -75,8 +78,11 @@ class CharacteristicBins:
     specials: tuple[Special, ...] = ()
     levels: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    missing_as: int | None = None
 
     def __post_init__(self) -> None:
+        if self.missing_as is not None and not 0 <= self.missing_as < self.n_plain:
+            raise InputError(msg("there is no plain bin {index}", index=self.missing_as), where=self.alias)
         values = [value for special in self.specials for value in special.values]
         wanted = float if self.kind == "number" else str
         if len(set(values)) < len(values) or not all(isinstance(value, wanted) for value in values):
@@ -217,13 +223,15 @@ class CharacteristicBins:
             "specials": [special.to_json() for special in self.specials],
             "levels": list(self.levels),
             "names": dict(self.names),
+            **({} if self.missing_as is None else {"missing_as": self.missing_as}),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "CharacteristicBins":
         """Read what `to_json` wrote."""
         specials = tuple(Special.from_json(item) for item in data["specials"])
-        return cls(FeatureBins.from_json(data["bins"]), specials, tuple(data["levels"]), dict(data["names"]))
+        bins = FeatureBins.from_json(data["bins"])
+        return cls(bins, specials, tuple(data["levels"]), dict(data["names"]), data.get("missing_as"))
 
 
 @dataclass(frozen=True)
@@ -256,13 +264,37 @@ class BinTable:
 
     @cached_property
     def woe(self) -> np.ndarray:
-        """Weight of evidence per bin: ln(share of goods / share of bads)."""
-        return weight_of_evidence(np.array(self.good), np.array(self.bad))
+        """Weight of evidence per bin: ln(share of goods / share of bads); null has that of the bin it counts with."""
+        return np.asarray(weight_of_evidence(*self._pooled)[self._group])
+
+    @cached_property
+    def woe_error(self) -> np.ndarray:
+        """Standard error of the weight of evidence per bin, by the delta method on two multinomials; NaN if empty."""
+        good, bad = self._pooled
+        is_empty = good + bad == 0
+        # Of a bin with one class only, the smoothing of its weight stands in for the count that is zero.
+        variance = sum(1 / np.maximum(n, _SMOOTHING) - 1 / max(n.sum(), _SMOOTHING) for n in (good, bad))
+        return np.asarray(np.where(is_empty, np.nan, np.sqrt(variance))[self._group])
 
     @cached_property
     def information_value(self) -> float:
         """Information value over all bins."""
-        return information_value(np.array(self.good), np.array(self.bad))
+        return information_value(*self._pooled)
+
+    @property
+    def _group(self) -> np.ndarray:
+        """Bin that each bin is counted with, of those left where null counts with another."""
+        groups = np.arange(self.bins.n_bins)
+        if self.bins.missing_as is not None:
+            groups[self.bins.n_plain + 1 :] -= 1
+            groups[self.bins.n_plain] = self.bins.missing_as
+        return groups
+
+    @cached_property
+    def _pooled(self) -> tuple[np.ndarray, np.ndarray]:
+        group = self._group
+        good, bad = (np.bincount(group, weights=counts, minlength=0) for counts in (self.good, self.bad))
+        return good, bad
 
     def to_json(self) -> dict[str, Any]:
         """Return counts and figures as JSON values."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from automl.metrics import auc
-from automl.scorecard.bins import BinTable, CharacteristicBins, count_bins, number_text
+from automl.scorecard.bins import BinTable, CharacteristicBins, Special, count_bins, number_text
 from automl.scorecard.directions import Direction, Suggestion, rises_against
 from automl.scorecard.weights import evidence, fit_weights
 from core.errors import InputError
@@ -18,7 +18,7 @@ from features.binning import FeatureBins
 
 __all__ = ["Classing", "ClassingData", "Edit", "Effect", "Shape", "pool_violators", "woe_shape"]
 
-Action = Literal["merge", "split", "move", "direction", "undo"]
+Action = Literal["merge", "split", "move", "direction", "special", "missing", "undo"]
 Shape = Literal["flat", "rising", "falling", "peak", "valley", "mixed"]
 _PENALTY = 1.0
 
@@ -114,7 +114,7 @@ class Edit:
 
     Parameters
     ----------
-    action : {"merge", "split", "move", "direction", "undo"}
+    action : {"merge", "split", "move", "direction", "special", "missing", "undo"}
         What was done.
     by : str
         Who did it.
@@ -188,7 +188,7 @@ class Classing:
     """The frozen bins of all characteristics, the directions they must keep, and how people changed them.
 
     Each edit returns a new classing; its last edit holds the effect. The bins for null and for special codes are not
-    merged with others: they say that there is no quantity.
+    merged with others: they say that there is no quantity. Null may be counted with a plain bin, and still has its row.
 
     Parameters
     ----------
@@ -275,15 +275,37 @@ class Classing:
             "direction", new, data, by, at, note, {"direction": direction}, Suggestion(alias, direction)
         )
 
+    def set_specials(
+        self, alias: str, specials: Sequence[Special], data: ClassingData, *, by: str, at: datetime | None = None,
+        note: str = "",
+    ) -> "Classing":  # fmt: skip
+        """Set the special codes, each of which gets a bin of its own."""
+        old = self.of(alias)
+        codes = [special.code for special in specials]
+        if len(set(codes)) < len(codes) or not all(special.values for special in specials):
+            raise _wrong(old, msg("each special code has a name of its own and at least one value"))
+        unknown = [v for special in specials for v in special.values if old.kind == "category" and v not in old.levels]
+        if unknown:
+            raise _wrong(old, msg("there are no levels {levels}", levels=", ".join(map(str, unknown))))
+        new = replace(old, specials=tuple(specials))
+        return self._edited("special", new, data, by, at, note, {"specials": [item.to_json() for item in specials]})
+
+    def set_missing(
+        self, alias: str, like: int | None, data: ClassingData, *, by: str, at: datetime | None = None, note: str = ""
+    ) -> "Classing":
+        """Count null with the plain bin `like`, whose points it gets; None lets it stand by itself."""
+        new = replace(self.of(alias), missing_as=like)
+        return self._edited("missing", new, data, by, at, note, {"like": like})
+
     def undo(self, data: ClassingData, *, by: str, at: datetime | None = None, note: str = "") -> "Classing":
         """Take back the last edit; the record keeps both. To undo an undo is to do it again."""
         if not self.edits:
             raise InputError(msg("there is no edit to undo"))
         last = self.edits[-1]
         details = {"of": last.action, "at": last.at.isoformat()}
-        return self._edited(
-            "undo", last.before, data, by, at, note, details, Suggestion(last.alias, last.directions[0])
-        )
+        had, has = last.directions
+        direction = Suggestion(last.alias, had) if had != has else None
+        return self._edited("undo", last.before, data, by, at, note, details, direction)
 
     def _edited(
         self, action: Action, new: CharacteristicBins, data: ClassingData, by: str, at: datetime | None, note: str,
@@ -407,11 +429,20 @@ def _split_levels(old: CharacteristicBins, index: int, where: float | Sequence[s
 
 
 def _with_edges(old: CharacteristicBins, edges: Sequence[float]) -> CharacteristicBins:
-    return replace(old, bins=FeatureBins(old.alias, "number", edges=tuple(edges)))
+    return _followed(old, FeatureBins(old.alias, "number", edges=tuple(edges)))
 
 
 def _with_codes(old: CharacteristicBins, codes: Sequence[int]) -> CharacteristicBins:
-    return replace(old, bins=FeatureBins(old.alias, "category", code_bins=tuple(codes)))
+    return _followed(old, FeatureBins(old.alias, "category", code_bins=tuple(codes)))
+
+
+def _followed(old: CharacteristicBins, bins: FeatureBins) -> CharacteristicBins:
+    """Return the new bins; the plain bin that null counts with is found again by its lower end or its first level."""
+    like = old.missing_as
+    if like is not None:
+        low = old.interval(like)[0] if old.kind == "number" else float(old.bins.code_bins.index(like))
+        like = int(bins.assign(np.array([low]))[0])
+    return replace(old, bins=bins, missing_as=like)
 
 
 def _wrong(bins: CharacteristicBins, message: Any) -> InputError:

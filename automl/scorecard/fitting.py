@@ -380,7 +380,8 @@ def _thin_bins(tables: list[BinTable]) -> list[Finding]:
     findings = []
     for table in tables:
         for index in range(table.bins.n_plain, table.bins.n_bins):
-            if 0 < table.n[index] < LEAST_ROWS:
+            has_own = table.bins.bin_kind(index) != "missing" or table.bins.missing_as is None
+            if has_own and 0 < table.n[index] < LEAST_ROWS:
                 text = msg(
                     "the bin {bin} has only {n} rows; it gets the points of an average row",
                     bin=_bin_name(table, index), n=int(table.n[index]),

@@ -16,9 +16,11 @@ from automl.scorecard.card import Scorecard, points_text
 from core.errors import InputError
 from core.i18n import msg
 from core.i18n.formats import count, percent
+from core.spreadsheets import guarded, unguarded
 
 __all__ = [
-    "PrintedRow", "from_csv", "from_json", "import_scorecard", "printed_header", "printed_rows", "to_csv", "to_json",
+    "PrintedRow", "from_csv", "from_json", "from_xlsx", "import_scorecard", "printed_header", "printed_rows",
+    "to_csv", "to_json",
 ]  # fmt: skip
 
 _COLUMNS: Final = (
@@ -71,11 +73,14 @@ def printed_rows(card: Scorecard, language: str = "en") -> list[PrintedRow]:
 
 
 def to_csv(card: Scorecard) -> str:
-    """Return the points table as CSV text that `from_csv` makes the same card of."""
+    """Return the points table as CSV text that `from_csv` makes the same card of.
+
+    A text that a spreadsheet would run as a formula has an apostrophe before it, which `from_csv` takes away.
+    """
     out = io.StringIO()
     writer = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_rows(card))
+    writer.writerows({column: guarded(text) for column, text in row.items()} for row in _rows(card))
     return out.getvalue()
 
 
@@ -109,13 +114,34 @@ def from_csv(text: str, *, name: str = "scorecard", scale: ScoreScale | None = N
     """
     reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
     try:
-        rows = [(f"line {reader.line_num}", row) for row in reader]
+        rows = [(f"line {reader.line_num}", _without_guards(row)) for row in reader]
     except csv.Error as error:
         raise InputError(msg("this is no CSV: {problem}", problem=str(error)), where=name) from error
     lacking = [column for column in _NEEDED if column not in (reader.fieldnames or ())]
     if lacking:
         raise InputError(msg("the points table lacks the columns {columns}", columns=", ".join(lacking)), where=name)
     return _assemble(name, rows, scale)
+
+
+def from_xlsx(path: Path, *, name: str = "", scale: ScoreScale | None = None) -> ImportedScorecard:
+    """Make a scorecard of the first sheet of an Excel workbook with the columns of `from_csv` in one of its rows.
+
+    Rows above the header are passed over, so that a title may stand there. Formulas count by their stored values.
+    """
+    from warehouse.excel_files import read_first_sheet
+
+    lines = [["" if cell is None else _text(cell) for cell in row] for row in read_first_sheet(path)]
+    start = next((number for number, line in enumerate(lines) if set(_NEEDED) <= set(line)), None)
+    if start is None:
+        raise InputError(
+            msg("the points table lacks the columns {columns}", columns=", ".join(_NEEDED)), where=path.name
+        )
+    header = lines[start]
+    rows = [
+        (f"row {number}", dict(zip(header, line, strict=False)))
+        for number, line in enumerate(lines[start + 1 :], start + 2)
+    ]
+    return _assemble(name or path.stem, rows, scale)
 
 
 def from_json(text: str, *, name: str = "", scale: ScoreScale | None = None) -> ImportedScorecard:
@@ -134,7 +160,7 @@ def from_json(text: str, *, name: str = "", scale: ScoreScale | None = None) -> 
 
 
 def import_scorecard(path: Path, *, name: str = "", scale: ScoreScale | None = None) -> ImportedScorecard:
-    """Read a scorecard from a file: ``.csv``, ``.json``, or PMML as ``.pmml`` or ``.xml``.
+    """Read a scorecard from a file: ``.csv``, ``.xlsx``, ``.json``, or PMML as ``.pmml`` or ``.xml``.
 
     Text may be UTF-8, with or without a byte order mark, or GB18030.
     """
@@ -145,12 +171,29 @@ def import_scorecard(path: Path, *, name: str = "", scale: ScoreScale | None = N
     suffix = path.suffix.lower()
     if suffix in (".pmml", ".xml"):
         return from_pmml(path.read_bytes(), name=name, scale=scale)
+    if suffix == ".xlsx":
+        return from_xlsx(path, name=name, scale=scale)
     if suffix not in (".csv", ".json"):
-        raise InputError(msg("a scorecard is read from CSV, JSON or PMML, not from {suffix}", suffix=repr(suffix)))
+        raise InputError(
+            msg("a scorecard is read from CSV, Excel, JSON or PMML, not from {suffix}", suffix=repr(suffix))
+        )
     text = _decoded(path)
     if suffix == ".json":
         return from_json(text, name=name, scale=scale)
     return from_csv(text, name=name or path.stem, scale=scale)
+
+
+def _without_guards(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {column: unguarded(text) if isinstance(text, str) else text for column, text in row.items()}
+
+
+def _text(cell: Any) -> str:
+    """Return a cell as text; whole numbers without a point, as CSV has them."""
+    return (
+        number_text(float(cell))
+        if isinstance(cell, int | float) and not isinstance(cell, bool)
+        else unguarded(str(cell))
+    )
 
 
 def _decoded(path: Path) -> str:

@@ -88,7 +88,7 @@ def train_scorecard(
     """Fit a card on the training rows and judge it.
 
     Its figures on the training rows come from cards that did not see the row: fitted anew, bins too, on the other
-    folds. With a `classing` given only the weights are fitted anew, and a finding says so.
+    folds. Of a `classing` given, bins that a person edited stay as they are, and a finding says so.
 
     Parameters
     ----------
@@ -106,14 +106,24 @@ def train_scorecard(
     started = time.monotonic()
     plan, data = rows.matrix.plan, rows.data
 
-    def fit(part: ClassingData) -> FittedScorecard:
-        bins = fit_classing(part, plan, spec, only=only) if classing is None else classing
-        return fit_card(bins, part, spec, only=only)
+    edited = {edit.alias for edit in classing.edits} if classing is not None else set()
 
-    fitted = fit(data)
+    def fit(part: ClassingData) -> FittedScorecard:
+        if classing is None:
+            return fit_card(fit_classing(part, plan, spec, only=only), part, spec, only=only)
+        anew = tuple(item.alias for item in classing.bins if item.alias not in edited)
+        found = {item.alias: item for item in fit_classing(part, plan, spec, only=anew).bins}
+        bins = tuple(found.get(item.alias, item) for item in classing.bins)
+        return fit_card(replace(classing, bins=bins), part, spec, only=only)
+
+    fitted = fit(data) if classing is None else fit_card(classing, data, spec, only=only)
     findings = list(fitted.findings)
-    if classing is not None and classing.edits:
-        text = msg("The bins were made on the training rows: the cross-validated figures are slightly too good.")
+    if edited:
+        text = msg(
+            "The bins of {n} characteristics were edited on the training rows: the cross-validated figures are too "
+            "good by what was chosen there.",
+            n=len(edited),
+        )
         findings.append(Finding("bins_on_same_rows", Severity.INFO, text))
     result = judge_scorecard(
         ScorecardModel([fitted.card], plan.aliases), rows, directions=fitted.classing.directions,
@@ -204,7 +214,8 @@ def _with_grades(
     y = rows.labels.y[part] if len(part) else rows.labels.y[rows.split.train]
     margin = model.margin(rows.matrix.values[part]) if len(part) else honest
     master, findings = fit_master_scale(IDENTITY.apply(margin), y)
-    card = replace(model.card, scale=replace(model.card.scale, master=master))
+    scale = replace(model.card.scale, master=master, decimals=model.card.decimals)
+    card = replace(model.card, scale=scale)
     return ScorecardModel([card], model.aliases), findings
 
 

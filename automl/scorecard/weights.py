@@ -38,6 +38,7 @@ def evidence(table: BinTable, least_rows: int = LEAST_ROWS) -> np.ndarray:
     woe = table.woe.copy()
     is_thin = table.n < least_rows
     is_thin[: table.bins.n_plain] = False
+    is_thin[table.bins.n_plain] &= table.bins.missing_as is None
     woe[is_thin] = 0.0
     return woe
 

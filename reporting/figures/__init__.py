@@ -9,6 +9,7 @@ from reporting.figures.course import bad_rate_by_period, metric_over_time, psi_o
 from reporting.figures.explanation import dependence, dependence_by_category, importance_bars, reason_waterfall
 from reporting.figures.performance import bad_rate_by_decile, calibration_curve, roc_with_ks, score_distribution
 from reporting.figures.quality import quality_history, quality_matrix
+from reporting.figures.scorecard import bin_evidence
 from reporting.figures.segments import capture_curve, intervals_by_segment, rates_by_grade
 from reporting.figures.stability import feature_drift_compare, missing_rates, psi_bars
 from reporting.figures.structure import tables_graph
@@ -17,6 +18,7 @@ from reporting.figures.tuning import trials_progress
 __all__ = [
     "bad_rate_by_decile",
     "bad_rate_by_period",
+    "bin_evidence",
     "calibration_curve",
     "capture_curve",
     "chart_config",

@@ -232,3 +232,67 @@ def test_rows_that_do_not_fit_are_refused() -> None:
         ClassingData(np.zeros((2, 1)), np.array([0.0, np.nan]), ("x",))
     with pytest.raises(InputError, match="no column y"):
         _data().column("y")
+
+
+def test_null_counts_with_the_bin_it_is_put_to() -> None:
+    data, before = _data(), _classing()
+    after = before.set_missing("x", 2, data, by="li", note="no record is like a middling one")
+    old, new = data.table(before.of("x")), data.table(after.of("x"))
+    assert (new.good, new.bad) == (old.good, old.bad)  # what is seen is still shown apart
+    together = [np.delete(np.array(counts), 5) for counts in (old.good, old.bad)]
+    for counts, seen in zip(together, (old.good, old.bad), strict=True):
+        counts[2] += seen[5]
+    assert new.information_value == pytest.approx(information_value(*together))
+    assert new.woe[5] == new.woe[2] == pytest.approx(np.log(
+        together[0][2] / together[0].sum() / (together[1][2] / together[1].sum())
+    ))  # fmt: skip
+    card = fit_card(after, data, ScorecardSpec(min_information_value=0.0)).card
+    units = card.characteristic("x").units
+    assert units[5] == units[2]
+    assert (
+        units[5] != fit_card(before, data, ScorecardSpec(min_information_value=0.0)).card.characteristic("x").units[5]
+    )
+
+
+def test_null_stays_with_its_bin_through_other_edits() -> None:
+    data = _data()
+    number = _classing().set_missing("x", 3, data, by="li")
+    assert number.merge("x", [0, 1], data, by="li").of("x").missing_as == 2
+    assert number.merge("x", [3, 4], data, by="li").of("x").missing_as == 3
+    assert number.split("x", 0, 1.0, data, by="li").of("x").missing_as == 4
+    level = _classing().set_missing("sector", 1, data, by="li")
+    assert level.merge("sector", [0, 2], data, by="li").of("sector").members(1) == ("b",)
+    assert level.merge("sector", [0, 2], data, by="li").of("sector").missing_as == 1
+    assert number.set_missing("x", None, data, by="li").of("x").missing_as is None
+    again = Classing.from_json(json.loads(json.dumps(number.to_json())))
+    assert again == number
+    with pytest.raises(InputError, match="no plain bin 9"):
+        number.set_missing("x", 9, data, by="li")
+
+
+def test_special_codes_are_set_by_their_meaning() -> None:
+    data, before = _data(), _classing()
+    meanings = [Special("none", (-1.0,), {"en": "no record"}), Special("zero", (0.0,), {"en": "never borrowed"})]
+    after = before.set_specials("x", meanings, data, by="li")
+    table = data.table(after.of("x"))
+    x = data.column("x")
+    assert table.n[-3:].tolist() == [np.isnan(x).sum(), (x == -1).sum(), (x == 0).sum()]
+    assert after.undo(data, by="li").of("x") == before.of("x")
+    for wrong in ([meanings[0], meanings[0]], [Special("empty", ())]):
+        with pytest.raises(InputError, match="each special code"):
+            before.set_specials("x", wrong, data, by="li")
+    with pytest.raises(InputError, match="no levels z"):
+        before.set_specials("sector", [Special("zed", ("z",))], data, by="li")
+
+
+def test_the_error_of_a_weight_of_evidence_is_that_of_repeated_samples() -> None:
+    """Held against 4,000 samples drawn from the same shares."""
+    rng = np.random.default_rng(11)
+    bins = CharacteristicBins(FeatureBins("x", "number", (0.0, 1.0)))
+    good, bad = np.array([500, 300, 150, 50]), np.array([40, 60, 70, 30])
+    table = BinTable(bins, tuple(good.tolist()), tuple(bad.tolist()))
+    draws = []
+    for _ in range(4_000):
+        drawn = [rng.multinomial(counts.sum(), counts / counts.sum()) for counts in (good, bad)]
+        draws.append(BinTable(bins, *(tuple(counts.tolist()) for counts in drawn)).woe)
+    np.testing.assert_allclose(table.woe_error, np.std(draws, axis=0), rtol=0.06)

@@ -1,5 +1,6 @@
 """The workbench as people use it, in real Chromium: every page, both languages, both themes; the loop by clicking."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from tests.journeys.browser import Person, person
 from tests.journeys.conftest import Installation
 
-PAGES = ("data", "quality", "features", "train", "evaluate", "explain", "review", "deploy", "monitor")
+PAGES = ("data", "quality", "features", "train", "evaluate", "explain", "scorecard", "review", "deploy", "monitor")
 
 pytestmark = [pytest.mark.browser]
 
@@ -40,6 +41,37 @@ def test_the_language_stays_as_chosen(empty_installation: Installation) -> None:
         assert not is_chinese(visitor)
         visitor.page.goto(f"{visitor.url}/sign-in")
         assert visitor.page.locator("html").get_attribute("lang") == "en"
+
+
+def test_a_scorecard_is_edited_and_registered_by_clicking(sample_installation: Installation) -> None:
+    with person(sample_installation.url) as analyst:
+        page = analyst.page
+        analyst.sign_in("analyst")
+        analyst.open("scorecard")
+        analyst.check_manners()
+        analyst.click("Start a scorecard")
+        analyst.wait_for("By information value on the training rows.", 120_000)
+        analyst.settle()
+        bins = page.locator('[data-testid="stButtonGroup"] button')
+        for number in (1, 2):
+            bins.filter(has_text=re.compile(rf"^\s*{number} ")).click()
+            analyst.settle()
+        page.get_by_placeholder("Reason, kept in the audit trail").first.fill("hardly any rows")
+        page.keyboard.press("Enter")
+        analyst.settle()
+        analyst.click("Merge 2 bins")
+        analyst.wait_for("changes by hand: 1")
+        page.get_by_text("Changes", exact=True).first.click()
+        analyst.wait_for("hardly any rows")
+        analyst.check_manners()
+        analyst.click("Register as a draft version")
+        analyst.wait_for("registered as v", 120_000)
+        analyst.settle()
+        assert "base points" in analyst.words()
+        analyst.check_manners()
+        analyst.open("review")
+        analyst.wait_for("Changes made by hand: 1")
+        analyst.check_manners()
 
 
 def test_sign_in_refuses_a_wrong_password_and_keeps_the_name(empty_installation: Installation) -> None:

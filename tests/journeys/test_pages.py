@@ -10,7 +10,19 @@ from core.settings import Settings
 from workbench.flows.context import open_context
 from workbench.flows.projects import SAMPLE_USERS
 
-PAGES = ("home", "data", "quality", "features", "train", "evaluate", "explain", "review", "deploy", "monitor")
+PAGES = (
+    "home",
+    "data",
+    "quality",
+    "features",
+    "train",
+    "evaluate",
+    "explain",
+    "scorecard",
+    "review",
+    "deploy",
+    "monitor",
+)
 APP = Path(__file__).parents[2] / "workbench" / "app.py"
 
 # Streamlit's and Plotly's own deprecation notices are not ours to mend.

@@ -1,6 +1,7 @@
 """From the stored matrix to a sealed bundle, and to figures over published splits."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,8 +55,8 @@ def train_stored(ctx: Context, project: str, spec: TrainSpec) -> Made:
     return Made(matrix, labels, split, described, result)
 
 
-def seal(ctx: Context, project: str, made: Made, folder: Path) -> Bundle:
-    """Write the bundle of what was made into `folder`."""
+def seal(ctx: Context, project: str, made: Made, folder: Path, more: Mapping[str, Any] | None = None) -> Bundle:
+    """Write the bundle of what was made into `folder`; `more` goes into what it says of itself."""
     table_set = importing.tables(ctx, project)
     return write_bundle(
         folder,
@@ -74,6 +75,7 @@ def seal(ctx: Context, project: str, made: Made, folder: Path) -> Bundle:
             "training": made.training.spec.model_dump(mode="json"),
             "sample_counts": _sample_counts(made),
             "development_window": [str(moment) for moment in _window(made)],
+            **(more or {}),
         },
         data_model=table_set.data_model,
     )

@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 BUNDLE_FOLDER = "bundle"
-_RESULT_FILE = "result.json"
+RESULT_FILE = "result.json"
 _N_KEPT = 2
 _BUDGET = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h|trials?)")
 
@@ -249,14 +249,14 @@ def run(
             version = ctx.registry.register(project, folder / BUNDLE_FOLDER, author=ctx.actor, run=run_of)
             result = replace(result, version=version.number)
         result = replace(result, seconds=time.monotonic() - started)
-        write_json(folder / _RESULT_FILE, result)
+        write_json(folder / RESULT_FILE, result)
     record_step(
         ctx,
         project,
         Step.TRAINING,
         fingerprint=result.fingerprint,
         inputs=step.fingerprint,
-        summary=_summary(result),
+        summary=summary(result),
         path=target,
     )
     keep_latest(parent, _N_KEPT)
@@ -281,7 +281,7 @@ def chosen_spec(
 def stored(ctx: Context, project: str) -> TrainResult | None:
     """Return the last training's result, or None."""
     record = read_step(ctx, project, Step.TRAINING)
-    return None if record is None else read_json(TrainResult, record.path / _RESULT_FILE)
+    return None if record is None else read_json(TrainResult, record.path / RESULT_FILE)
 
 
 def versions(ctx: Context, project: str) -> list[VersionRow]:
@@ -367,7 +367,8 @@ def hash_splits(
     )
 
 
-def _summary(result: TrainResult) -> dict[str, Any]:
+def summary(result: TrainResult) -> dict[str, Any]:
+    """Return what the loop keeps of a training."""
     return {
         "label": result.label,
         "version": result.version,

@@ -9,6 +9,7 @@ kind           arguments (all have ``project``)                                 
 ``features``   ``label``                                                                            ``feature.build``
 ``train``      ``budget`` ("120s", "40trials"), ``families``, ``seed``                              ``model.train``
 ``snapshot``   publish the online snapshot for the deployed models                                  ``snapshot.publish``
+``scorecard``  ``action``: "start" or "register"; or "import" with ``path``, ``names``, ``scale``   ``model.train``
 ``score``      ``rows``, ``version``, ``as_of``, ``file_format``: writes a file under the project   ``model.score``
 ``monitor``    ``start``, ``end`` (ISO dates), ``source``, ``version``, ``months`` (many periods)   ``monitor.run``
 ``evidently``  ``period``                                                                           ``monitor.run``
@@ -98,6 +99,22 @@ def _snapshot(ctx: Context, args: Args) -> dict[str, Any]:
     return {"as_of": state.as_of and state.as_of.isoformat(), "n_rows": sum(state.n_rows.values())}
 
 
+def _scorecard(ctx: Context, args: Args) -> dict[str, Any]:
+    from workbench.flows import scorecard, scorecard_exchange
+
+    if args["action"] == "start":
+        view = scorecard.start(ctx, args["project"])
+        return {"n_characteristics": sum(row.is_on for row in view.rows)}
+    if args["action"] == "import":
+        scale = scorecard.Scale(**args["scale"]) if args.get("scale") else None
+        result = scorecard_exchange.import_file(
+            ctx, args["project"], Path(args["path"]), names=args.get("names"), scale=scale
+        )
+    else:
+        result = scorecard.register(ctx, args["project"])
+    return {"version": result.version, "auc": result.auc.value, "bundle_hash": result.bundle_hash}
+
+
 def _score(ctx: Context, args: Args) -> dict[str, Any]:
     from workbench.flows import projects, scoring
 
@@ -142,6 +159,7 @@ KINDS: dict[str, Kind] = {
         Kind("features", "feature.build", _features),
         Kind("train", "model.train", _train),
         Kind("snapshot", "snapshot.publish", _snapshot),
+        Kind("scorecard", "model.train", _scorecard),
         Kind("score", "model.score", _score),
         Kind("monitor", "monitor.run", _monitor),
         Kind("evidently", "monitor.run", _evidently),

@@ -24,6 +24,7 @@ PAGES = {
     "train": "app_pages/train.py",
     "evaluate": "app_pages/evaluate.py",
     "explain": "app_pages/explain.py",
+    "scorecard": "app_pages/scorecard.py",
     "review": "app_pages/review.py",
     "deploy": "app_pages/deploy.py",
     "monitor": "app_pages/monitor.py",

@@ -1,0 +1,299 @@
+"""The scorecard as people work on it: bins edited and recorded, one score on every path, registered like any model."""
+
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+from openpyxl import load_workbook
+
+from automl.families import load_model
+from automl.label import LabelSpec
+from automl.scorecard.bins import Special
+from core.audit import AuditTrail
+from core.errors import ConflictError, InputError, PermissionDeniedError
+from core.settings import Settings
+from model_registry.scorer import Scorer
+from tests.workbench.conftest import ANALYST, OPERATOR, REVIEWER, VIEWER
+from workbench.flows import deployment, features, importing, projects, review, scorecard, scorecard_exchange, training
+from workbench.flows.context import Context, open_context
+from workbench.flows.scorecard import CardView, Change, Scale
+from workbench.flows.spec import ProjectSpec
+
+NAME = "clients"
+
+
+def _write_clients(folder: Path, n: int = 900) -> None:
+    """Clients whose risk rises with days overdue, falls with income, and differs by sector; dates over four years."""
+    rng = np.random.default_rng(5)
+    overdue = np.where(rng.random(n) < 0.1, -1, rng.poisson(4, n)).astype(float)
+    income = np.exp(rng.normal(3, 0.6, n)).round(1)
+    sector = np.array(["retail", "farm", "=cmd", "build"])[rng.integers(0, 4, n)]
+    log_odds = -1.6 + 0.25 * np.maximum(overdue - 4, -4) - 0.03 * (income - 20) + 0.8 * (sector == "build")
+    bad = (rng.random(n) < 1 / (1 + np.exp(-log_odds))).astype(int)
+    overdue[rng.random(n) < 0.08] = np.nan
+    days = rng.integers(0, 4 * 365, n)
+    frame = pd.DataFrame({
+        "client_id": [f"K{i:05d}" for i in range(n)],
+        "applied_on": pd.Timestamp("2020-01-01") + pd.to_timedelta(days, "D"),
+        "overdue_days": overdue, "income": income, "sector": sector, "noise": rng.normal(size=n).round(3), "bad": bad,
+    })  # fmt: skip
+    frame.to_csv(folder / "clients.csv", index=False)
+
+
+@pytest.fixture(scope="module")
+def made_home(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Path:
+    """An installation in which one project has features and a card on its desk; never written to."""
+    home = tmp_path_factory.mktemp("scorecard") / "home"
+    home.mkdir()
+    shutil.copy(migrated_file, home / "workbench.db")
+    _write_clients(home)
+    ctx = open_context(Settings(home=home), actor=ANALYST)
+    spec = ProjectSpec(
+        name=NAME, title={"en": "Clients", "zh": "客户"},
+        labels=[LabelSpec(name="bad", root_table="clients", key_column="client_id", cutoff={"column": "applied_on"},
+                          column="bad", bad_values=[1])],
+        training={"bootstrap_draws": 50, "folds": 2},
+    )  # fmt: skip
+    admin = ctx.acting_as(replace(ANALYST, roles=frozenset({"admin", "analyst"})))
+    projects.create(admin, spec)
+    importing.run(admin, NAME, home / "clients.csv")
+    features.run(admin, NAME)
+    scorecard.start(ctx, NAME)
+    ctx.database.dispose()
+    return home
+
+
+@pytest.fixture
+def ctx(made_home: Path, tmp_path: Path) -> Iterator[Context]:
+    home = Path(shutil.copytree(made_home, tmp_path / "home"))
+    context = open_context(Settings(home=home), actor=ANALYST)
+    yield context
+    context.database.dispose()
+
+
+def _alias(view: CardView, part: str) -> str:
+    return next(row.alias for row in view.rows if part in row.alias)
+
+
+def _shown(ctx: Context) -> CardView:
+    shown = scorecard.view(ctx, NAME)
+    assert shown is not None
+    return shown
+
+
+def test_a_new_card_lists_the_strongest_first_and_judges_itself_honestly(ctx: Context) -> None:
+    view = _shown(ctx)
+    values = [row.information_value for row in view.rows]
+    assert values == sorted(values, reverse=True)
+    assert {"overdue", "income"} <= {part for row in view.rows if row.is_on for part in row.alias.split("_")}
+    overdue = next(row for row in view.rows if "overdue" in row.alias)
+    assert (overdue.direction, overdue.shape) == ("rising", "falling")
+    assert set(view.figures) >= {"cross_validation", "bins_anew"}
+    anew, live = view.figures["bins_anew"], view.figures["cross_validation"]
+    assert 0.5 < anew.value <= live.value + 0.02
+    assert anew.low < anew.value < anew.high
+    assert (view.n_changes, view.can_undo, view.registered) == (0, False, ())
+
+
+def test_an_edit_is_kept_with_who_when_what_and_why(ctx: Context) -> None:
+    alias = _alias(_shown(ctx), "income")
+    before = scorecard.characteristic(ctx, NAME, alias)
+    view = scorecard.change(ctx, NAME, Change("merge", alias, (0, 1)), note="too few rows", seen=0)
+    after = scorecard.characteristic(ctx, NAME, alias)
+    assert after.bins[0].n == before.bins[0].n + before.bins[1].n
+    row = view.changes[-1]
+    assert (row.by, row.action, row.alias, row.note) == ("lin", "merge", alias, "too few rows")
+    assert before.bins[0].label in str(row.what)
+    assert before.bins[1].label in str(row.what)
+    assert row.information_value == (before.row.information_value, after.row.information_value)
+    record = next(iter(AuditTrail(ctx.database).records(action="scorecard.merge")))
+    assert (record.actor, record.details["note"], record.details["alias"]) == ("lin", "too few rows", alias)
+    assert record.details["before"] != record.details["after"]
+    effect = view.effects[0]
+    assert effect.low <= effect.difference <= effect.high
+    assert effect.difference == pytest.approx(
+        view.figures["cross_validation"].value - _desk_figure(ctx, "cross_validation")
+    )
+
+
+def _desk_figure(ctx: Context, sample: str) -> float:
+    """Return the figure before the one edit, by taking it back."""
+    figure = scorecard.change(ctx, NAME, Change("undo")).figures[sample]
+    assert figure.value is not None
+    return figure.value
+
+
+def test_undo_after_undo_goes_further_back_and_everything_stays_on_record(ctx: Context) -> None:
+    alias = _alias(_shown(ctx), "income")
+    start = scorecard.characteristic(ctx, NAME, alias).bins
+    low, high = start[1].lower, start[1].upper
+    assert low is not None
+    assert high is not None
+    scorecard.change(ctx, NAME, Change("merge", alias, (0, 1)))
+    scorecard.change(ctx, NAME, Change("split", alias, (0,), at=(low + high) / 2))
+    view = scorecard.change(ctx, NAME, Change("undo"))
+    assert view.can_undo
+    view = scorecard.change(ctx, NAME, Change("undo"))
+    assert scorecard.characteristic(ctx, NAME, alias).bins == start
+    assert [row.action for row in view.changes] == ["merge", "split", "undo", "undo"]
+    assert not view.can_undo
+    with pytest.raises(InputError, match="no edit to undo"):
+        scorecard.change(ctx, NAME, Change("undo"))
+
+
+def test_missing_special_codes_directions_and_boundaries_are_set(ctx: Context) -> None:
+    alias = _alias(_shown(ctx), "overdue")
+    special = Special("no_record", (-1.0,), {"en": "no record", "zh": "无记录"})
+    scorecard.change(ctx, NAME, Change("special", alias, specials=(special,)))
+    shown = scorecard.characteristic(ctx, NAME, alias)
+    assert [item.kind for item in shown.bins][-2:] == ["missing", "special"]
+    assert scorecard.characteristic(ctx.speaking("zh"), NAME, alias).bins[-1].label == "无记录"
+    scorecard.change(ctx, NAME, Change("missing", alias, like=0))
+    shown = scorecard.characteristic(ctx, NAME, alias)
+    assert shown.bins[-2].points == shown.bins[0].points
+    edge = shown.bins[1].lower
+    assert edge is not None
+    scorecard.change(ctx, NAME, Change("move", alias, boundary=0, at=edge + 0.5))
+    assert scorecard.characteristic(ctx, NAME, alias).bins[1].lower == edge + 0.5
+    view = scorecard.change(ctx, NAME, Change("direction", alias, direction="falling"))
+    assert next(row for row in view.rows if row.alias == alias).n_bins == 1  # risk rises, so falling leaves one bin
+
+
+def test_two_people_do_not_overwrite_each_other(ctx: Context) -> None:
+    alias = _alias(_shown(ctx), "income")
+    scorecard.change(ctx, NAME, Change("merge", alias, (0, 1)), seen=0)
+    with pytest.raises(ConflictError, match="somebody else"):
+        scorecard.change(ctx.acting_as(replace(ANALYST, name="chen")), NAME, Change("merge", alias, (0, 1)), seen=0)
+    assert _shown(ctx).n_changes == 1
+
+
+def test_only_who_may_train_may_edit(ctx: Context) -> None:
+    guest = ctx.acting_as(VIEWER)
+    assert scorecard.view(guest, NAME) is not None
+    for step in (
+        lambda: scorecard.start(guest, NAME),
+        lambda: scorecard.change(guest, NAME, Change("undo")),
+        lambda: scorecard.register(guest, NAME),
+    ):
+        with pytest.raises(PermissionDeniedError):
+            step()
+
+
+def _features_frame(ctx: Context) -> pd.DataFrame:
+    """Return the matrix with levels as texts, as a database would hold it."""
+    matrix = features.matrix(ctx, NAME)
+    frame = pd.DataFrame(matrix.values, columns=list(matrix.plan.aliases))
+    for item in matrix.plan.definitions:
+        if item.kind == "category":
+            names = dict(enumerate(matrix.plan.levels[item.alias]))
+            frame[item.alias] = [None if np.isnan(code) else names.get(int(code), "?") for code in frame[item.alias]]
+    return frame
+
+
+def test_library_scorer_sql_and_files_give_one_number(ctx: Context, tmp_path: Path) -> None:
+    """The scale is set by hand, the card registered, and the score read on five paths."""
+    scorecard.change(ctx, NAME, Change("scale", scale=Scale(500.0, 10.0, 45.0, decimals=2)))
+    result = scorecard.register(ctx, NAME)
+    assert result.version is not None
+    bundle = ctx.registry.bundle(NAME, result.version)
+    assert (bundle.scale.base_points, bundle.scale.base_odds, bundle.scale.pdo) == (500.0, 10.0, 45.0)
+    matrix, frame = features.matrix(ctx, NAME), _features_frame(ctx)
+    served = Scorer.load(bundle.folder).score_matrix(matrix.values)[1]
+    card = scorecard_exchange.card_of(ctx, NAME, result.version)
+    by_hand = [
+        card.look_up({a: None if pd.isna(row[a]) else row[a] for a in card.aliases}) for row in frame.to_dict("records")
+    ]
+    query = scorecard_exchange.export(ctx, NAME, "sql", version=result.version, table="frame").content.decode()
+    in_sql = duckdb.sql(query).df()["score"].to_numpy()
+    path = tmp_path / "card.csv"
+    path.write_bytes(scorecard_exchange.export(ctx, NAME, "table", version=result.version).content)
+    imported = scorecard_exchange.import_file(ctx, NAME, path)
+    assert imported.version is not None
+    again = Scorer.load(ctx.registry.bundle(NAME, imported.version).folder).score_matrix(matrix.values)[1]
+    np.testing.assert_array_equal(by_hand, load_model(bundle.model_folder).score(matrix.values))  # type: ignore[attr-defined]
+    for path_score in (served, in_sql, again):
+        np.testing.assert_allclose(path_score, by_hand, rtol=0, atol=1e-9)
+    assert len(np.unique(by_hand)) > 20
+
+
+def test_an_edited_card_goes_through_review_and_deployment_like_any_model(ctx: Context) -> None:
+    alias = _alias(_shown(ctx), "income")
+    scorecard.change(ctx, NAME, Change("merge", alias, (0, 1)), note="hardly any rows")
+    version = scorecard.register(ctx, NAME).version
+    assert version is not None
+    assert _shown(ctx).registered == (version,)
+    stored = training.stored(ctx, NAME)
+    assert stored is not None
+    assert stored.version == version  # the project had no training before
+    dossier = review.dossier(ctx, NAME, version)
+    assert {"edited_by_hand", "bins_on_same_rows"} <= {finding.code for finding in dossier.findings}
+    bundle = ctx.registry.bundle(NAME, version)
+    assert bundle.info["scorecard"]["changes"][0]["note"] == "hardly any rows"
+    review.submit(ctx, NAME, version)
+    review.approve(ctx.acting_as(REVIEWER), NAME, version, note="points are plain")
+    state = deployment.deploy(ctx.acting_as(OPERATOR), NAME, version, reason="first card")
+    assert state.champion is not None
+    assert state.champion.version.number == version
+
+
+def test_a_card_in_use_becomes_the_first_champion(ctx: Context, tmp_path: Path) -> None:
+    """A workbook with a title above its table and names of its own: points stay, features are named by a person."""
+    content = scorecard_exchange.export(ctx, NAME, "table").content.decode("utf-8-sig")
+    frame = pd.read_csv(io.StringIO(content), dtype=str, keep_default_na=False)
+    alias = _alias(_shown(ctx), "income")
+    frame["characteristic"] = frame["characteristic"].replace(alias, "annual income")
+    frame.loc[frame["characteristic"] == "annual income", ["name_en", "name_zh"]] = ""
+    path = tmp_path / "old card.xlsx"
+    with pd.ExcelWriter(path) as book:
+        frame.to_excel(book, startrow=2, index=False)
+        book.book.worksheets[0]["A1"] = "Card of 2019"
+    shown = scorecard_exchange.preview(ctx, NAME, path)
+    assert shown.features["annual income"] is None
+    assert alias in shown.choices["annual income"]
+    with pytest.raises(InputError, match="annual income"):
+        scorecard_exchange.import_file(ctx, NAME, path)
+    result = scorecard_exchange.import_file(ctx, NAME, path, names={"annual income": alias})
+    assert "imported_card" in {finding.code for finding in result.findings}
+    card = scorecard_exchange.card_of(ctx, NAME, result.version)
+    held = scorecard_exchange.card_of(ctx, NAME)
+    assert {item.alias: item.units for item in card.characteristics} == {
+        item.alias: item.units for item in held.characteristics
+    }
+    pmml = tmp_path / "card.pmml"
+    pmml.write_bytes(scorecard_exchange.export(ctx, NAME, "pmml").content)
+    again = scorecard_exchange.import_file(ctx, NAME, pmml)
+    assert again.auc == result.auc
+
+
+def test_no_printed_table_runs_as_a_formula(ctx: Context) -> None:
+    """One sector of the data is called =cmd."""
+    for form in ("csv", "table"):
+        lines = scorecard_exchange.export(ctx, NAME, form).content.decode("utf-8-sig").splitlines()
+        assert any("=cmd" in line for line in lines)
+        assert not any(cell.startswith(("=", "@")) for line in lines for cell in line.replace('"', "").split(","))
+    sheet = load_workbook(io.BytesIO(scorecard_exchange.export(ctx, NAME, "xlsx").content)).active
+    cells = [cell for row in sheet.iter_rows() for cell in row if cell.value is not None]
+    assert any("=cmd" in str(cell.value) for cell in cells)
+    assert {cell.data_type for cell in cells} <= {"s", "n"}
+    assert any(cell.data_type == "n" for cell in cells)
+    page = scorecard_exchange.export(ctx.speaking("zh"), NAME, "html").content.decode()
+    assert 'lang="zh"' in page
+    assert "证据权重" in page
+
+
+def test_a_card_of_earlier_features_is_said_to_be_outdated(ctx: Context) -> None:
+    desk = projects.folder(ctx, NAME) / "scorecard" / "desk.json"
+    data = json.loads(desk.read_bytes())
+    desk.write_text(json.dumps({**data, "feature_fingerprint": "earlier"}), encoding="utf-8")
+    assert _shown(ctx).is_outdated
+    with pytest.raises(ConflictError, match="built anew"):
+        scorecard.change(ctx, NAME, Change("take", "x"))
+    with pytest.raises(ConflictError, match="built anew"):
+        scorecard.register(ctx, NAME)
