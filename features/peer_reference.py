@@ -83,7 +83,8 @@ def peer_reference(
     for number, peers in enumerate(made.sets):
         part = progress.part(number / len(made.sets), (number + 1) / len(made.sets))
         keys, seen = _rows(tables, plan, peers.population)
-        chosen = {month: _known(keys, seen, month, made.settings, inclusive=inclusive) for month in months}
+        order = _order(keys, made.settings)
+        chosen = {month: _known(order, seen, month, made.settings, inclusive=inclusive) for month in months}
         if engine is None:
             rows = data if data is not None else _load(tables, plan)
             values = _in_memory(rows, peers.population, inclusive=inclusive)
@@ -117,21 +118,26 @@ def _rows(
     return keys, data.tables[root].seen_from
 
 
-def _known(
-    keys: np.ndarray, seen: np.ndarray | None, month: int, settings: ReferenceSettings, *, inclusive: bool
-) -> np.ndarray:
-    """Return the rows known before the first moment of `month`; of too many, those whose keys have the lowest hashes.
+def _order(keys: np.ndarray, settings: ReferenceSettings) -> np.ndarray:
+    """Return the rows that have a key, in the order in which they are taken: of too many, by a hash of the key.
 
     The hash makes the sample: it depends neither on the order of the rows nor on rows that came later.
     """
-    moment = _first_moment(month)
-    has_key = np.array([key is not None for key in keys], dtype=bool)
-    rows = np.flatnonzero(has_key if seen is None else has_key & ((seen <= moment) if inclusive else (seen < moment)))
+    rows = np.flatnonzero([key is not None for key in keys])
     if rows.size <= settings.max_entities:
         return rows
-    hashes = [hashlib.blake2b(str(keys[row]).encode(), digest_size=8).digest() for row in rows]
-    lowest = sorted(range(rows.size), key=hashes.__getitem__)[: settings.max_entities]
-    return np.asarray(rows[np.sort(np.array(lowest))])
+    digests = b"".join(hashlib.blake2b(str(key).encode(), digest_size=8).digest() for key in keys[rows])
+    return np.asarray(rows[np.argsort(np.frombuffer(digests, dtype=">u8"), kind="stable")])
+
+
+def _known(
+    order: np.ndarray, seen: np.ndarray | None, month: int, settings: ReferenceSettings, *, inclusive: bool
+) -> np.ndarray:
+    """Return the rows known before the first moment of `month`, in their order, at most so many."""
+    moment = _first_moment(month)
+    if seen is not None:
+        order = order[seen[order] <= moment] if inclusive else order[seen[order] < moment]
+    return np.sort(order[: settings.max_entities])
 
 
 def _first_moment(month: int) -> int:

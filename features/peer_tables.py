@@ -8,7 +8,7 @@ import numpy as np
 
 from features.definitions import PeerStatistic
 
-__all__ = ["GRID", "PeerLevel", "PeerTable", "compare"]
+__all__ = ["GRID", "PeerLevel", "PeerTable", "cell_numbers", "compare", "no_peers"]
 
 GRID: Final = np.array([0.0, 0.01, 0.025, *(np.arange(1, 20) / 20), 0.975, 0.99, 1.0])
 """The quantiles that are kept; a percentile is read off between them."""
@@ -91,6 +91,12 @@ class PeerTable:
             take = (level.cells[places] == cells)[:, None] & np.isnan(found[:, :, _N]) & ~np.isnan(here[:, :, _N])
             found[take] = here[take]
         return found
+
+
+def no_peers(sizes: Sequence[int], n_features: int) -> PeerTable:
+    """Return a table in which nobody has a peer."""
+    nothing = PeerLevel(np.empty(0, dtype=np.int64), np.empty((0, n_features, _WIDTH)))
+    return PeerTable(tuple(sizes), (nothing,) * (len(sizes) + 1))
 
 
 def cell_numbers(codes: np.ndarray, sizes: Sequence[int], depth: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from features.plan import FeaturePlan, Link, TableSchema
 if TYPE_CHECKING:
     from warehouse.table_set import TableSet
 
-__all__ = ["entity_rows", "prepare"]
+__all__ = ["entity_rows", "json_rows", "prepare"]
 
 
 def prepare(plan: FeaturePlan, table_set: "TableSet") -> EngineData:
@@ -47,8 +47,7 @@ def entity_rows(table_set: "TableSet", plan: FeaturePlan, key: str) -> dict[str,
             taken[step.table] |= found
             table, rows = step.table, np.flatnonzero(found)
     return {
-        name: [_json_row(row) for row in frames[name].loc[taken[name], list(schema.columns)].to_dict("records")]
-        for name, schema in plan.tables.items()
+        name: json_rows(frames[name].loc[taken[name], list(schema.columns)]) for name, schema in plan.tables.items()
     }
 
 
@@ -126,6 +125,11 @@ def _require_columns(table: str, schema: TableSchema, frame: pd.DataFrame) -> No
             msg("the plan needs the columns {columns}, which the table does not have", columns=", ".join(missing)),
             where=table,
         )
+
+
+def json_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as JSON values, as a live request carries them."""
+    return [_json_row(row) for row in frame.to_dict("records")]
 
 
 def _json_row(row: dict[Any, Any]) -> dict[str, Any]:

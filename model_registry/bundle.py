@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from features.binning import ReferenceProfile
     from features.leakage import LeakageCertificate
     from features.plan import FeaturePlan
+    from features.reference import ReferenceSnapshot
     from features.selection import Selection
     from warehouse.data_model import DataModel
 
 __all__ = ["Bundle", "write_bundle"]
 
 MODEL_FOLDER = "model"
+_REFERENCE_DATA = "reference_data.json"
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,15 @@ class Bundle:
         from features.binning import ReferenceProfile
 
         return ReferenceProfile.from_json(self.text("reference.json"))
+
+    @cached_property
+    def reference_data(self) -> "ReferenceSnapshot | None":
+        """What live scores take reference features from, or None where the plan has none."""
+        from features.reference import ReferenceSnapshot
+
+        if _REFERENCE_DATA not in self.manifest.files:
+            return None
+        return ReferenceSnapshot.from_json(self.text(_REFERENCE_DATA), self.plan)
 
     @cached_property
     def calibration(self) -> "Calibration":
@@ -182,6 +193,7 @@ def write_bundle(
     data_fingerprint: str,
     info: Mapping[str, Any],
     data_model: "DataModel | None" = None,
+    reference_data: "ReferenceSnapshot | None" = None,
 ) -> Bundle:
     """Write a sealed bundle: into a temporary folder, then moved into place whole.
 
@@ -200,6 +212,8 @@ def write_bundle(
     data_model : DataModel, optional
         All columns that callers know: those that the plan does not read are then accepted and ignored in a payload,
         and booleans are told from numbers.
+    reference_data : ReferenceSnapshot, optional
+        Needed where the plan has reference features: without it no live score is given until some is published.
 
     Returns
     -------
@@ -228,6 +242,9 @@ def write_bundle(
             "plan_fingerprint": plan.fingerprint,
         },
     }
+
+    if reference_data is not None:
+        parts[_REFERENCE_DATA] = reference_data.to_json(plan)
 
     from automl.families import save_model
 

@@ -74,7 +74,8 @@ class PayloadSchema:
             name: {column: _FORM_OF_PLAN[kind] for column, kind in table.columns.items()}
             for name, table in plan.tables.items()
         }
-        needed = {name: frozenset(table) for name, table in columns.items()}
+        # What is joined by time alone is not the caller's to send: the scorer has reference data of its own.
+        needed = {name: frozenset(table) for name, table in columns.items() if name not in plan.keyless_tables}
         if cutoff_column:
             columns[plan.root_table].setdefault(cutoff_column, "time")
         for name, spec in data_model.tables.items() if data_model else ():

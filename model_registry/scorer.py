@@ -13,6 +13,7 @@ from automl.reasons import Reason, ReasonWriter
 from core.errors import InputError, IntegrityError
 from core.i18n import msg
 from features.engine import EngineData, compute
+from features.reference import ReferenceSnapshot, ReferenceUse, compute_live, reference_fingerprint
 from model_registry.bundle import Bundle
 from model_registry.payload import PayloadSchema, Rows, Warned, read_time
 from model_registry.ready_features import ReadyFeatures
@@ -87,6 +88,7 @@ class Scorer:
         self._calibration = bundle.calibration
         self._scale = bundle.scale
         self._reason_writer = ReasonWriter(self.plan)
+        self._reference = bundle.reference_data
         if self._model.n_features != len(self.plan.aliases):
             raise IntegrityError(
                 msg(
@@ -197,10 +199,37 @@ class Scorer:
         NotFoundError
             If a key is not among the rows of the root table.
         """
-        data = EngineData.from_rows(self.plan, tables)
-        values = compute(self.plan, data, np.array(keys, dtype=object), np.array(moments, "datetime64[ns]"))
-        answers = self._answers(values, n_reasons, language, keys, moments, warnings or [()] * len(keys))
-        return [replace(answer, snapshots=snapshots) for answer in answers] if snapshots else answers
+        said: Sequence[tuple[Warned, ...]] = warnings or [()] * len(keys)
+        dates = dict(snapshots or {})
+        asked, times = np.array(keys, dtype=object), np.array(moments, "datetime64[ns]")
+        if self.plan.needs_reference:
+            values, uses = compute_live(self.plan, self._reference, tables, asked, times)
+            said = [(*some, *_of_reference(use)) for some, use in zip(said, uses, strict=True)]
+            dates |= {"reference": uses[0].date} if uses else {}
+        else:
+            values = compute(self.plan, EngineData.from_rows(self.plan, tables), asked, times)
+        answers = self._answers(values, n_reasons, language, keys, moments, said)
+        return [replace(answer, snapshots=dates) for answer in answers] if dates else answers
+
+    def refresh(self, reference: ReferenceSnapshot) -> bool:
+        """Take newer reference data from now on; return whether it is newer than what there was.
+
+        Raises
+        ------
+        IntegrityError
+            If it was made for another plan.
+        """
+        if reference.fingerprint != reference_fingerprint(self.plan):
+            raise IntegrityError(msg("the reference data was made for another plan"), code="wrong_reference")
+        if self._reference is not None and reference.as_of <= self._reference.as_of:
+            return False
+        self._reference = reference
+        return True
+
+    @property
+    def reference_date(self) -> str | None:
+        """The day up to which the reference data reaches; None where the model needs none."""
+        return None if self._reference is None else self._reference.date
 
     def score_features(
         self,
@@ -301,6 +330,11 @@ class Scorer:
                 text = msg("{feature} has a value that was not there in training", feature=alias)
                 found.append(Warned("unseen_category", text))
         return found
+
+
+def _of_reference(use: ReferenceUse) -> list[Warned]:
+    code = "missing_reference" if use.is_missing else "stale_reference"
+    return [] if use.warning is None else [Warned(code, use.warning)]
 
 
 def present() -> np.datetime64:

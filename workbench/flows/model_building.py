@@ -21,6 +21,7 @@ from core.progress import Progress
 from features.binning import ReferenceProfile, make_reference_profile
 from features.matrix import FeatureMatrix
 from features.plan import FeaturePlan
+from features.reference_publishing import make_snapshot
 from features.selection import select_features
 from model_registry.bundle import Bundle, write_bundle
 from workbench.flows import features, importing, projects
@@ -78,6 +79,7 @@ def seal(ctx: Context, project: str, made: Made, folder: Path, more: Mapping[str
             **(more or {}),
         },
         data_model=table_set.data_model,
+        reference_data=make_snapshot(table_set, made.matrix.plan),
     )
 
 

@@ -228,10 +228,13 @@ class _Cases:
 
     def _score(self, keys: np.ndarray, cutoffs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         from features.engine import compute
+        from features.peer_reference import peer_reference
 
         if len(keys) == 0:
             return np.empty((0, len(self.bundle.plan.aliases))), np.empty(0)
-        values = compute(self.bundle.plan, self._engine_data, keys, cutoffs)
+        plan, data = self.bundle.plan, self._engine_data
+        reference = peer_reference(self._tables, plan, cutoffs, data=data)
+        values = compute(plan, data, keys, cutoffs, reference=reference)
         return values, self._scorer.score_matrix(values)[1]
 
     @cached_property

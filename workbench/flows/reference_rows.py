@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.engine import EngineData, compute
+from features.matrix import build_matrix
 from workbench.flows import importing
 from workbench.flows.context import Context
 from workbench.flows.scoring import chosen_rows
@@ -25,6 +25,4 @@ def reference_values(ctx: Context, project: str, bundle: "Bundle") -> np.ndarray
     rows = np.flatnonzero((cutoffs >= start) & (cutoffs <= end))
     if len(rows) > _MAX_ROWS:
         rows = np.sort(np.random.default_rng(0).choice(rows, _MAX_ROWS, replace=False))
-    data = EngineData.from_table_set(bundle.plan, table_set)
-    values: np.ndarray = compute(bundle.plan, data, keys[rows], cutoffs[rows])
-    return values
+    return build_matrix(table_set, bundle.plan, keys[rows], cutoffs[rows]).values
