@@ -5,13 +5,13 @@ from pathlib import Path
 import streamlit as st
 
 from workbench.ui.frame import PAGES, sidebar_mark
-from workbench.ui.session import open_session
+from workbench.ui.session import open_session, theme
 from workbench.ui.style import page_style
 from workbench.ui.texts import t
 
 mark = Path(__file__).parent / "ui" / "mark.svg"
 st.set_page_config(page_title="Guarantee Risk Workbench", page_icon=str(mark), layout="wide")
-st.html(f"<style>{page_style()}</style>")
+st.html(f"<style>{page_style(theme())}</style>")
 
 if open_session() is None:
     st.html('<script>window.location.replace("/sign-in")</script>', unsafe_allow_javascript=True)

@@ -1,6 +1,7 @@
 """The workbench as people use it, in real Chromium: every page, both languages, both themes; the loop by clicking."""
 
 import re
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -187,3 +188,40 @@ def test_the_loop_by_clicking(empty_installation: Installation, tmp_path: Path) 
         operator.settle()
         operator.wait_for("v1")
         operator.check_manners()
+
+
+def test_tables_of_a_database_are_imported_by_clicking(empty_installation: Installation, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "loans.db") as connection:
+        connection.execute("create table firms (firm_id integer primary key, sector text)")
+        connection.execute("create table loans (loan_id integer primary key, firm_id integer, paid_on date)")
+        connection.executemany("insert into firms values (?, 'C')", [(n,) for n in range(30)])
+        connection.executemany("insert into loans values (?, ?, '2024-05-01')", [(n, n % 30) for n in range(120)])
+    connection.close()
+    with person(empty_installation.url, dark=True) as analyst:
+        analyst.sign_in("analyst")
+        page = analyst.page
+        page.get_by_label("Title").fill("Loans")
+        analyst.click("Create the project")
+        analyst.wait_for("Import the files")
+        page.get_by_role("radio", name="Database").or_(page.get_by_role("button", name="Database")).first.click()
+        analyst.wait_for("Look for tables")
+        page.locator('[data-testid="stSelectbox"] input').last.click()
+        page.keyboard.type("SQLite")
+        page.keyboard.press("Enter")
+        analyst.wait_for("File on the server")
+        page.get_by_label("File on the server").fill(str(tmp_path / "not-there.db"))
+        analyst.click("Look for tables")
+        analyst.wait_for("there is no such file")
+        page.get_by_label("File on the server").fill(str(tmp_path / "loans.db"))
+        analyst.click("Look for tables")
+        analyst.click("Import these tables")
+        analyst.wait_for("2 tables with 150 rows")
+        analyst.open("quality")
+        analyst.wait_for("Can the data be trusted?")
+        analyst.check_manners()
+        analyst.click("Assess again")
+        title = page.locator('[data-testid="stPopoverBody"] .wb b').first
+        red, green, blue = re.findall(r"\d+", title.evaluate("node => getComputedStyle(node).color"))[:3]
+        assert (
+            min(int(red), int(green), int(blue)) > 160
+        )  # light letters on the dark ground of what floats above the page

@@ -11,6 +11,7 @@ from reporting import figures
 from workbench.flows import importing, projects
 from workbench.flows.importing import ColumnProfile, ImportResult, TableProfile
 from workbench.ui.charts import chart
+from workbench.ui.database_form import database_form
 from workbench.ui.frame import header
 from workbench.ui.pieces import action, empty, findings, panel_title, show_error, table
 from workbench.ui.session import Here, here, theme
@@ -20,7 +21,7 @@ from workbench.ui.texts import language, t
 from workbench.ui.times import ago, day
 from workbench.ui.work import ask_for, watch
 
-_FILE_TYPES = ["csv", "gz", "parquet", "xlsx"]
+_FILE_TYPES = ["csv", "gz", "parquet", "xlsx", "zip"]
 
 
 def _sentence(result: ImportResult | None) -> str:
@@ -37,13 +38,17 @@ def _sentence(result: ImportResult | None) -> str:
 
 def _import_panel(place: Here) -> None:
     blocked = not place.can("data.import")
-    panel_title(t("Import"), t("CSV (also .gz), Parquet or Excel. What is there stays until the new tables are whole."))
+    panel_title(t("Import"), t("From files or a database. What is there stays until the new tables are whole."))
     way = st.segmented_control(
         t("From"),
-        ["upload", "folder"],
+        ["upload", "folder", "database"],
         default="upload",
         required=True,
-        format_func=lambda key: t("Files") if key == "upload" else t("Folder on the server"),
+        format_func=lambda key: {
+            "upload": t("Files"),
+            "folder": t("Folder on the server"),
+            "database": t("Database"),
+        }[key],
         label_visibility="collapsed",
     )
     if way == "upload":
@@ -52,6 +57,8 @@ def _import_panel(place: Here) -> None:
         )
         if st.button(t("Import the files"), type="primary", disabled=blocked or not files):
             _import_files(place, {file.name: file.getvalue() for file in files})
+    elif way == "database":
+        database_form(place)
     else:
         source = st.text_input(t("Folder or file"), value=recall("source", ""), disabled=blocked)
         if st.button(t("Import the folder"), type="primary", disabled=blocked or not source.strip()):
@@ -246,7 +253,7 @@ def _main() -> None:
         return
     result = importing.stored(place.ctx, place.name)
     header(place, t("Which tables are here?"), _sentence(result))
-    is_busy = watch(place, ("import", "sample"))
+    is_busy = watch(place, ("import", "sample", "database"))
     if not is_busy:
         with action(t("Import again"), "import", is_first=result is None):
             _import_panel(place)

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from automl.label import Cutoff, LabelSpec
 from core.errors import InputError, WorkbenchError
 from core.i18n import msg
 from core.i18n.formats import count, metric, percent
 from warehouse.data_model import DataModel
+from warehouse.sql_source import DatabaseSource
 from workbench.commands import answers
 from workbench.commands.display import print_lines, print_table
 from workbench.commands.judging import VersionOption
@@ -24,7 +26,7 @@ from workbench.commands.session import (
     say,
     session,
 )
-from workbench.flows import features, importing, projects, scoring, snapshots, training
+from workbench.flows import databases, features, importing, projects, scoring, snapshots, training
 from workbench.flows.context import Context
 from workbench.flows.results import to_json
 from workbench.flows.spec import ProjectSpec
@@ -32,7 +34,9 @@ from workbench.flows.training import Budget
 
 __all__ = ["add_to"]
 
-DataArgument = Annotated[Path, typer.Argument(help=say(msg("Folder of CSV, Parquet or Excel files, or one file.")))]
+DataArgument = Annotated[
+    Path | None, typer.Argument(help=say(msg("Folder of CSV, Parquet or Excel files, or one file.")))
+]
 SpecOption = Annotated[
     Path | None,
     typer.Option("--spec", help=say(msg("The project's YAML: data model, labels, feature and training settings."))),
@@ -59,7 +63,7 @@ LabelOption = Annotated[str | None, typer.Option("--label", help=say(msg("Which 
 
 def add_to(app: typer.Typer) -> None:
     """Add the verbs."""
-    app.command("import", help=say(msg("Import a folder or a file of tables into a project.")))(import_)
+    app.command("import", help=say(msg("Import files, or the tables of the project's database.")))(import_)
     app.command("features", help=say(msg("Propose, compute, select and prove features.")))(build_features)
     app.command("train", help=say(_TRAIN_HELP))(train)
     app.command("explain", help=say(msg("Show what a version leans on, or why one row got its score.")))(explain)
@@ -75,16 +79,33 @@ _TRAIN_HELP = msg(
 
 
 def import_(
-    data: DataArgument,
+    data: DataArgument = None,
     project: ProjectOption = None,
     spec: SpecOption = None,
+    database: Annotated[
+        str | None,
+        typer.Option("--database", metavar="URL", help=say(msg("A database; no password in its address."))),
+    ] = None,
+    password_env: Annotated[
+        str | None, typer.Option("--password-env", metavar="NAME", help=say(msg("Variable that holds its password.")))
+    ] = None,
+    only_new: Annotated[
+        bool, typer.Option("--new-rows", help=say(msg("From the project's database: only rows after the last import.")))
+    ] = False,
     as_name: AsOption = None,
     language: LanguageOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import a folder or a file of tables into a project."""
+    """Import a folder or a file of tables into a project; without one, from the database that the project names."""
     with session(as_json=as_json, as_name=as_name, language=language) as run:
-        result = _import(run.ctx, run.ctx, project, data, spec)
+        if data is not None:
+            result = _import(run.ctx, run.ctx, project, data, spec)
+        else:
+            if database is not None:
+                project = _name_database(run.ctx, project, database, password_env)
+            elif spec is not None:
+                project = _prepare_project(run.ctx, project, Path(), spec)
+            result = databases.read(run.ctx, chosen_project(run.ctx, project), only_new=only_new)
         run.answer(answers.import_json(result), lambda: answers.show_import(run, result))
 
 
@@ -228,6 +249,20 @@ def _import(
         if name not in known:
             projects.discard(ctx, name)
         raise
+
+
+def _name_database(ctx: Context, project: str | None, url: str, password_env: str | None) -> str:
+    """Let a project, made where there is none of that name, import from a database, and return its name."""
+    try:
+        source = DatabaseSource(url=url, password_env=password_env)
+    except ValidationError as error:
+        reasons = "; ".join(str(detail["msg"]) for detail in error.errors())
+        raise InputError(msg("this database cannot be: {reasons}", reasons=reasons), where="--database") from None
+    name = project or _slug(Path(source.address.database or "project"))
+    if name not in {known.name for known in projects.list_projects(ctx)}:
+        projects.create(ctx, ProjectSpec(name=name))
+    databases.remember(ctx, name, source)
+    return name
 
 
 def _prepare_project(ctx: Context, name: str | None, data: Path, spec_path: Path | None) -> str:

@@ -28,6 +28,7 @@ __all__ = [
     "RelationshipView",
     "TableProfile",
     "column_values",
+    "keep",
     "preview",
     "run",
     "run_sample",
@@ -145,7 +146,7 @@ def run(ctx: Context, project: str, source: Path) -> ImportResult:
     spec = projects.spec(ctx, project)
     reading = ctx.part(0.0, 0.7)
     imported = import_tables(Path(source), spec.data, progress=reading.progress)
-    return _store(ctx.part(0.7, 1.0), project, imported.table_set, imported.findings, source.name, started)
+    return keep(ctx.part(0.7, 1.0), project, imported.table_set, imported.findings, source.name, started)
 
 
 def run_sample(ctx: Context, project: str, *, n_enterprises: int = 20_000, seed: int = 20_240_101) -> ImportResult:
@@ -158,7 +159,7 @@ def run_sample(ctx: Context, project: str, *, n_enterprises: int = 20_000, seed:
     projects.get(ctx, project)
     world = generate_world(n_enterprises, seed, progress=ctx.part(0.0, 0.7).progress)
     evaluation.keep_oracle(ctx, project, world.oracle)
-    return _store(ctx.part(0.7, 1.0), project, world.table_set, (), "sample_data", started)
+    return keep(ctx.part(0.7, 1.0), project, world.table_set, (), "sample_data", started)
 
 
 def store_uploads(ctx: Context, project: str, files: Mapping[str, bytes]) -> Path:
@@ -250,10 +251,27 @@ def _stored_table(ctx: Context, project: str, table: str) -> "pq.ParquetFile":
     return pq.ParquetFile(path)
 
 
-def _store(
-    ctx: Context, project: str, table_set: "TableSet", findings: Iterable[Finding], source: str, started: float
+def keep(
+    ctx: Context,
+    project: str,
+    table_set: "TableSet",
+    findings: Iterable[Finding],
+    source: str,
+    started: float,
+    *,
+    extra: Mapping[str, str] | None = None,
 ) -> ImportResult:
-    """Keep the tables and their profile in a folder of their own, then point the project at it."""
+    """Keep the tables and their profile in a folder of their own, then point the project at it.
+
+    Parameters
+    ----------
+    source : str
+        What they came from, for people.
+    started : float
+        When the import began, by `time.monotonic`.
+    extra : mapping of str to str, optional
+        Text of further files of the folder by name.
+    """
     from warehouse.profile import profile
     from workbench.flows.profiling import views
 
@@ -278,6 +296,8 @@ def _store(
     with writing_folder(target) as folder:
         table_set.save(folder / _TABLES_FOLDER)
         write_json(folder / _RESULT_FILE, result)
+        for name, text in (extra or {}).items():
+            (folder / name).write_text(text, "utf-8")
     quality = assessing.keep_assessment(ctx.part(0.6, 1.0), project, table_set, figures)
     summary = {
         "source": source,

@@ -30,6 +30,7 @@ _KINDS = {
     "import": Step.DATA,
     "sample": Step.DATA,
     "quality": Step.DATA,
+    "database": Step.DATA,
     "features": Step.FEATURES,
     "train": Step.TRAINING,
     "monitor": Step.MONITORING,

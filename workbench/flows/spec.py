@@ -13,6 +13,7 @@ from core.fingerprints import fingerprint_json
 from core.i18n import msg
 from features.spec import FeatureSpec
 from warehouse.data_model import DataModel
+from warehouse.sql_source import DatabaseSource
 from warehouse.yaml_text import parse_yaml, read_yaml
 
 __all__ = ["ProjectSpec"]
@@ -35,6 +36,8 @@ class ProjectSpec(BaseModel):
         Windows, primitives, limits.
     training : TrainSpec
         Budget, families, folds, seed.
+    database : DatabaseSource or None
+        Where the tables come from, when not from files; the address only, never the password.
     segments : list of str
         Columns (``table.column``, of the root table or a parent of it) that figures are split by. Left out: those of
         few levels.
@@ -48,6 +51,7 @@ class ProjectSpec(BaseModel):
     labels: list[LabelSpec] = Field(default_factory=list)
     features: FeatureSpec = Field(default_factory=FeatureSpec)
     training: TrainSpec = Field(default_factory=TrainSpec)
+    database: DatabaseSource | None = None
     segments: list[str] = Field(default_factory=list)
 
     @classmethod

@@ -5,6 +5,7 @@ kind           arguments (all have ``project``)                                 
 =============  ===================================================================================  ==================
 ``import``     ``source``: folder or file                                                           ``data.import``
 ``sample``     ``n_enterprises``, ``seed``: fill the project with the synthetic world               ``data.import``
+``database``   ``only_new``: from the project's database                                            ``data.import``
 ``quality``    (none): assess the stored tables again                                               ``data.import``
 ``features``   ``label``                                                                            ``feature.build``
 ``train``      ``budget`` ("120s", "40trials"), ``families``, ``seed``                              ``model.train``
@@ -57,6 +58,13 @@ def _sample(ctx: Context, args: Args) -> dict[str, Any]:
     project = args["project"]
     chosen = {name: int(args[name]) for name in ("n_enterprises", "seed") if args.get(name) is not None}
     result = snapshots.following_import(ctx, project, lambda part: importing.run_sample(part, project, **chosen))
+    return {"n_rows": result.n_rows, "n_tables": len(result.tables), "fingerprint": result.fingerprint}
+
+
+def _database(ctx: Context, args: Args) -> dict[str, Any]:
+    from workbench.flows import databases
+
+    result = databases.read(ctx, args["project"], only_new=bool(args.get("only_new")))
     return {"n_rows": result.n_rows, "n_tables": len(result.tables), "fingerprint": result.fingerprint}
 
 
@@ -155,6 +163,7 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Kind("import", "data.import", _import),
         Kind("sample", "data.import", _sample),
+        Kind("database", "data.import", _database),
         Kind("quality", "data.import", _quality),
         Kind("features", "feature.build", _features),
         Kind("train", "model.train", _train),

@@ -10,9 +10,12 @@ __all__ = ["page_style", "sign_in_style"]
 _NAMES = ("background", "panel", "ink", "line", "brand", "brand_soft", "good", "watch", "bad", "muted")
 
 
-def page_style() -> str:
-    """Return the style sheet of the app's pages, without the ``<style>`` tag."""
-    return _variables() + _sheet("page.css")
+def page_style(theme: str) -> str:
+    """Return the style sheet of the app's pages in a theme, without the ``<style>`` tag.
+
+    Streamlit names the theme on the app alone; what floats above it, such as a popover, hangs on the document.
+    """
+    return _variables() + f":root {{ color-scheme: {theme}; }}\n" + _sheet("page.css")
 
 
 def sign_in_style() -> str:
