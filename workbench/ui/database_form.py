@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from core.errors import WorkbenchError
 from core.i18n import formats
+from warehouse.sql_source import DatabaseSource
 from workbench.flows import databases
 from workbench.flows.databases import FILE_KINDS, KINDS, TableView
 from workbench.ui.pieces import draw, show_error
@@ -85,7 +86,7 @@ def _look(place: Here, kind: str, schema: str, given: dict[str, Any]) -> None:
         if password:
             where["password_file"] = str(databases.keep_password(place.ctx, place.name, password))
         with st.spinner(t("Connecting to the database")):
-            found = databases.tables(place.ctx, databases.DatabaseSource(**where))
+            found = databases.tables(place.ctx, DatabaseSource.model_validate(where))
     except (WorkbenchError, ValidationError) as error:
         show_error(error if isinstance(error, WorkbenchError) else t("This address cannot be: check host and name."))
         return
@@ -140,7 +141,7 @@ def _import(place: Here, rows: list[dict[str, Any]]) -> None:
     ]
     wanted = [{name: value for name, value in table.items() if value} for table in wanted]
     try:
-        databases.remember(place.ctx, place.name, databases.DatabaseSource(**where, tables=wanted))
+        databases.remember(place.ctx, place.name, DatabaseSource.model_validate(where | {"tables": wanted}))
     except WorkbenchError as error:
         show_error(error)
         return
