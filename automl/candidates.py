@@ -1,20 +1,24 @@
 """The leaderboard: who won, by how much, and whether that can be told at all."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from automl.calibration import sigmoid
+from automl.delong import delong_paired
+from automl.entrants import Entrant, Price
 from automl.evaluation import Metric
 from automl.families.titles import family_title
-from automl.metrics import metrics_with_intervals, paired_auc_difference
-from automl.search import FamilySearch, SearchResult
+from automl.metrics import metrics_with_intervals
 from automl.spec import TrainSpec
 from core.i18n import Message, msg
 
 __all__ = ["Candidate", "PairedDifference", "Ranking", "rank_candidates"]
+
+
+_WIDTH_IN_ERRORS = 2 * 1.96
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class PairedDifference:
     Parameters
     ----------
     value, low, high : float
-        Difference and its 95 % interval by paired bootstrap.
+        Difference and its 95 % interval (DeLong, DeLong and Clarke-Pearson, 1988).
     """
 
     value: float
@@ -35,6 +39,11 @@ class PairedDifference:
     def can_be_told(self) -> bool:
         """Whether the interval leaves out zero."""
         return self.low > 0 or self.high < 0
+
+    @property
+    def is_within_one_error(self) -> bool:
+        """Whether it is no larger than its standard error, a quarter of the interval's width as of a normal one."""
+        return self.value <= (self.high - self.low) / _WIDTH_IN_ERRORS
 
 
 @dataclass(frozen=True)
@@ -52,13 +61,15 @@ class Candidate:
     log_loss : Metric
         Out-of-fold log-loss before calibration.
     params : mapping
-        Parameters of the best trial.
+        Parameters of the best trial; of an ensemble the shares of its members.
     best_trial, n_trials : int
         Number of the best trial, and of trials in all.
     seconds : float
         Time the family took.
     behind : PairedDifference, optional
         Distance to the best candidate; None for the best itself.
+    price : Price, optional
+        What it costs to keep and to use; None in the record of a run that did not measure it.
     """
 
     family: str
@@ -70,6 +81,7 @@ class Candidate:
     n_trials: int
     seconds: float
     behind: PairedDifference | None = None
+    price: Price | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the candidate as JSON values; `from_json` reads it back."""
@@ -80,7 +92,8 @@ class Candidate:
         """Read what `to_json` wrote."""
         metrics = {name: Metric(**data[name]) for name in ("auc", "log_loss")}
         behind = PairedDifference(**data["behind"]) if data["behind"] else None
-        return cls(**{**data, **metrics, "behind": behind})
+        price = Price(**data["price"]) if data.get("price") else None
+        return cls(**{**data, **metrics, "behind": behind, "price": price})
 
 
 @dataclass(frozen=True)
@@ -92,7 +105,7 @@ class Ranking:
     candidates : tuple of Candidate
         Best first.
     simplest_as_good : str
-        Family of the simplest candidate that cannot be told apart from the best (the best itself where none is).
+        Family of the simplest candidate within one standard error of the best (the best itself where none is).
     chosen : str
         Family of the model that is kept.
     verdict : Message
@@ -105,46 +118,47 @@ class Ranking:
     verdict: Message
 
 
-def rank_candidates(searches: Sequence[FamilySearch], y: np.ndarray, spec: TrainSpec) -> Ranking:
-    """Rank the best of each search by out-of-fold AUC, with the paired difference to the first.
+def rank_candidates(
+    entrants: Sequence[Entrant], y: np.ndarray, spec: TrainSpec, values: np.ndarray | None = None
+) -> Ranking:
+    """Rank by out-of-fold AUC, with the paired difference to the first.
 
     Parameters
     ----------
-    searches : sequence of FamilySearch
-        Finished searches, at least one with a result.
+    entrants : sequence of Entrant
+        At least one.
     y : ndarray of float
         Outcomes of the training rows.
     spec : TrainSpec
         Seed, draws, and which candidate to choose.
+    values : ndarray of shape (n_rows, n_features), optional
+        Rows on which the price of each candidate is measured; left out, none is.
     """
-    found = [search for search in searches if search.result is not None]
-    candidates = sorted((_candidate(search, y, spec) for search in found), key=lambda one: -one.auc.value)
-    margins = {search.family.name: search.result.margin for search in found if search.result is not None}
+    candidates = sorted((_candidate(one, y, spec, values) for one in entrants), key=lambda one: -one.auc.value)
+    margins = {one.name: one.margin for one in entrants}
     best = candidates[0]
     ranked = [best]
     for other in candidates[1:]:
-        rng = np.random.default_rng(spec.seed)
-        difference = paired_auc_difference(y, margins[best.family], margins[other.family], spec.bootstrap_draws, rng)
-        ranked.append(Candidate(**{**vars(other), "behind": PairedDifference(*difference)}))
-    as_good = [one for one in ranked if one.behind is None or not one.behind.can_be_told]
+        difference = delong_paired(y, margins[best.family], margins[other.family])
+        ranked.append(replace(other, behind=PairedDifference(difference.value, difference.low, difference.high)))
+    as_good = [one for one in ranked if one.behind is None or one.behind.is_within_one_error]
     simplest = min(as_good, key=lambda one: one.simplicity)
     chosen = simplest if spec.choose == "simplest_as_good" else best
     return Ranking(tuple(ranked), simplest.family, chosen.family, _verdict(ranked, simplest))
 
 
-def _candidate(search: FamilySearch, y: np.ndarray, spec: TrainSpec) -> Candidate:
-    result = search.result
-    assert isinstance(result, SearchResult)  # noqa: S101  # only searches with a result come here
-    metrics = metrics_with_intervals(y, sigmoid(result.margin), spec.bootstrap_draws, np.random.default_rng(spec.seed))
+def _candidate(one: Entrant, y: np.ndarray, spec: TrainSpec, values: np.ndarray | None) -> Candidate:
+    metrics = metrics_with_intervals(y, sigmoid(one.margin), spec.bootstrap_draws, np.random.default_rng(spec.seed))
     return Candidate(
-        family=search.family.name,
-        simplicity=search.family.simplicity,
+        family=one.name,
+        simplicity=one.simplicity,
         auc=metrics["auc"],
         log_loss=metrics["log_loss"],
-        params=dict(result.best.params),
-        best_trial=result.best.number,
-        n_trials=len(search.trials),
-        seconds=round(sum(trial.seconds for trial in search.trials), 1),
+        params=dict(one.params),
+        best_trial=one.lead.best.number,
+        n_trials=one.n_trials,
+        seconds=one.seconds,
+        price=None if values is None else one.price(values),
     )
 
 

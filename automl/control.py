@@ -53,8 +53,8 @@ class FitControl:
 class Supervisor:
     """Runs the fits of a trial in threads, while the calling thread reports and listens.
 
-    Only the calling thread talks to `progress`. A fit is given up when a person cancels, when time is up and this
-    family has a finished trial, or when a person asks to finish and any family has one; without one it is cut short.
+    Only the calling thread talks to `progress`. A fit is given up when a person cancels, and, once there is a finished
+    trial, when time is up or a person asks to finish; without one it is cut short.
 
     Parameters
     ----------
@@ -64,15 +64,14 @@ class Supervisor:
         Fits that run side by side.
     deadline : float
         `time.monotonic` at which the search ends.
-    has_candidate, has_trial : bool
-        Whether any family, and whether this one, has a finished trial.
+    has_candidate : bool
+        Whether any trial is finished.
     """
 
     progress: Progress
     n_workers: int = 1
     deadline: float = math.inf
     has_candidate: bool = False
-    has_trial: bool = False
     fraction: float = 0.0
     message: Message = field(default_factory=lambda: msg("starting"))
 
@@ -84,13 +83,17 @@ class Supervisor:
     @property
     def has_ended(self) -> bool:
         """Whether no further trial should begin, and those under way be given up."""
-        is_late = self.has_trial and time.monotonic() > self.deadline
-        return is_late or (self.has_candidate and self.progress.finish_requested)
+        return self.has_candidate and (time.monotonic() > self.deadline or self.progress.finish_requested)
 
     def run(
-        self, jobs: Sequence[Callable[[FitControl], T]], goes_on: Callable[[list[T]], bool] | None = None
+        self,
+        jobs: Sequence[Callable[[FitControl], T]],
+        goes_on: Callable[[list[T]], bool] | None = None,
+        limit_seconds: float | None = None,
     ) -> list[T]:
         """Run `jobs` and return their results in order; after each, ``goes_on(results so far)`` may end the rest.
+
+        With `limit_seconds` each job gets its share of this time, after which it is to return what it has.
 
         Raises
         ------
@@ -101,8 +104,12 @@ class Supervisor:
         """
         stop, cut_short = Event(), Event()
         results: list[T] = []
+        ends = min(self.deadline, math.inf if limit_seconds is None else time.monotonic() + limit_seconds)
         with ThreadPoolExecutor(self.n_workers, thread_name_prefix="fit") as pool:
-            futures = [pool.submit(self._start, job, stop, cut_short, len(jobs) - i) for i, job in enumerate(jobs)]
+            futures = [
+                pool.submit(self._start, job, FitControl(stop, cut_short), ends, len(jobs) - i)
+                for i, job in enumerate(jobs)
+            ]
             try:
                 for future in futures:
                     results.append(self._await(future, stop, cut_short))
@@ -112,13 +119,12 @@ class Supervisor:
                 stop.set()
         return results
 
-    def _start(self, job: Callable[[FitControl], T], stop: Event, cut_short: Event, n_left: int) -> T:
-        """Run one job in its thread; where it cannot be given up it gets its share of the time."""
-        control = FitControl(stop, cut_short)
+    def _start(self, job: Callable[[FitControl], T], control: FitControl, ends: float, n_left: int) -> T:
+        """Run one job in its thread, with its share of the time."""
         control.check()
-        if not self.has_trial and math.isfinite(self.deadline):
+        if math.isfinite(ends):
             now = time.monotonic()
-            control.deadline = now + max(self.deadline - now, 0.0) / math.ceil(n_left / self.n_workers)
+            control.deadline = now + max(ends - now, 0.0) / math.ceil(n_left / self.n_workers)
         return job(control)
 
     def _await(self, future: "Future[T]", stop: Event, cut_short: Event) -> T:

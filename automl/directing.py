@@ -87,7 +87,7 @@ def direction_findings(chosen: "SearchResult", data: TrainingData, spec: TrainSp
     train, test = np.flatnonzero(folds != 0), np.flatnonzero(folds == 0)
     fit = chosen.family.fit(
         dict(chosen.best.params), replace(data, directions=()), train, test, seed=spec.seed, control=FitControl(),
-        rounds=chosen.fits[0].rounds,
+        rounds=chosen.fits[0].best_rounds, stop_early=False,
     )  # fmt: skip
     kept = chosen.fits[0].margin
     if not np.array_equal(fit.margin, kept):

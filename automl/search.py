@@ -1,31 +1,30 @@
-"""The race inside one family: known good parameters first, then Optuna; trials cross-validated, weak ones pruned."""
+"""The search inside one family, a trial at a time: known good parameters first, then Optuna; weak trials are pruned."""
 
-import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from automl.control import FitControl, StopFittingError, Supervisor
-from automl.families.interface import Family, FoldFit, TrainingData
+from automl.families.interface import Family, FoldFit, Model, TrainingData
 from automl.metrics import auc
 from core.errors import CancelledError
-from core.i18n import msg
-from core.i18n.formats import MISSING, metric
 
 if TYPE_CHECKING:
     import optuna
 
     from automl.spec import TrainSpec
 
-__all__ = ["FamilySearch", "SearchResult", "TrialRecord"]
+__all__ = ["FamilySearch", "SearchResult", "TrialRecord", "honest_rounds"]
 
 State = Literal["complete", "pruned", "failed", "stopped"]
-_MOST_TRIALS = 500
 _N_BEFORE_PRUNING = 4
+_MOST_KEPT = 12
+_HOPELESS = 0.03
+"""AUC behind the best of the race, over the same folds, at which known good parameters are given up too."""
 
 
 @dataclass(frozen=True)
@@ -76,16 +75,16 @@ class TrialRecord:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The best of one family.
+    """A trial that came to its end.
 
     Parameters
     ----------
     family : Family
         The maker.
     best : TrialRecord
-        Its best trial.
+        The trial.
     fits : tuple of FoldFit
-        The models of that trial, one per fold.
+        Its models, one per fold.
     margin : ndarray of float, shape (n_rows,)
         Log-odds of each training row by the model that did not see it.
     """
@@ -94,6 +93,20 @@ class SearchResult:
     best: TrialRecord
     fits: tuple[FoldFit, ...]
     margin: np.ndarray
+
+    @property
+    def value(self) -> float:
+        """Mean AUC over the folds."""
+        return self.best.value or 0.0
+
+    @property
+    def fold_models(self) -> list[Model]:
+        """The model of each fold."""
+        return [fit.model for fit in self.fits]
+
+    def model(self) -> Model:
+        """Return the mean of the fold models as one model."""
+        return self.family.bag(self.fold_models)
 
 
 @dataclass
@@ -114,7 +127,7 @@ class _Attempt:
 
 
 class FamilySearch:
-    """Searches one family; `run` may be called once.
+    """Searches one family, as far as the race lets it.
 
     Parameters
     ----------
@@ -139,61 +152,91 @@ class FamilySearch:
         self.spec = spec
         self.supervisor = supervisor
         self.trials: list[TrialRecord] = []
-        self.result: SearchResult | None = None
+        self.results: list[SearchResult] = []
         self.first_error: Exception | None = None
-        self._started = 0.0
+        self.n_defaults = 0
+        self._study: optuna.Study | None = None
+        self._has_failed = False
 
-    def run(self) -> SearchResult | None:
-        """Search until the trials, the time or the ideas run out; return the best, None where every trial failed."""
-        self._started = time.monotonic()
-        if not self._prepare():
+    @property
+    def result(self) -> SearchResult | None:
+        """The best trial that came to its end, None where there is none; the first of equals."""
+        return max(self.results, key=lambda one: one.value, default=None)
+
+    @property
+    def n_tried(self) -> int:
+        """Trials that were begun."""
+        return len(self.trials)
+
+    @property
+    def has_defaults_left(self) -> bool:
+        """Whether known good parameters are still to be tried."""
+        return not self._has_failed and (self._study is None or self.n_tried < self._n_defaults_to_try())
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether another trial may be tried at all."""
+        if self._has_failed or self._study is None:
+            return not self._has_failed
+        most = self.spec.n_trials if self.family.is_tuned else self.n_defaults
+        return most is None or self.n_tried < most
+
+    def step(self, best_folds: tuple[float, ...] = (), limit_seconds: float | None = None) -> TrialRecord | None:
+        """Make one trial and return its record; None where the family cannot take the data.
+
+        Parameters
+        ----------
+        best_folds : tuple of float
+            AUC by fold of the best trial of the race: a trial far behind it after its first folds is given up.
+        limit_seconds : float, optional
+            Time after which the fits of the trial return what they have.
+        """
+        if self._study is None and not self._begin():
             return None
-        if self.spec.replay is not None:
-            self._replay([TrialRecord.from_json(item) for item in self.spec.replay])
-            return self.result
-        study = self._study()
-        for number in range(self._most_trials()):
-            if self.supervisor.has_ended:
-                break
-            trial = study.ask()
-            record = self._try(number, self.family.suggest(trial, self.data), trial=trial)
-            # A stopped or failed trial teaches the sampler nothing.
-            study.tell(trial, record.value if record.state == "complete" else None, state=_optuna_state(record.state))
-            if record.state == "stopped":
-                break
-        return self.result
+        assert self._study is not None  # noqa: S101  # begun above
+        trial = self._study.ask()
+        is_default = self.n_tried < self.n_defaults
+        params = self.family.suggest(trial, self.data)
+        record = self._try(
+            self.n_tried, params, trial=trial, is_default=is_default, best_folds=best_folds, limit=limit_seconds
+        )
+        # A stopped or failed trial teaches the sampler nothing.
+        value = record.value if record.state == "complete" else None
+        self._study.tell(trial, value, state=_optuna_state(record.state))
+        return record
 
-    def _prepare(self) -> bool:
+    def replay(self, records: list[TrialRecord]) -> None:
+        """Make the complete trials of `records` again, exactly as they were."""
+        mine = [record for record in records if record.family == self.family.name and record.state == "complete"]
+        if not mine or not self._begin():
+            return
+        for record in mine:
+            self._try(record.number, dict(record.params), rounds=record.rounds)
+
+    def _n_defaults_to_try(self) -> int:
+        return min(self.n_defaults, self.spec.n_trials or self.n_defaults) if self.family.is_tuned else self.n_defaults
+
+    def _begin(self) -> bool:
+        import optuna
+
         try:
             self.family.prepare(self.data)
         except Exception as error:  # noqa: BLE001  # data one family cannot take must not end the others
+            self._has_failed = True
             self.first_error = error
             self.trials.append(TrialRecord(0, self.family.name, {}, "failed", message=_cause(error)))
             return False
-        return True
-
-    def _study(self) -> "optuna.Study":
-        import optuna
-
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        study = optuna.create_study(
+        self._study = optuna.create_study(
             direction="maximize",
             sampler=optuna.samplers.TPESampler(seed=self.spec.seed),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=_N_BEFORE_PRUNING, n_warmup_steps=1),
         )
-        for params in self.family.defaults(self.data):
-            study.enqueue_trial(params)
-        return study
-
-    def _most_trials(self) -> int:
-        if not self.family.is_tuned:
-            return len(self.family.defaults(self.data))
-        return self.spec.n_trials or _MOST_TRIALS
-
-    def _replay(self, records: Sequence[TrialRecord]) -> None:
-        for record in records:
-            if record.family == self.family.name and record.state == "complete":
-                self._try(record.number, dict(record.params), rounds=record.rounds)
+        defaults = self.family.defaults(self.data)
+        self.n_defaults = len(defaults)
+        for params in defaults:
+            self._study.enqueue_trial(params)
+        return True
 
     def _try(
         self,
@@ -202,12 +245,16 @@ class FamilySearch:
         *,
         rounds: tuple[int, ...] | None = None,
         trial: "optuna.trial.Trial | None" = None,
+        is_default: bool = True,
+        best_folds: tuple[float, ...] = (),
+        limit: float | None = None,
     ) -> TrialRecord:
         started = time.monotonic()
         attempt = _Attempt(params)
         message = ""
+        prune = _Pruning(trial, best_folds, is_default=is_default)
         try:
-            state = self._cross_validate(number, attempt, rounds, trial)
+            state = self._cross_validate(attempt, rounds, prune, limit)
         except CancelledError:
             raise
         except StopFittingError:
@@ -221,57 +268,92 @@ class FamilySearch:
         )  # fmt: skip
         self.trials.append(record)
         if state == "complete":
-            self._keep_if_best(record, attempt)
+            self._keep(record, attempt)
         return record
 
     def _cross_validate(
-        self,
-        number: int,
-        attempt: _Attempt,
-        rounds: tuple[int, ...] | None,
-        trial: "optuna.trial.Trial | None",
+        self, attempt: _Attempt, rounds: tuple[int, ...] | None, prune: "_Pruning", limit: float | None
     ) -> State:
-        self._announce(number)
         n_folds = int(self.folds.max()) + 1
         jobs = [partial(self._fit_fold, attempt.params, k, rounds[k] if rounds else None) for k in range(n_folds)]
 
         def goes_on(fits: list[FoldFit]) -> bool:
             k = len(fits) - 1
             attempt.add(fits[k], auc(self.data.y[self.folds == k], fits[k].margin))
-            if trial is not None:
-                trial.report(attempt.value or 0.0, k)
-            return trial is None or k + 1 == n_folds or not trial.should_prune()
+            return k + 1 == n_folds or not prune(attempt.fold_values)
 
-        fits = self.supervisor.run(jobs, goes_on)
-        return "complete" if len(fits) == n_folds else "pruned"
+        fits = self.supervisor.run(jobs, goes_on, limit)
+        if len(fits) < n_folds:
+            return "pruned"
+        attempt.fits = self._cut(fits)
+        attempt.fold_values = [auc(self.data.y[self.folds == k], fit.margin) for k, fit in enumerate(attempt.fits)]
+        return "complete"
+
+    def _cut(self, fits: list[FoldFit]) -> list[FoldFit]:
+        """Return the fits with as many rounds as the other folds want, so that no row chose its own model."""
+        wanted = honest_rounds(fits)
+        return [
+            self.family.cut(fit, self.data, np.flatnonzero(self.folds == k), wanted[k]) for k, fit in enumerate(fits)
+        ]
 
     def _fit_fold(self, params: dict[str, Any], k: int, rounds: int | None, control: FitControl) -> FoldFit:
         train, test = np.flatnonzero(self.folds != k), np.flatnonzero(self.folds == k)
-        fit = self.family.fit(params, self.data, train, test, seed=self.spec.seed + k, control=control, rounds=rounds)
+        fit = self.family.fit(
+            params, self.data, train, test, seed=self.spec.seed + k, control=control, rounds=rounds, stop_early=False
+        )
         if not np.isfinite(fit.margin).all():
             raise ArithmeticError("the model answered with NaN or infinity")
         return fit
 
-    def _announce(self, number: int) -> None:
-        best = metric(self.result.best.value) if self.result else MISSING
-        text = msg(
-            "{family}: trial {number}, best AUC so far {best}", family=self.family.name, number=number + 1, best=best
-        )
-        self.supervisor.say(self._fraction(number), text)
+    def _keep(self, record: TrialRecord, attempt: _Attempt) -> None:
+        self.supervisor.has_candidate = True
+        margin = np.empty(len(self.data.y))
+        for k, fit in enumerate(attempt.fits):
+            margin[self.folds == k] = fit.margin
+        # What a fit answered is in `margin` now, and its losses have been read.
+        fits = tuple(replace(fit, margin=fit.margin, losses=()) for fit in attempt.fits)
+        self.results.append(SearchResult(self.family, record, fits, margin))
+        if len(self.results) > _MOST_KEPT:
+            self.results.remove(min(self.results, key=lambda one: one.value))
 
-    def _fraction(self, trials_done: float) -> float:
-        left = self.supervisor.deadline - time.monotonic()
-        if self.family.is_tuned and math.isfinite(left):
-            return 1 - left / max(self.supervisor.deadline - self._started, 1e-9)
-        return trials_done / self._most_trials()
 
-    def _keep_if_best(self, record: TrialRecord, attempt: _Attempt) -> None:
-        self.supervisor.has_trial = self.supervisor.has_candidate = True
-        if self.result is None or (record.value or 0.0) > (self.result.best.value or 0.0):
-            margin = np.empty(len(self.data.y))
-            for k, fit in enumerate(attempt.fits):
-                margin[self.folds == k] = fit.margin
-            self.result = SearchResult(self.family, record, tuple(attempt.fits), margin)
+@dataclass(frozen=True)
+class _Pruning:
+    """Whether a trial is given up after the folds it has."""
+
+    trial: "optuna.trial.Trial | None"
+    best_folds: tuple[float, ...]
+    is_default: bool
+
+    def __call__(self, fold_values: list[float]) -> bool:
+        if self.trial is None:
+            return False
+        n = len(fold_values)
+        self.trial.report(float(np.mean(fold_values)), n - 1)
+        if n > 1 and self.best_folds and np.mean(self.best_folds[:n]) - np.mean(fold_values) > _HOPELESS:
+            return True
+        return not self.is_default and self.trial.should_prune()
+
+
+def honest_rounds(fits: list[FoldFit]) -> list[int]:
+    """Return for each fold the round at which the mean loss of the *other* folds is least.
+
+    A fold whose fit ended earlier counts with its last loss from there on. Fits without losses keep their rounds.
+
+    Examples
+    --------
+    >>> from automl.families.interface import FoldFit
+    >>> losses = [(0.5, 0.4, 0.6), (0.5, 0.4, 0.3), (0.5, 0.3, 0.4)]
+    >>> fits = [FoldFit(None, np.zeros(1), 3, 3, losses=each) for each in losses]
+    >>> honest_rounds(fits)
+    [3, 2, 3]
+    """
+    if not all(fit.losses for fit in fits) or len(fits) < 2:
+        return [fit.best_rounds for fit in fits]
+    longest = max(len(fit.losses) for fit in fits)
+    curves = np.array([[*fit.losses, *[fit.losses[-1]] * (longest - len(fit.losses))] for fit in fits])
+    total = curves.sum(axis=0)
+    return [min(int(np.argmin(total - curve)) + 1, len(fit.losses)) for curve, fit in zip(curves, fits, strict=True)]
 
 
 def _cause(error: Exception) -> str:

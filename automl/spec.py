@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = ["SplitSpec", "TrainSpec"]
 
+_FAMILIES = ("logistic", "scorecard", "lightgbm", "forest", "xgboost", "catboost")
+
 
 class SplitSpec(BaseModel):
     """How rows are divided into training, calibration and out-of-time.
@@ -46,14 +48,16 @@ class TrainSpec(BaseModel):
         Number of trials of each tuned family; such a run repeats exactly.
     seed : int, default=20_240_101
         Of folds, search, boosting and bootstrap.
-    families : list of str, default=["logistic", "lightgbm"]
-        Names of the table in `automl.families`.
+    families : list of str
+        Names of the table in `automl.families`; all of them where left out.
+    ensemble : bool, default=True
+        Whether a weighted ensemble of the best trials takes part too.
     folds : int, default=5
         Cross-validation folds inside training; an entity is in one fold only.
     repeats : int, default=10
         Repeats of the cross-validation that stands in for a hold-out where labels are few.
     choose : {"most_accurate", "simplest_as_good"}, default="most_accurate"
-        Which candidate becomes the model where the best and a simpler one cannot be told apart.
+        Which candidate becomes the model: the best, or the simplest within one standard error of it.
     bootstrap_draws : int, default=500
         Draws behind every interval.
     num_threads : int, default=0
@@ -89,7 +93,8 @@ class TrainSpec(BaseModel):
     budget_seconds: float | None = Field(None, gt=0)
     n_trials: int | None = Field(None, ge=1)
     seed: int = Field(20_240_101, ge=0, lt=2**31)
-    families: list[str] = Field(default=["logistic", "lightgbm"], min_length=1)
+    families: list[str] = Field(default=list(_FAMILIES), min_length=1)
+    ensemble: bool = True
     folds: int = Field(5, ge=2, le=20)
     repeats: int = Field(10, ge=1, le=100)
     choose: Literal["most_accurate", "simplest_as_good"] = "most_accurate"

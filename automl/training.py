@@ -17,13 +17,16 @@ from automl.calibration import Calibration
 from automl.candidates import Candidate, rank_candidates
 from automl.control import FitControl, Supervisor
 from automl.directing import direction_array, direction_findings, interaction_groups
+from automl.entrants import Entrant, entrants
 from automl.evaluating import evaluate_sample, score_psi
 from automl.evaluation import Evaluation, Metric, SampleEvaluation
 from automl.explaining import explain
 from automl.explanation import Explanation
-from automl.families import make_family, save_model
+from automl.families import FAMILIES, load_library, make_family, save_model
 from automl.families.interface import Family, FoldFit, Model, TrainingData
 from automl.label import LEAST_OF_A_CLASS, Labels
+from automl.metrics import metrics_with_intervals
+from automl.race import Race, RaceWatch
 from automl.scale import ScoreScale
 from automl.search import FamilySearch, SearchResult, TrialRecord
 from automl.spec import TrainSpec
@@ -42,11 +45,15 @@ if TYPE_CHECKING:
 __all__ = ["TrainingResult", "model_fingerprint", "train"]
 
 _SEARCH_SHARE = 0.85
-_BASELINE_SHARE = 0.3
-_SECONDS_AFTER_SEARCH = 10.0
-"""What ranking, evaluating and explaining take for 30,000 rows on a busy machine."""
-_MOST_SHARE_AFTER_SEARCH = 0.4
+_TRIED_DRAWS = 5
+_OTHER_WORK = 1.6
+"""What comes after the search takes, over its bootstrap alone: weights, calibration, prices, files."""
+_MOST_SHARE_AFTER_SEARCH = 0.45
 _MOST_EXPLAINED_ROWS = 1_000
+_LEAST_EXPLAINED_ROWS = 100
+_TIMED_ROWS = 5
+_EXPLAIN_SHARE = 0.04
+_DEFAULT_BUDGET = 120.0
 _LARGE_PSI = 0.25
 _LIBRARIES = ("lightgbm", "optuna", "numpy", "scikit-learn")
 
@@ -68,7 +75,7 @@ class TrainingResult:
     verdict : Message
         Who won, by how much, with the interval; or that they cannot be told apart.
     simplest_as_good : str
-        Family of the simplest candidate that cannot be told apart from the best.
+        Family of the simplest candidate within one standard error of the best.
     trials : tuple of TrialRecord
         All trials of all families.
     evaluation : Evaluation
@@ -110,7 +117,7 @@ class TrainingResult:
 
     @property
     def family(self) -> str:
-        """Family of the chosen model."""
+        """Family of the chosen model, or ``"ensemble"``."""
         return self.model.family
 
     @property
@@ -147,7 +154,13 @@ class TrainingResult:
 
 
 def train(
-    matrix: "FeatureMatrix", labels: Labels, split: Split, spec: TrainSpec, *, progress: Progress | None = None
+    matrix: "FeatureMatrix",
+    labels: Labels,
+    split: Split,
+    spec: TrainSpec,
+    *,
+    progress: Progress | None = None,
+    watch: RaceWatch | None = None,
 ) -> TrainingResult:
     """Search, choose, calibrate, evaluate and explain.
 
@@ -163,6 +176,8 @@ def train(
         Budget, seed, families.
     progress : Progress, optional
         Told where the search stands; cancel stops within seconds, finish keeps the best so far.
+    watch : callable, optional
+        Told of each trial as it ends.
 
     Raises
     ------
@@ -178,7 +193,7 @@ def train(
     _check_rows(matrix, labels, split)
     # Fits run side by side, one thread each; BLAS threads of their own would only be in each other's way.
     with threadpool_limits(limits=1, user_api="blas"):
-        return _Training(matrix, labels, split, spec, progress or SilentProgress()).run()
+        return _Training(matrix, labels, split, spec, progress or SilentProgress(), watch).run()
 
 
 def model_fingerprint(model: Model, calibration: Calibration, scale: ScoreScale, plan: "FeaturePlan") -> str:
@@ -197,13 +212,20 @@ class _Training:
     """One run: the values that its steps share."""
 
     def __init__(
-        self, matrix: "FeatureMatrix", labels: Labels, split: Split, spec: TrainSpec, progress: Progress
+        self,
+        matrix: "FeatureMatrix",
+        labels: Labels,
+        split: Split,
+        spec: TrainSpec,
+        progress: Progress,
+        watch: RaceWatch | None = None,
     ) -> None:
         self.matrix = matrix
         self.labels = labels
         self.split = split
         self.spec = spec
         self.progress = progress
+        self.watch = watch
         self.families = _ready_families(spec.families)
         self.started = time.monotonic()
         self.data = TrainingData(
@@ -215,20 +237,21 @@ class _Training:
             direction_array(matrix.plan, spec),
             interaction_groups(matrix.plan, spec.interactions),
         )
+        self.folds = grouped_folds(self.data.y, self.data.entities, spec.folds, spec.seed)
 
     def run(self) -> TrainingResult:
         searches = self._search()
-        ranking = rank_candidates(searches, self.data.y, self.spec)
-        chosen = _result_of(searches, ranking.chosen)
-        model = chosen.family.bag([fit.model for fit in chosen.fits])
+        self.progress.report(_SEARCH_SHARE, msg("comparing the candidates"))
+        found = entrants(searches, self.data.y, self.folds, self.spec.seed, with_ensemble=self.spec.ensemble)
+        ranking = rank_candidates(found, self.data.y, self.spec, self._rows_to_explain())
+        chosen = next(one for one in found if one.name == ranking.chosen)
+        model = chosen.model
         margin = self._honest_margin(chosen)
         self.progress.report(0.9, msg("calibrating and evaluating"))
         calibration, report, scale, grade_findings = self._calibrate(model, margin)
         evaluation = replace(self._evaluate(model, margin, calibration, scale), calibration=report)
         self.progress.report(0.96, msg("explaining"))
-        explanation = explain(
-            model, [fit.model for fit in chosen.fits], self._rows_to_explain(), self.matrix.plan, self.spec.seed
-        )
+        explanation = explain(model, chosen.fold_models, self._affordable_rows(model), self.matrix.plan, self.spec.seed)
         findings = (
             *self.labels.findings,
             *self.split.findings,
@@ -236,7 +259,7 @@ class _Training:
             *self._search_findings(searches),
             *grade_findings,
             *evaluation_findings(evaluation),
-            *direction_findings(chosen, self.data, self.spec),
+            *direction_findings(chosen.lead, self.data, self.spec),
         )
         self.progress.report(1.0, msg("the model is ready"))
         return TrainingResult(
@@ -259,33 +282,30 @@ class _Training:
         )
 
     def _search(self) -> list[FamilySearch]:
-        """Search the families, untuned ones first: they are quick, and something is there when time is short."""
-        folds = grouped_folds(self.data.y, self.data.entities, self.spec.folds, self.spec.seed)
-        supervisor = Supervisor(self.progress, self._n_workers())
-        searches = []
-        for number, family in enumerate(self.families):
-            supervisor.progress = self.progress.part(
-                _SEARCH_SHARE * number / len(self.families), _SEARCH_SHARE * (number + 1) / len(self.families)
-            )
-            supervisor.deadline = self._deadline(is_last=number == len(self.families) - 1)
-            supervisor.has_trial = False
-            search = FamilySearch(family, self.data, folds, self.spec, supervisor)
-            if not (supervisor.has_candidate and self.progress.finish_requested):
-                search.run()
-            searches.append(search)
+        supervisor = Supervisor(self.progress.part(0.0, _SEARCH_SHARE), self._n_workers(), self._deadline())
+        searches = Race(self.families, self.data, self.folds, self.spec, supervisor, self.watch).run()
         if not any(search.result for search in searches):
             raise _all_failed(searches)
         return searches
 
-    def _deadline(self, *, is_last: bool) -> float:
+    def _deadline(self) -> float:
         if self.spec.replay is not None or self.spec.budget_seconds is None:
             return float("inf")
         budget = self.spec.budget_seconds
-        needed = _SECONDS_AFTER_SEARCH * min(len(self.labels.labelled) / 30_000, 3)
+        needed = self._seconds_after_search() + _EXPLAIN_SHARE * 2 * budget
         after = min(max(budget * (1 - _SEARCH_SHARE), needed), _MOST_SHARE_AFTER_SEARCH * budget)
-        return self.started + (budget - after if is_last else budget * _BASELINE_SHARE)
+        return self.started + budget - after
 
-    def _honest_margin(self, chosen: SearchResult) -> np.ndarray:
+    def _seconds_after_search(self) -> float:
+        """Return about how long ranking and evaluating will take on this machine as busy as it is now."""
+        rng = np.random.default_rng(self.spec.seed)
+        started = time.monotonic()
+        metrics_with_intervals(self.data.y, rng.uniform(0.01, 0.99, len(self.data.y)), _TRIED_DRAWS, rng)
+        per_draw = (time.monotonic() - started) / _TRIED_DRAWS
+        n_samples = len(self.families) + 1 + len(self._unseen_parts())
+        return per_draw * self.spec.bootstrap_draws * n_samples * _OTHER_WORK
+
+    def _honest_margin(self, chosen: Entrant) -> np.ndarray:
         """Return the log-odds of each training row by models that did not see it.
 
         Where labels are few these come from repeated cross-validation without early stopping, so that nothing of the
@@ -293,23 +313,24 @@ class _Training:
         """
         if self.split.kind != "cross_validation":
             return chosen.margin
-        rounds = round(float(np.median([fit.best_rounds for fit in chosen.fits])))
         total = np.zeros(len(self.data.y))
         supervisor = Supervisor(self.progress, self._n_workers())
         for repeat in range(self.spec.repeats):
             done = msg("repeated cross-validation: {done} of {total}", done=repeat + 1, total=self.spec.repeats)
             supervisor.say(_SEARCH_SHARE, done)
             folds = grouped_folds(self.data.y, self.data.entities, self.spec.folds, self.spec.seed + 1 + repeat)
-            fits = supervisor.run([partial(self._fit_fully, chosen, folds, k, rounds) for k in range(self.spec.folds)])
-            for k, fit in enumerate(fits):
-                total[folds == k] += fit.margin
+            for member in chosen.members:
+                jobs = [partial(self._fit_fully, member.result, folds, k) for k in range(self.spec.folds)]
+                for k, fit in enumerate(supervisor.run(jobs)):
+                    total[folds == k] += member.weight * fit.margin
             if self.progress.finish_requested:
                 return total / (repeat + 1)
         return total / self.spec.repeats
 
-    def _fit_fully(self, chosen: SearchResult, folds: np.ndarray, k: int, rounds: int, control: FitControl) -> FoldFit:
-        return chosen.family.fit(
-            dict(chosen.best.params), self.data, np.flatnonzero(folds != k), np.flatnonzero(folds == k),
+    def _fit_fully(self, result: SearchResult, folds: np.ndarray, k: int, control: FitControl) -> FoldFit:
+        rounds = round(float(np.median([fit.best_rounds for fit in result.fits])))
+        return result.family.fit(
+            dict(result.best.params), self.data, np.flatnonzero(folds != k), np.flatnonzero(folds == k),
             seed=self.spec.seed + k, control=control, rounds=rounds, stop_early=False,
         )  # fmt: skip
 
@@ -367,10 +388,19 @@ class _Training:
     def _psi(self, expected: np.ndarray, y: np.ndarray, actual: np.ndarray) -> Metric:
         return score_psi(expected, actual, int(y.sum()), n_draws=self.spec.bootstrap_draws, seed=self.spec.seed)
 
-    def _rows_to_explain(self) -> np.ndarray:
+    def _rows_to_explain(self, most: int = _MOST_EXPLAINED_ROWS) -> np.ndarray:
         rng = np.random.default_rng(self.spec.seed)
-        rows = rng.permutation(len(self.data.y))[:_MOST_EXPLAINED_ROWS]
+        rows = rng.permutation(len(self.data.y))[: min(most, _MOST_EXPLAINED_ROWS)]
         return self.data.values[np.sort(rows)]
+
+    def _affordable_rows(self, model: Model) -> np.ndarray:
+        """Return the rows to explain, fewer where the model is so large that their reasons would take too long."""
+        rows = self._rows_to_explain(_TIMED_ROWS)
+        started = time.perf_counter()
+        model.contributions(rows)
+        seconds = (time.perf_counter() - started) / len(rows)
+        budget = self.spec.budget_seconds or _DEFAULT_BUDGET
+        return self._rows_to_explain(max(int(budget * _EXPLAIN_SHARE / seconds), _LEAST_EXPLAINED_ROWS))
 
     def _search_findings(self, searches: list[FamilySearch]) -> list[Finding]:
         findings = [finding for search in searches for finding in _trial_findings(search)]
@@ -386,10 +416,16 @@ class _Training:
 
 
 def _ready_families(names: list[str]) -> list[Family]:
-    """Return the families, untuned ones first, with their libraries imported, which is no part of the budget."""
+    """Return the families in the order of the table, with their libraries imported, which is no part of the budget."""
     import optuna  # noqa: F401  # the first search would pay for it
 
-    return sorted(map(make_family, dict.fromkeys(names)), key=lambda family: family.is_tuned)
+    for name in names:
+        load_library(name)
+    return [make_family(name) for name in sorted(dict.fromkeys(names), key=_position)]
+
+
+def _position(name: str) -> int:
+    return list(FAMILIES).index(name) if name in FAMILIES else len(FAMILIES)
 
 
 def _check_rows(matrix: "FeatureMatrix", labels: Labels, split: Split) -> None:
@@ -415,10 +451,6 @@ def _is_same_key(first: Any, second: Any) -> bool:
 
 def _has_both_classes(y: np.ndarray) -> bool:
     return bool(min((y == 1).sum(), (y == 0).sum()) >= LEAST_OF_A_CLASS)
-
-
-def _result_of(searches: list[FamilySearch], family: str) -> SearchResult:
-    return next(search.result for search in searches if search.result and search.family.name == family)
 
 
 def _all_failed(searches: list[FamilySearch]) -> WorkbenchError:

@@ -1,6 +1,7 @@
 """Model families, one file each: the file's name is the family's, and this table is all that knows them."""
 
 import json
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from core.i18n import msg
 if TYPE_CHECKING:
     from automl.families.interface import Family, Model
 
-__all__ = ["FAMILIES", "load_model", "make_family", "save_model"]
+__all__ = ["FAMILIES", "load_library", "load_model", "make_family", "save_model"]
 
 FAMILIES = {
     "logistic": "automl.families.logistic",
@@ -28,6 +29,21 @@ _FORMS = {**FAMILIES, "ensemble": "automl.families.ensemble"}
 """All forms that a model may be saved in; most are named for their family."""
 
 _FILE = "family.json"
+
+
+_LIBRARIES = {
+    "scorecard": "optbinning",
+    "lightgbm": "lightgbm",
+    "forest": "sklearn.ensemble",
+    "xgboost": "xgboost",
+    "catboost": "catboost",
+}
+
+
+def load_library(name: str) -> None:
+    """Import what family `name` works with, so that no trial pays for it; a trial says so where it is missing."""
+    with suppress(ImportError):
+        import_module(_LIBRARIES.get(name, "numpy"))
 
 
 def make_family(name: str) -> "Family":

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from automl import families
-from automl.candidates import Candidate
+from automl.candidates import Candidate, PairedDifference
 from automl.control import FitControl
 from automl.evaluation import Evaluation, Histogram, Metric, SampleEvaluation
 from automl.explanation import Explanation
@@ -24,7 +24,8 @@ from core.errors import CancelledError, InputError, WorkbenchError
 from core.i18n import Message
 from core.progress import CallbackProgress, SilentProgress
 
-SPEC = TrainSpec(n_trials=3, folds=3, bootstrap_draws=60, num_threads=2)
+TWO = ["logistic", "lightgbm"]
+SPEC = TrainSpec(n_trials=3, folds=3, bootstrap_draws=60, num_threads=2, families=TWO)
 
 
 def _train(world: Callable, spec: TrainSpec = SPEC, progress: Any = None, **how: Any) -> TrainingResult:
@@ -61,7 +62,7 @@ def test_the_same_seed_and_trials_give_the_same_fingerprint_on_one_thread_and_tw
 
 
 def test_the_recorded_trials_of_a_run_in_seconds_give_the_same_fingerprint(world: Callable) -> None:
-    spec = TrainSpec(budget_seconds=3, folds=3, bootstrap_draws=60)
+    spec = TrainSpec(budget_seconds=4, folds=3, bootstrap_draws=60, families=TWO)
     first = _train(world, spec, n=800)
     stored = TrainSpec.model_validate_json(first.replay_spec().model_dump_json())
     again = _train(world, stored, n=800)
@@ -69,18 +70,35 @@ def test_the_recorded_trials_of_a_run_in_seconds_give_the_same_fingerprint(world
 
 
 def test_the_leaderboard_says_by_how_much_and_how_surely(result: TrainingResult) -> None:
-    best, second = result.candidates
-    assert best.auc.value >= second.auc.value
+    best, second, third = result.candidates
+    assert best.auc.value >= second.auc.value >= third.auc.value
     assert best.behind is None
     assert second.behind is not None
     assert second.behind.value == pytest.approx(best.auc.value - second.auc.value, abs=1e-12)
     assert second.behind.low <= second.behind.value <= second.behind.high
     assert "cannot be told apart" in result.verdict.text() or "is better than" in result.verdict.text()
-    assert {"logistic", "lightgbm"} == {best.family, second.family}
+    assert {"logistic", "lightgbm", "ensemble"} == {one.family for one in result.candidates}
+
+
+def test_the_price_of_every_candidate_is_known_before_one_is_chosen(result: TrainingResult) -> None:
+    prices = {one.family: one.price for one in result.candidates}
+    logistic, boosted, ensemble = prices["logistic"], prices["lightgbm"], prices["ensemble"]
+    assert logistic is not None
+    assert boosted is not None
+    assert ensemble is not None
+    assert logistic.n_leaves < boosted.n_leaves < ensemble.n_leaves
+    assert logistic.size_bytes < boosted.size_bytes < ensemble.size_bytes
+    assert all(price.row_ms > 0 and price.explain_seconds > 0 for price in (logistic, boosted, ensemble))
+
+
+def test_an_ensemble_names_its_members_and_their_shares(result: TrainingResult) -> None:
+    ensemble = next(one for one in result.candidates if one.family == "ensemble")
+    assert sum(ensemble.params.values()) == pytest.approx(1, abs=1e-3)
+    assert {name.split(" #")[0] for name in ensemble.params} <= {"logistic", "lightgbm"}
 
 
 def test_what_cannot_be_told_apart_names_the_simpler_and_can_choose_it(world: Callable) -> None:
-    spec = SPEC.model_copy(update={"choose": "simplest_as_good"})
+    spec = SPEC.model_copy(update={"choose": "simplest_as_good", "ensemble": False})
     found = _train(world, spec, n=250)
     told = found.candidates[1].behind
     assert told is not None
@@ -88,6 +106,13 @@ def test_what_cannot_be_told_apart_names_the_simpler_and_can_choose_it(world: Ca
     assert found.simplest_as_good == "logistic"
     assert found.family == "logistic"
     assert "cannot be told apart" in found.verdict.text()
+
+
+@pytest.mark.parametrize("value, as_good", [(0.001, True), (0.004, False), (-0.002, True)])
+def test_as_good_is_what_lies_within_one_standard_error(value: float, as_good: bool) -> None:
+    error = 0.002
+    difference = PairedDifference(value, value - 1.96 * error, value + 1.96 * error)
+    assert difference.is_within_one_error is as_good
 
 
 def test_out_of_time_is_reported_apart_for_new_and_returning_entities(by_time: TrainingResult) -> None:
@@ -175,7 +200,7 @@ def test_progress_rises_to_the_end_and_names_the_trial(world: Callable) -> None:
     fractions = [fraction for fraction, _ in said]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
-    assert any("lightgbm: trial 3" in text for _, text in said)
+    assert any("LightGBM: trial 3" in text for _, text in said)
 
 
 def test_progress_is_told_from_one_thread_only(world: Callable) -> None:
@@ -199,7 +224,7 @@ def test_cancel_stops_a_long_search_within_five_seconds(world: Callable) -> None
 def test_finish_keeps_the_best_so_far_within_seconds(world: Callable) -> None:
     asked_at = time.monotonic() + 3
     progress = CallbackProgress(lambda *_: None, lambda: time.monotonic() > asked_at)
-    spec = TrainSpec(budget_seconds=300, folds=3, bootstrap_draws=60)
+    spec = TrainSpec(budget_seconds=300, folds=3, bootstrap_draws=60, families=TWO)
     found = _train(world, spec, progress, n=1_500)
     assert time.monotonic() - asked_at < 12  # five to stop, the rest to evaluate and explain on a busy machine
     assert "finished_early" in {finding.code for finding in found.findings}
@@ -215,7 +240,7 @@ def test_finish_asked_for_before_anything_is_there_still_gives_a_model(world: Ca
 
 def test_a_budget_in_seconds_is_kept(world: Callable) -> None:
     started = time.monotonic()
-    found = _train(world, TrainSpec(budget_seconds=4, folds=3, bootstrap_draws=60))
+    found = _train(world, TrainSpec(budget_seconds=4, folds=3, bootstrap_draws=60, families=TWO))
     # A busy machine stretches what comes after the search; the search itself must end in time.
     assert sum(trial.seconds for trial in found.trials) < 4
     assert time.monotonic() - started < 10

@@ -1,0 +1,187 @@
+"""Who stands at the end of the race: each family's best trial, and an ensemble of trials of all families."""
+
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automl.blending import blend
+from automl.families import save_model
+from automl.families.ensemble import EnsembleModel
+from automl.families.interface import Model
+from automl.search import FamilySearch, SearchResult
+
+__all__ = ["ENSEMBLE", "Entrant", "Member", "Price", "entrants"]
+
+ENSEMBLE = "ensemble"
+_ENSEMBLE_SIMPLICITY = 9
+_MOST_CANDIDATES = 16
+_TIMED_ROWS = 15
+_EXPLAINED_ROWS = 3
+_MOST_TIMED_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trial in an ensemble, and its share."""
+
+    result: SearchResult
+    weight: float
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a model costs to keep and to use, measured on this machine with one thread.
+
+    Parameters
+    ----------
+    n_leaves : int
+        Leaves of all trees, or entries of all tables.
+    size_bytes : int
+        Of its files.
+    row_ms : float
+        Milliseconds to answer for one row, the median of a few.
+    explain_seconds : float
+        Seconds to give the reasons of 1,000 rows.
+    """
+
+    n_leaves: int
+    size_bytes: int
+    row_ms: float
+    explain_seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the price as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A model that may be chosen.
+
+    Parameters
+    ----------
+    name : str
+        Family, or ``"ensemble"``.
+    simplicity : int
+        Lower is simpler.
+    margin : ndarray of float, shape (n_rows,)
+        Log-odds of each training row by a model that did not see it.
+    members : tuple of Member
+        What it is made of; one, but for an ensemble.
+    n_trials : int
+        Trials behind it.
+    seconds : float
+        Time they took.
+    """
+
+    name: str
+    simplicity: int
+    margin: np.ndarray
+    members: tuple[Member, ...]
+    n_trials: int
+    seconds: float
+
+    @property
+    def lead(self) -> SearchResult:
+        """The member that weighs most."""
+        return max(self.members, key=lambda member: member.weight).result
+
+    @cached_property
+    def model(self) -> Model:
+        """The mean of all its fold models as one model."""
+        return self._mean([member.result.model() for member in self.members])
+
+    @property
+    def fold_models(self) -> list[Model]:
+        """The model of each fold."""
+        by_member = [member.result.fold_models for member in self.members]
+        return [self._mean(list(models)) for models in zip(*by_member, strict=True)]
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Parameters of its trial; of an ensemble the shares of its members."""
+        if self.name != ENSEMBLE:
+            return self.lead.best.params
+        return {
+            f"{member.result.family.name} #{member.result.best.number + 1}": round(member.weight, 4)
+            for member in self.members
+        }
+
+    def price(self, values: np.ndarray) -> Price:
+        """Measure what it costs on some of the rows `values`."""
+        with tempfile.TemporaryDirectory() as folder:
+            save_model(self.model, Path(folder))
+            size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+        row_ms = 1_000 * _median_seconds(self.model.margin, values, _TIMED_ROWS)
+        explain = 1_000 * _median_seconds(self.model.contributions, values, _EXPLAINED_ROWS)
+        return Price(self.model.n_leaves, size, round(row_ms, 3), round(explain, 2))
+
+    def _mean(self, models: list[Model]) -> Model:
+        if len(models) == 1:
+            return models[0]
+        return EnsembleModel(models, [member.weight for member in self.members])
+
+
+def entrants(
+    searches: Sequence[FamilySearch], y: np.ndarray, folds: np.ndarray, seed: int, *, with_ensemble: bool
+) -> list[Entrant]:
+    """Return the best of each family that has one, and an ensemble of the best trials where it has several members.
+
+    Parameters
+    ----------
+    searches : sequence of FamilySearch
+        Finished searches.
+    y, folds : ndarray, shape (n_rows,)
+        Outcome and fold of the training rows.
+    seed : int
+        Of the choice of weights.
+    with_ensemble : bool
+        Whether one is made.
+    """
+    found = []
+    for search in searches:
+        if search.result is not None:
+            seconds = round(sum(trial.seconds for trial in search.trials), 1)
+            members = (Member(search.result, 1.0),)
+            found.append(
+                Entrant(
+                    search.family.name, search.family.simplicity, search.result.margin, members, search.n_tried, seconds
+                )
+            )
+    results = [result for search in searches for result in search.results]
+    if with_ensemble and len(results) > 1:
+        ensemble = _ensemble(results, y, folds, seed, found)
+        if len(ensemble.members) > 1:
+            found.append(ensemble)
+    return found
+
+
+def _ensemble(
+    results: list[SearchResult], y: np.ndarray, folds: np.ndarray, seed: int, others: list[Entrant]
+) -> Entrant:
+    best = sorted(results, key=lambda one: -one.value)[:_MOST_CANDIDATES]
+    mixed = blend(np.array([one.margin for one in best]), y, folds, seed)
+    members = tuple(
+        Member(result, float(weight)) for result, weight in zip(best, mixed.weights, strict=True) if weight > 0
+    )
+    n_trials, seconds = sum(one.n_trials for one in others), sum(one.seconds for one in others)
+    return Entrant(ENSEMBLE, _ENSEMBLE_SIMPLICITY, mixed.margin, members, n_trials, round(seconds, 1))
+
+
+def _median_seconds(answer: Any, values: np.ndarray, n_rows: int) -> float:
+    """Return the median time to answer for one of the rows, after one that is not counted."""
+    answer(values[:1])
+    times: list[float] = []
+    for row in range(min(n_rows, len(values))):
+        started = time.perf_counter()
+        answer(values[row : row + 1])
+        times.append(time.perf_counter() - started)
+        if sum(times) > _MOST_TIMED_SECONDS:
+            break
+    return float(np.median(times))

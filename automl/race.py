@@ -1,0 +1,139 @@
+"""The race between families under one budget: every family's known good parameters first, then tuning where it pays."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from automl.control import Supervisor
+from automl.families.interface import Family, TrainingData
+from automl.families.titles import family_title
+from automl.search import FamilySearch, SearchResult, TrialRecord
+from automl.spec import TrainSpec
+from core.i18n import msg
+from core.i18n.formats import MISSING, metric
+
+__all__ = ["Race", "RaceWatch"]
+
+RaceWatch = Callable[[Sequence[TrialRecord], float | None], None]
+"""Told of all trials so far, and of the seconds left, after each trial."""
+
+_TURNS = (0, 0, 1, 0, 1, 2)
+"""Whose turn it is to be tuned, by rank."""
+_LIKELY = 1.5
+"""How much longer than its fair share of the time a family's first trial may take."""
+_MOST_SHARE = 1 / 3
+"""Of the time left, for one trial after the first."""
+_MOST_TUNED = 400
+
+
+class Race:
+    """Runs the families side by side; `run` may be called once.
+
+    Parameters
+    ----------
+    families : sequence of Family
+        Who takes part, cheap ones first.
+    data : TrainingData
+        The training rows.
+    folds : ndarray of int, shape (n_rows,)
+        Fold of each row.
+    spec : TrainSpec
+        Seed, number of trials, trials to replay.
+    supervisor : Supervisor
+        Deadline, progress, cancel.
+    watch : callable, optional
+        Told of each trial.
+    """
+
+    def __init__(
+        self,
+        families: Sequence[Family],
+        data: TrainingData,
+        folds: np.ndarray,
+        spec: TrainSpec,
+        supervisor: Supervisor,
+        watch: RaceWatch | None = None,
+    ) -> None:
+        self.spec = spec
+        self.supervisor = supervisor
+        self.searches = [FamilySearch(family, data, folds, spec, supervisor) for family in families]
+        self._watch = watch
+        self._started = time.monotonic()
+
+    def run(self) -> list[FamilySearch]:
+        """Race until trials, time or ideas run out."""
+        if self.spec.replay is not None:
+            records = [TrialRecord.from_json(item) for item in self.spec.replay]
+            for search in self.searches:
+                self._announce(search)
+                search.replay(records)
+            return self.searches
+        self._try_defaults()
+        self._tune()
+        return self.searches
+
+    @property
+    def trials(self) -> list[TrialRecord]:
+        """All trials so far."""
+        return [trial for search in self.searches for trial in search.trials]
+
+    @property
+    def best(self) -> SearchResult | None:
+        """The best trial of all families so far."""
+        results = [search.result for search in self.searches if search.result]
+        return max(results, key=lambda one: one.value, default=None)
+
+    def _try_defaults(self) -> None:
+        """Let every family try its first known good parameters, then every family its second, and so on."""
+        is_first = True
+        while waiting := [search for search in self.searches if search.has_defaults_left]:
+            for position, search in enumerate(waiting):
+                if self.supervisor.has_ended:
+                    return
+                left = self._seconds_left()
+                share = _LIKELY / (len(waiting) - position) if is_first else _MOST_SHARE
+                self._step(search, None if left is None else left * min(share, 1.0))
+            is_first = False
+
+    def _tune(self) -> None:
+        """Tune the families that are ahead, the best of them most often."""
+        for turn in range(_MOST_TUNED):
+            ranked = sorted(
+                (search for search in self.searches if search.can_go_on and search.family.is_tuned and search.result),
+                key=lambda search: -(search.result.value if search.result else 0.0),
+            )
+            if not ranked or self.supervisor.has_ended:
+                return
+            left = self._seconds_left()
+            self._step(ranked[_TURNS[turn % len(_TURNS)] % len(ranked)], None if left is None else left * _MOST_SHARE)
+
+    def _step(self, search: FamilySearch, limit_seconds: float | None) -> None:
+        self._announce(search)
+        best = self.best
+        search.step(best.best.fold_values if best else (), limit_seconds)
+        if self._watch:
+            self._watch(self.trials, self._seconds_left())
+
+    def _announce(self, search: FamilySearch) -> None:
+        best = self.best
+        text = msg(
+            "{family}: trial {number}, best AUC so far {best}",
+            family=family_title(search.family.name),
+            number=search.n_tried + 1,
+            best=metric(best.value) if best else MISSING,
+        )
+        self.supervisor.say(self._fraction(), text)
+
+    def _fraction(self) -> float:
+        left = self._seconds_left()
+        if left is not None:
+            return 1 - left / max(self.supervisor.deadline - self._started, 1e-9)
+        wanted = sum(self.spec.n_trials or 1 for search in self.searches if search.family.is_tuned)
+        wanted += sum(max(search.n_defaults, 1) for search in self.searches if not search.family.is_tuned)
+        return len(self.trials) / max(wanted, len(self.trials) + 1)
+
+    def _seconds_left(self) -> float | None:
+        left = self.supervisor.deadline - time.monotonic()
+        return max(left, 0.0) if math.isfinite(left) else None
