@@ -1,0 +1,188 @@
+"""Test accuracy at one wall budget, ours against other AutoML systems.
+
+``python -m benchmarks.automl [--small] [--peers-python PATH ...] [--sets NAMES] [--systems NAMES] [--budget 120]
+[--seeds 3] [--results FILE]`` prints human lines, then one JSON object as its last line:
+
+- ``mean_auc_ours``, ``mean_auc_best_peer``: over the sets that both were run on, the best peer of each set;
+- ``wins``, ``losses``, ``ties``: sets where a paired bootstrap over test rows and seeds finds a difference at 95 %;
+- ``datasets``: those sets.
+
+A system runs at most once for a set, split, seed and budget: what is in the results file is not run again. Peers are
+found in the interpreters given; they get a flat table: the raw one of a flat set, of a relational one the table of our
+features and, apart, the root table alone. ``--small`` takes the two smallest sets at 20 seconds and one seed.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from automl.metrics import metrics_with_intervals
+from automl.spec import TrainSpec
+from automl.training import train
+from benchmarks.automl.compare import OURS, compare, summary
+from benchmarks.automl.datasets import Prepared, names, prepare
+from benchmarks.automl.results import Results, Run
+
+_RUNNER = Path(__file__).with_name("peer_runner.py")
+_ROOT = Path(__file__).resolve().parents[2]
+_GRACE_SECONDS = 900.0
+
+
+def main() -> None:
+    """Run what is missing, then print the comparison."""
+    arguments = _arguments()
+    results = Results(arguments.results)
+    interpreters = _interpreters(arguments.peers_python)
+    wanted = set(arguments.systems.split(",")) if arguments.systems else {OURS, *interpreters}
+    systems = {name: version for name, version in _versions(interpreters).items() if name in wanted}
+    for seed in range(1, arguments.seeds + 1):
+        for name in names(arguments.sets):
+            _run_missing(results, name, seed, arguments.budget, systems, interpreters)
+    _report(results, arguments, systems)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks.automl")
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--peers-python", type=Path, action="append", default=[])
+    parser.add_argument("--sets", help="names, or beginnings of names, separated by commas")
+    parser.add_argument("--systems", help="ours and names of peers, separated by commas; all that are found")
+    parser.add_argument("--budget", type=float, default=120.0, help="seconds")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--results", type=Path, default=Path("automl-benchmark.jsonl"))
+    arguments = parser.parse_args()
+    if arguments.small:
+        arguments.sets, arguments.budget, arguments.seeds = arguments.sets or "german,sba_case", 20.0, 1
+    return arguments
+
+
+def _interpreters(paths: list[Path]) -> dict[str, tuple[Path, str]]:
+    """Return where each peer is installed, and its version."""
+    found: dict[str, tuple[Path, str]] = {}
+    for path in paths:
+        done = subprocess.run([path, _RUNNER, "versions"], capture_output=True, text=True, check=True)
+        for system, version in json.loads(done.stdout.splitlines()[-1]).items():
+            found.setdefault(system, (path, version))
+    return found
+
+
+def _versions(interpreters: dict[str, tuple[Path, str]]) -> dict[str, str]:
+    """Return the version of each system; ours is the digest of the source that trains."""
+    digest = hashlib.sha256()
+    for path in sorted((_ROOT / "automl").rglob("*.py")):
+        digest.update(path.read_bytes())
+    return {OURS: digest.hexdigest()[:10], **{name: version for name, (_, version) in interpreters.items()}}
+
+
+def _run_missing(
+    results: Results,
+    name: str,
+    seed: int,
+    budget: float,
+    systems: dict[str, str],
+    interpreters: dict[str, tuple[Path, str]],
+) -> None:
+    done = {run.key for run in results.runs()}
+    prepared = None
+    for system, version in systems.items():
+        for view in ("own",) if system == OURS else _views(name):
+            probe = _record(system, version, name, view, seed, budget)
+            if probe.key in done:
+                continue
+            prepared = prepared or prepare(name, seed)
+            if system != OURS and view not in prepared.views:
+                continue
+            started = time.perf_counter()
+            if system == OURS:
+                probability, note = _ours(prepared, budget, seed)
+            else:
+                probability, note = _peer(interpreters[system][0], system, prepared, view, budget, seed)
+            _keep(results, probe, prepared, probability, time.perf_counter() - started, note)
+
+
+def _views(name: str) -> tuple[str, ...]:
+    return ("features", "root") if name.startswith(("uci_relational", "american")) else ("raw",)
+
+
+def _record(system: str, version: str, name: str, view: str, seed: int, budget: float) -> Run:
+    dataset, _, split = name.partition("/")
+    return Run(system, version, dataset, split, view, seed, budget, 0, 0, 0, 0, 0, 0, 0)
+
+
+def _ours(prepared: Prepared, budget: float, seed: int) -> tuple[np.ndarray, str]:
+    spec = TrainSpec(budget_seconds=budget, seed=seed)
+    result = train(prepared.matrix, prepared.labels, prepared.split, spec)
+    board = ", ".join(f"{item.family} {item.auc.value:.4f}" for item in result.candidates)
+    note = f"{result.family}; {len(result.trials)} trials; {board}"
+    return result.probability(prepared.matrix.values[prepared.split.out_of_time]), note
+
+
+def _peer(
+    interpreter: Path, system: str, prepared: Prepared, view: str, budget: float, seed: int
+) -> tuple[np.ndarray, str]:
+    table = prepared.views[view]
+    split, y = prepared.split, prepared.labels.y
+    with tempfile.TemporaryDirectory() as folder:
+        train_rows = table.iloc[split.train].assign(y=y[split.train].astype(int))
+        train_rows.reset_index(drop=True).to_parquet(Path(folder) / "train.parquet")
+        table.iloc[split.out_of_time].reset_index(drop=True).to_parquet(Path(folder) / "test.parquet")
+        command = [str(interpreter), str(_RUNNER), system, folder, str(budget), str(seed)]
+        # Peers leave models and logs in the working folder and below the home folder.
+        environment = {**os.environ, "HOME": folder}
+        environment.pop("PYTHONPATH", None)
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=folder, env=environment, timeout=budget + _GRACE_SECONDS,
+            check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise SystemExit(f"{system} failed on {prepared.name}:\n{done.stderr[-3000:]}")
+        with np.load(Path(folder) / "answer.npz", allow_pickle=False) as stored:
+            return stored["probability"], ""
+
+
+def _keep(results: Results, probe: Run, prepared: Prepared, probability: np.ndarray, seconds: float, note: str) -> None:
+    rows = prepared.split.out_of_time
+    y = prepared.labels.y[rows]
+    inside = np.clip(probability, 1e-9, 1 - 1e-9)
+    metrics = metrics_with_intervals(y, inside, 50, np.random.default_rng(0))
+    figures = {name: round(metrics[name].value, 5) for name in ("auc", "ks", "brier")}
+    counts = {"n_train": len(prepared.split.train), "n_test": len(rows)}
+    more = {"seconds": round(seconds, 1), "load": round(os.getloadavg()[0], 1), "note": note}
+    run = Run(**{**asdict(probe), **figures, **counts, **more})
+    results.add(run, y, probability)
+    print(
+        f"{run.dataset}/{run.split} seed {run.seed} {run.system} ({run.view}): AUC {run.auc:.4f} KS {run.ks:.3f} "
+        f"Brier {run.brier:.4f} in {run.seconds:.0f} s, load {run.load:.1f} {note}",
+        flush=True,
+    )
+
+
+def _report(results: Results, arguments: argparse.Namespace, systems: dict[str, str]) -> None:
+    chosen = set(names(arguments.sets))
+    runs = [
+        run
+        for run in results.runs()
+        if run.budget == arguments.budget
+        and run.seed <= arguments.seeds
+        and f"{run.dataset}/{run.split}" in chosen
+        and (run.system != OURS or run.version == systems.get(OURS, run.version))
+    ]
+    comparisons = compare(results, runs)
+    for item in comparisons:
+        print(
+            f"{item.dataset}: ours {item.ours:.4f}, {item.peer} {item.best:.4f}, difference {item.difference:+.4f} "
+            f"[{item.low:+.4f}, {item.high:+.4f}] over {item.n_seeds} seeds: {item.verdict}"
+        )
+    print(json.dumps(summary(comparisons)))
+
+
+if __name__ == "__main__":
+    main()
