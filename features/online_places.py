@@ -1,14 +1,23 @@
 """Where an installation publishes its online snapshots: files beside the tables, or PostgreSQL."""
 
+from pathlib import Path
+
 from core.errors import ConfigurationError
 from core.i18n import msg
 from core.settings import Settings
 from features.online import SnapshotPlace
 from features.online_file import FilePlace
+from features.plan import FeaturePlan
+from features.reference import reference_fingerprint
 
-__all__ = ["snapshot_place"]
+__all__ = ["reference_path", "snapshot_place"]
 
 _POSTGRESQL = "postgresql"
+
+
+def reference_path(settings: Settings, project: str, plan: FeaturePlan) -> Path:
+    """Return the file under the artifact root in which newer reference data of `plan` is published."""
+    return settings.artifacts / "online" / f"{project}-{reference_fingerprint(plan)[:16]}.reference.json"
 
 
 def snapshot_place(settings: Settings, project: str) -> SnapshotPlace:

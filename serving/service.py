@@ -33,6 +33,7 @@ from serving.limits import Gate, Limits, RateLimit
 from serving.lookups import Gathered, Lookups
 from serving.metrics import ServiceMetrics
 from serving.outcome_desk import OutcomeDesk
+from serving.references import References
 from serving.refusals import Refusals
 from serving.request_form import ScoreRequest
 from serving.scoring import score
@@ -97,6 +98,7 @@ class ScoringService:
         self.gate = Gate(limits.max_at_once)
         self.batches = Gate(limits.max_batches)
         self.lookups = Lookups(settings)
+        self._references = References(settings)
         # A snapshot that answers slowly takes neither the places nor the threads of those who ask without it.
         self._looking_up = Gate(limits.max_lookups)
         self._lookup_threads = ThreadPoolExecutor(_LOOKUP_THREADS, "lookup")
@@ -138,6 +140,7 @@ class ScoringService:
         self.models.refresh()
         self._challengers.refresh()
         self.lookups.refresh([model.slot.project for model in self.models.all()])
+        self._references.refresh([*self.models.all(), *self._challengers.all()])
         for model in self.models.all():
             project = model.slot.project
             self.metrics.version.labels(project).set(model.slot.number)

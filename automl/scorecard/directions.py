@@ -303,7 +303,7 @@ def _suggest(item: "FeatureDefinition", rules: Sequence[DirectionRule]) -> Sugge
 
 def _is_amount(item: "FeatureDefinition") -> bool:
     """Whether the feature grows with what its column or table counts."""
-    is_simple = item.second is None and item.against is None and not item.stack
+    is_simple = item.second is None and item.against is None and not item.stack and item.peers is None
     return item.kind != "category" and is_simple and item.primitive in _ORDERED | _AGES | {"count"}
 
 

@@ -8,6 +8,8 @@ from core.progress import CallbackProgress
 from features.matrix import FeatureMatrix, build_matrix
 from features.planning import make_plan
 from tests.features.test_engine import asked, definitions
+from tests.features.test_peers import all_statistics, plan_of, random_world
+from tests.features.test_peers import asked as asked_of_firms
 from tests.features.test_streaming import two_parents
 from tests.features.worlds import Recipe, make_world
 
@@ -53,6 +55,15 @@ def test_two_chains_of_parents_give_the_bits_of_memory(client, tmp_path):
     keys, cutoffs = world.frame("deal")["deal"].to_numpy(), world.frame("deal")["at"].to_numpy()
     values = build_matrix(tmp_path / "world", plan, keys, cutoffs, engine="dask", client=client).values
     assert values.tobytes() == build_matrix(world, plan, keys, cutoffs).values.tobytes()
+
+
+def test_comparisons_with_peers_have_the_bits_of_memory(client, tmp_path):
+    world = random_world(4, n_firms=80, n_sales=900, n_applications=60)
+    world.save(tmp_path / "world")
+    plan, (keys, cutoffs) = plan_of(world, all_statistics()), asked_of_firms(world)
+    values = build_matrix(tmp_path / "world", plan, keys, cutoffs, engine="dask", client=client).values
+    assert values.tobytes() == build_matrix(world, plan, keys, cutoffs).values.tobytes()
+    assert np.isfinite(values).any(axis=0).all()
 
 
 def test_an_unknown_key_and_a_cancel_reach_the_caller(client, case, tmp_path):

@@ -11,7 +11,7 @@ from core.errors import CancelledError, ConflictError, IntegrityError, Unavailab
 from core.findings import Finding, Severity
 from core.i18n import Message, msg
 from features.online import NoSnapshotError
-from features.online_places import snapshot_place
+from features.online_places import reference_path, snapshot_place
 from workbench.flows import importing, projects
 from workbench.flows.context import Context
 from workbench.flows.results import MessageField
@@ -149,8 +149,10 @@ def _publish(ctx: Context, project: str, cause: Cause) -> None:
         data_fingerprint=imported.fingerprint,
         progress=ctx.progress,
     )
+    dates = _publish_references(ctx, project, np.datetime64(imported.as_of, "ns"))
     details: dict[str, Any] = {
         "cause": cause,
+        "reference_dates": dates,
         "as_of": imported.as_of.isoformat(),
         "store": "file" if place.is_file else "postgresql",
         "n_rows": sum(about.n_rows.values()),
@@ -158,6 +160,21 @@ def _publish(ctx: Context, project: str, cause: Cause) -> None:
         "plans": [plan.fingerprint for plan in plans],
     }
     ctx.audit("snapshot.publish", f"project:{project}", details)
+
+
+def _publish_references(ctx: Context, project: str, as_of: np.datetime64) -> list[str]:
+    """Publish newer reference data for the deployed models than their bundles hold; return the days it reaches to."""
+    from features.reference_publishing import publish_reference
+
+    dates = []
+    numbers = {entry.number for entry in ctx.registry.deployments(project) if entry.number is not None}
+    for bundle in (ctx.registry.bundle(project, number) for number in sorted(numbers)):
+        frozen = bundle.reference_data
+        if not bundle.plan.needs_reference or (frozen is not None and frozen.as_of >= as_of.astype("datetime64[D]")):
+            continue
+        path = reference_path(ctx.settings, project, bundle.plan)
+        dates.append(publish_reference(importing.tables_folder(ctx, project), path, bundle.plan, as_of=as_of) or "")
+    return dates
 
 
 def _plans(ctx: Context, project: str) -> "Sequence[FeaturePlan]":
