@@ -7,6 +7,7 @@ Every function takes ``language`` (``"en"`` or ``"zh"``), ``theme`` (``"light"``
 from reporting.figures.canvas import chart_config, chart_csv, template
 from reporting.figures.course import bad_rate_by_period, metric_over_time, psi_over_time
 from reporting.figures.explanation import dependence, dependence_by_category, importance_bars, reason_waterfall
+from reporting.figures.funnel import feature_funnel
 from reporting.figures.performance import bad_rate_by_decile, calibration_curve, roc_with_ks, score_distribution
 from reporting.figures.quality import quality_history, quality_matrix
 from reporting.figures.scorecard import bin_evidence
@@ -26,6 +27,7 @@ __all__ = [
     "dependence",
     "dependence_by_category",
     "feature_drift_compare",
+    "feature_funnel",
     "importance_bars",
     "intervals_by_segment",
     "metric_over_time",

@@ -71,15 +71,23 @@ CHARTS: dict[str, Callable[..., go.Figure]] = {
         [0.7, np.nan, 0.74, 0.73], families=["lightgbm", "logistic"] * 2, **k
     ),
     "tables": lambda **k: figures.tables_graph(
-        [{"name": "firm", "rows": 20, "columns": 3}, {"name": "loan", "rows": 100}],
+        [
+            {"name": "firm", "rows": 20, "columns": 3, "note": "7", "times": "1999", "is_used": False},
+            {"name": "loan", "rows": 100, "share": 0.5},
+        ],
         [("firm", "loan")],
         root="loan",
+        selected="firm",
+        link_notes={("firm", "loan"): [("firm_id", 0.98)]},
         **k,
     ),
     "quality": lambda **k: figures.quality_matrix(
         NAMES, ["validity", "integrity"], [[100, 62.5], [100, 100], [9, 99]], **k
     ),
     "quality_course": lambda **k: figures.quality_history([datetime(2026, 10, 1, tzinfo=UTC)] * 2, [88.0, 97.5], **k),
+    "funnel": lambda **k: figures.feature_funnel(
+        600, [(NAMES[2], 450), ("none", 0), ("weak", 30)], n_proposed=999, **k
+    ),
     "compare": lambda **k: figures.feature_drift_compare(["<5", ">=5"], [80, 20], [50, 50], name="sales", psi=0.4, **k),
 }
 
@@ -103,6 +111,7 @@ EMPTY: dict[str, Callable[..., go.Figure]] = {
     "tables": lambda **k: figures.tables_graph([], [], **k),
     "quality": lambda **k: figures.quality_matrix([], ["validity"], [], **k),
     "quality_course": lambda **k: figures.quality_history([], [], **k),
+    "funnel": lambda **k: figures.feature_funnel(0, [], **k),
     "compare": lambda **k: figures.feature_drift_compare([], [], [], name="x", **k),
 }
 
@@ -299,3 +308,17 @@ def test_csv_holds_each_mark_with_its_sentence() -> None:
     rows = list(csv.DictReader(io.StringIO(figures.chart_csv(CHARTS["importance"]()))))
     assert [row["x"] for row in rows] == ["0.3", "0.1", "0.05"]
     assert rows[2]["text"].startswith("<b>fee</b> & rate moves")
+
+
+def test_the_funnels_bars_hang_one_under_the_other_and_end_at_what_was_kept() -> None:
+    (bars,) = CHARTS["funnel"]().data
+    assert list(bars.x) == [600, 450, 30, 120]
+    assert list(bars.base) == [0, 150, 120, 0]
+
+
+def test_a_click_on_a_table_tells_its_name_and_its_links_bear_their_keys() -> None:
+    figure = CHARTS["tables"]()
+    targets = marks(figure, "tables")
+    assert set(targets.customdata) == {"firm", "loan"}
+    assert len(targets.customdata) == len(targets.x)
+    assert any("firm_id<br>98%" in annotation.text for annotation in figure.layout.annotations)

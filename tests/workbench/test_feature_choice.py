@@ -83,3 +83,15 @@ def test_a_wrong_value_names_its_field() -> None:
     with pytest.raises(ConfigurationError) as caught:
         feature_choice.changed(FeatureSpec(), max_depth=7)
     assert caught.value.where == "max_depth"
+
+
+def test_a_preset_brings_its_extras_and_leaving_one_primitive_out_keeps_them() -> None:
+    credit = feature_choice.with_preset(FeatureSpec(max_depth=3), "credit")
+    assert credit.chosen_ratios == (("6m", "24m"),)
+    own = feature_choice.with_primitives(credit, [name for name in credit.chosen if name != "herfindahl"])
+    assert set(credit.chosen) - set(own.chosen) == {"herfindahl"}
+    assert (own.chosen_ratios, own.chosen_levels, own.chosen_stack) == ((("6m", "24m"),), 3, ("mean", "max"))
+    back = feature_choice.with_primitives(own, credit.chosen)
+    assert back == credit
+    plain = feature_choice.with_primitives(FeatureSpec(), ["count", "sum"])
+    assert (plain.chosen, plain.chosen_ratios, plain.chosen_levels) == (("count", "sum"), (), 0)

@@ -11,6 +11,7 @@ from reporting import figures
 from workbench.flows import importing, projects
 from workbench.flows.importing import ColumnProfile, ImportResult, TableProfile
 from workbench.ui.charts import chart
+from workbench.ui.column_words import named, role_word, type_word, unit_word
 from workbench.ui.database_form import database_form
 from workbench.ui.frame import header
 from workbench.ui.pieces import action, empty, findings, panel_title, show_error, table
@@ -99,7 +100,7 @@ def _tables(result: ImportResult) -> None:
         (t("Table"), t("Rows"), t("Columns"), t("Key"), t("Event time"), t("Known at"), t("Period")),
         [
             (
-                _named(profile.name, profile.label),
+                named(profile.name, profile.label),
                 formats.count(profile.n_rows),
                 str(len(profile.columns)),
                 escape(", ".join(profile.primary_key)) or "–",
@@ -111,11 +112,6 @@ def _tables(result: ImportResult) -> None:
         ],
         numbers=(1, 2),
     )
-
-
-def _named(name: str, label: dict[str, str]) -> str:
-    title = label.get(language(), "")
-    return f'{escape(title)} <span class="mono muted">{escape(name)}</span>' if title else escape(name)
 
 
 def _links(result: ImportResult) -> None:
@@ -153,10 +149,10 @@ def _column_table(profile: TableProfile) -> None:
         (t("Column"), t("Type"), t("Role"), t("Unit"), t("Missing"), t("Distinct"), t("Values")),
         [
             (
-                _named(column.name, column.label),
-                escape(_type_word(column.type)),
-                escape(_role_word(column.role)),
-                escape(_unit_word(column.unit or "–")),
+                named(column.name, column.label),
+                escape(type_word(column.type)),
+                escape(role_word(column.role)),
+                escape(unit_word(column.unit or "–")),
                 formats.percent(column.missing_rate),
                 formats.count(column.n_distinct),
                 escape(_values(column)),
@@ -165,51 +161,6 @@ def _column_table(profile: TableProfile) -> None:
         ],
         numbers=(4, 5),
     )
-
-
-def _type_word(name: str) -> str:
-    words = {
-        "id": t("identifier"),
-        "category": t("category"),
-        "text": t("text"),
-        "number": t("number"),
-        "integer": t("whole number"),
-        "boolean": t("yes or no"),
-        "date": t("date"),
-        "datetime": t("date and time"),
-    }
-    return words.get(name, name)
-
-
-def _role_word(name: str) -> str:
-    words = {
-        "feature": t("feature"),
-        "key": t("key"),
-        "foreign_key": t("link"),
-        "event_time": t("event time"),
-        "known_at": t("known-at time"),
-        "ignore": t("left out"),
-    }
-    return words.get(name, name)
-
-
-def _unit_word(name: str) -> str:
-    words = {
-        "CNY": t("CNY"),
-        "10k CNY": t("10k CNY"),
-        "persons": t("persons"),
-        "days": t("days"),
-        "months": t("months"),
-        "times": t("times"),
-        "points": t("points"),
-        "percent": t("percent"),
-        "ratio": t("ratio"),
-        "ratio per year": t("ratio per year"),
-        "houses": t("houses"),
-        "lenders": t("lenders"),
-        "queries": t("queries"),
-    }
-    return words.get(name, name)
 
 
 def _values(column: ColumnProfile) -> str:

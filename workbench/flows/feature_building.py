@@ -161,6 +161,7 @@ def describe(built: Built, *, project: str, seconds: float) -> FeatureResult:
         dropped=tuple(_dropped(built, item) for item in built.selection.dropped),
         certificate=_certificate_view(built.certificate, len(kept.aliases)),
         findings=_findings(built),
+        plan_fingerprint=kept.fingerprint,
     )
 
 

@@ -1,6 +1,6 @@
 """What the analyst chooses about features: changed click by click, checked, and kept in the project's specification."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,6 +21,8 @@ __all__ = [
     "reset",
     "save",
     "with_column",
+    "with_preset",
+    "with_primitives",
     "with_table",
     "with_window",
 ]
@@ -116,6 +118,27 @@ def with_window(choice: FeatureSpec, text: str) -> FeatureSpec:
     if window != "all":
         parse_window(window)
     return choice if window in choice.windows else changed(choice, windows=[*choice.windows, window])
+
+
+def with_primitives(choice: FeatureSpec, names: Sequence[str]) -> FeatureSpec:
+    """Return the choice with these primitives; what the group ``credit`` brought besides stays, written out.
+
+    Where the names amount to a preset, the choice is that preset, with all that it brings.
+    """
+    listed = [name for name in (*AGGREGATIONS, *TRANSFORMS) if name in names]
+    preset = preset_of(choice.model_copy(update={"primitives": listed}))
+    if preset is not None:
+        return with_preset(choice, preset)
+    deep = choice.model_copy(update={"max_depth": 3})
+    ratios, levels = list(choice.chosen_ratios), choice.chosen_levels
+    return changed(
+        choice, primitives=listed, window_ratios=ratios, frequent_levels=levels, stack=list(deep.chosen_stack)
+    )
+
+
+def with_preset(choice: FeatureSpec, name: str) -> FeatureSpec:
+    """Return the choice with a group of primitives, and with the window ratios, levels and stacking it brings."""
+    return changed(choice, primitives=[name], window_ratios=None, frequent_levels=None, stack=None)
 
 
 def with_table(choice: FeatureSpec, table: str, *, is_used: bool) -> FeatureSpec:

@@ -189,6 +189,7 @@ class FeatureResult:
     certificate: CertificateView
     findings: tuple[FindingField, ...]
     choice: dict[str, Any] = field(default_factory=dict)
+    plan_fingerprint: str = ""
     stages: tuple[StageTime, ...] = ()
 
     @property

@@ -15,6 +15,7 @@ from core.i18n import msg
 from workbench.flows import importing, projects, training
 from workbench.flows.context import Context
 from workbench.flows.folders import writing_file
+from workbench.flows.spreadsheet import guarded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -328,9 +329,7 @@ def _write(frame: "pd.DataFrame", path: Path, file_format: str) -> None:
     if file_format == "parquet":
         frame.to_parquet(path, index=False)
         return
-    guarded = frame.copy()
-    for name in guarded.select_dtypes("object").columns:
-        # A spreadsheet would run a text that begins like a formula.
-        text = guarded[name].astype(str)
-        guarded[name] = text.where(~text.str.match(r"[=+\-@\t\r＝＋－＠]"), "'" + text)
-    guarded.to_csv(path, index=False, encoding="utf-8-sig")
+    safe = frame.copy()
+    for name in safe.select_dtypes("object").columns:
+        safe[name] = safe[name].astype(str).map(guarded)
+    safe.to_csv(path, index=False, encoding="utf-8-sig")

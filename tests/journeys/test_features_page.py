@@ -1,0 +1,64 @@
+"""The Features page under the analyst's hand: windows, primitives and columns are chosen, built and seen used."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.browser import Person, person
+from tests.journeys.conftest import Installation
+from tests.journeys.test_browser import write_lending
+
+pytestmark = [pytest.mark.browser]
+
+
+def import_lending(analyst: Person, folder: Path) -> None:
+    """Go from an empty workbench to a saved label."""
+    page = analyst.page
+    page.get_by_label("Title").fill("Card clients")
+    analyst.click("Create the project")
+    page.locator('[data-testid="stFileUploader"] input[type="file"]').set_input_files(write_lending(folder, 400))
+    analyst.settle()
+    analyst.click("Import the files")
+    analyst.wait_for("3,200")
+    analyst.open("features")
+    analyst.wait_for("What is to be predicted?")
+    analyst.click("Save the label")
+    analyst.wait_for("all that is possible")
+
+
+def test_a_window_is_picked_a_column_left_out_and_the_build_uses_it(
+    empty_installation: Installation, tmp_path: Path
+) -> None:
+    with person(empty_installation.url) as analyst:
+        analyst.sign_in("analyst")
+        import_lending(analyst, tmp_path)
+        page = analyst.page
+        field = page.get_by_label("Add a window")
+        field.fill("18 weeks")
+        field.press("Enter")
+        analyst.wait_for("such as 30d, 6m or 2y")
+        field.fill("45d")
+        field.press("Enter")
+        analyst.wait_for("45 days")
+        page.get_by_role("button", name="24 months", exact=True).click()
+        analyst.settle()
+
+        # A click on the picture chooses the table.
+        picture = page.locator(".stPlotlyChart").first.get_by_text("payments", exact=True).bounding_box()
+        assert picture is not None
+        page.mouse.click(picture["x"] + picture["width"] / 2, picture["y"] + picture["height"] / 2)
+        analyst.wait_for("client_id with clients: 100.0% linked")
+        analyst.wait_for("Settings changed and not saved yet: 1")
+        page.locator('[data-testid="stDataFrame"] canvas').first.click(position={"x": 33, "y": 109})
+        analyst.wait_for("Settings changed and not saved yet: 2")
+        analyst.check_manners()
+
+        analyst.click("Build the features")
+        analyst.wait_for("Leakage certificate", 120_000)
+        analyst.settle()
+        words = analyst.words()
+        assert "45 days" in words
+        assert "24 months" not in words
+        assert "days_late" not in words
+        assert "Negative control" in words
+        analyst.check_manners()

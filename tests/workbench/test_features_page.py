@@ -1,0 +1,97 @@
+"""The form of the Features page: what is clicked stands in the draft, is refused in words, saved, and taken back."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.identity import SYSTEM
+from tests.workbench.lending import lending_project
+from workbench.flows import feature_choice
+from workbench.flows.context import Context
+
+APP = Path(__file__).parents[2] / "workbench" / "app.py"
+
+# Streamlit's and Plotly's own deprecation notices are not ours to mend.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+@pytest.fixture
+def page(ctx: Context, tmp_path: Path) -> Iterator[Any]:
+    import streamlit as st
+    from streamlit.testing.v1 import AppTest
+
+    ctx.identity.create_user("lin", "lin-only-here-1", ("analyst",), by=SYSTEM)
+    lending_project(ctx, tmp_path / "source", n_clients=120)
+    st.cache_resource.clear()
+    app = AppTest.from_file(str(APP), default_timeout=90)
+    app.session_state["signed_in_as"] = "lin"
+    app.session_state["kept_language"] = "en"
+    yield app.run().switch_page("app_pages/features.py").run()
+    st.cache_resource.clear()
+
+
+def words(page: Any) -> str:
+    return "\n".join(element.proto.body for element in page.get("html"))
+
+
+def by_label(elements: Any, label: str) -> Any:
+    return next(element for element in elements if element.label == label)
+
+
+def test_choices_stand_in_the_draft_until_they_are_saved_or_taken_back(ctx: Context, page: Any) -> None:
+    by_label(page.text_input, "Add a window").set_value("18 weeks").run()
+    assert "a window is a number of days, months or years" in words(page)
+    by_label(page.text_input, "Add a window").set_value("45d").run()
+    assert "a window is a number" not in words(page)
+    assert "45 days" in by_label(page.pills, "Windows").options
+    by_label(page.pills, "How many and how much").set_value(["count", "sum"]).run()
+    assert feature_choice.chosen(ctx, "lending").windows == ["3m", "all"]
+
+    by_label(page.button, "Save the choice").click().run()
+    saved = feature_choice.chosen(ctx, "lending")
+    assert saved.windows == ["3m", "all", "45d"]
+    assert {"count", "sum"} <= set(saved.chosen)
+    assert "max" not in saved.chosen
+    assert "std" in saved.chosen
+
+    by_label(page.selectbox, "Table").set_value("payments").run()
+    by_label(page.toggle, "Use this table").set_value(False).run()
+    by_label(page.button, "Undo changes").click().run()
+    assert by_label(page.toggle, "Use this table").value is True
+    by_label(page.toggle, "Use this table").set_value(False).run()
+    by_label(page.button, "Save the choice").click().run()
+    assert feature_choice.chosen(ctx, "lending").ignore == {"payments": []}
+    by_label(page.button, "Back to the defaults").click().run()
+    by_label(page.button, "Save the choice").click().run()
+    assert feature_choice.chosen(ctx, "lending").ignore == {}
+    assert not page.exception
+
+
+def test_conditions_are_added_and_removed_and_the_count_follows(ctx: Context, page: Any) -> None:
+    by_label(page.selectbox, "Table").set_value("payments").run()
+    n_before = counted(page)
+    by_label(page.button, "Add the condition").click().run()
+    by_label(page.button, "Save the choice").click().run()
+    (condition,) = feature_choice.chosen(ctx, "lending").conditions
+    assert condition.table == "payments"
+    assert counted(page) > n_before
+    by_label(page.button, "Remove").click().run()
+    by_label(page.button, "Save the choice").click().run()
+    assert not feature_choice.chosen(ctx, "lending").conditions
+    assert not page.exception
+
+
+def counted(page: Any) -> int:
+    """Wait for the preview, and return how many features it counts."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        told = words(page)
+        if "possible" in told:
+            after = told.split("Features that would be computed")[1].split('class="headline">')[1]
+            return int(after.split(" ")[0].replace(",", ""))
+        time.sleep(0.3)
+        page.run()
+    raise AssertionError(words(page))
