@@ -49,7 +49,10 @@ def test_a_window_is_picked_a_column_left_out_and_the_build_uses_it(
         page.mouse.click(picture["x"] + picture["width"] / 2, picture["y"] + picture["height"] / 2)
         analyst.wait_for("client_id with clients: 100.0% linked")
         analyst.wait_for("Settings changed and not saved yet: 1")
-        page.locator('[data-testid="stDataFrame"] canvas').first.click(position={"x": 33, "y": 109})
+        columns = page.locator('[data-testid="stDataFrame"] canvas').first.bounding_box()
+        assert columns is not None
+        page.mouse.click(columns["x"] + 33, columns["y"] + 123)  # the third row: days_late
+        page.keyboard.press("Space")
         analyst.wait_for("Settings changed and not saved yet: 2")
         analyst.check_manners()
 
