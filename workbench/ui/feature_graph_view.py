@@ -166,7 +166,7 @@ def _set_table(table: str, key: str) -> None:
 
 def _facts(graph: TableGraph, node: TableNode, preview: Preview | None) -> None:
     places = {
-        "cases": chip(t("cases"), "brand"),
+        "cases": chip(t("table of the cases"), "brand"),
         "parent": chip(t("parent")),
         "child": chip(t("rows below")),
         "apart": chip(t("not linked"), "watch"),
