@@ -26,6 +26,13 @@ MAX_TEXT = 10_000
 MAX_KEY = 256
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
 _TIME = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.\d{1,9})?)?)?", re.ASCII)
+# Without 29 February, which takes a calendar.
+_SURE_TIMES = re.compile(
+    r"(?:(?:19\d\d|2[01]\d\d|2200)-"
+    r"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+    r"(?:[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?)?\n)*",
+    re.ASCII,
+)
 _MAX_POINTS = 20
 
 # How the types of a plan and of a data model are sent.
@@ -214,15 +221,33 @@ class Warned(NamedTuple):
 def _check_column(table: str, column: str, form: ColumnForm, rows: Rows) -> Iterable[Finding]:
     values = [row.get(column) for row in rows]
     types, is_sound, expected = _FORMS[form]
-    # The types of a whole column at once: a loop over cells is only for columns that hold what must be read.
-    if {type(value) for value in values} <= types and all(value is None or is_sound(value) for value in values):
-        return
+    # The types of a whole column at once, and where it can be its values: a loop over cells costs most of a check.
+    found = set(map(type, values))
+    if found <= types:
+        sweep = _SWEEPS.get(form)
+        there = [value for value in values if value is not None] if _NONE in found else values
+        if (sweep is not None and sweep(there)) or all(map(is_sound, there)):
+            return
     row = next(
         i for i, value in enumerate(values) if type(value) not in types or not (value is None or is_sound(value))
     )
     where = f"{table}, row {row + 1}, column {column}"
     message = msg("Expected {expected}", expected=expected)
     yield Finding("wrong_type", Severity.BAD, message, where)
+
+
+def _are_finite(values: Sequence[float]) -> bool:
+    """Whether all values are finite, told by their sum; False where that cannot tell."""
+    try:
+        return math.isfinite(sum(values, 0.0))
+    except OverflowError:
+        return False
+
+
+def _are_times(values: Sequence[str]) -> bool:
+    """Whether all values are times that one pattern can tell to be right; False where it cannot, as on 29 February."""
+    text = "".join(f"{value}\n" for value in values)
+    return text.count("\n") == len(values) and _SURE_TIMES.fullmatch(text) is not None
 
 
 def _is_finite(value: float) -> bool:
@@ -268,6 +293,10 @@ _FORMS: dict[ColumnForm, tuple[frozenset[type], Callable[[Any], bool], MessageLi
         msg("a time such as 2024-05-31 or 2024-05-31T12:00:00, without a zone"),
     ),
 }
+
+
+_SWEEPS: dict[ColumnForm, Callable[[Sequence[Any]], bool]] = {"number": _are_finite, "time": _are_times}
+"""Checks of a whole column that are quicker than one of each value and never say yes where one would say no."""
 
 
 def printable(name: str) -> str:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InputError
+from model_registry import payload as payload_module
 from model_registry.payload import PayloadSchema, read_time
 
 SCHEMA = PayloadSchema(
@@ -153,3 +154,26 @@ def test_an_empty_text_is_null_as_in_an_imported_table() -> None:
 
 def test_the_schema_travels_as_json() -> None:
     assert PayloadSchema.from_json(SCHEMA.to_json()) == SCHEMA
+
+
+@given(values=st.lists(st.one_of(
+    st.from_regex(r"\A[12]\d{3}-[01]\d-[0-3]\d([T ][0-2]\d:[0-6]\d(:[0-6]\d(\.\d{1,10})?)?)?\n?\Z"),
+    st.dates().map(str), st.datetimes().map(lambda moment: moment.isoformat()), st.text(max_size=12),
+), max_size=6))  # fmt: skip
+def test_a_sweep_over_times_never_accepts_what_one_alone_would_not_be(values: list[str]) -> None:
+    if payload_module._are_times(values):
+        assert all(map(payload_module._is_time, values))
+
+
+def test_a_sweep_over_times_knows_the_calendar() -> None:
+    day = np.arange("1896-01-01", "2204-12-31", dtype="datetime64[D]").astype(str).tolist()
+    swept = [value for value in day if payload_module._are_times([value])]
+    sound = [value for value in day if payload_module._is_time(value)]
+    assert set(sound) - set(swept) == {value for value in sound if value.endswith("-02-29")}
+    assert set(swept) <= set(sound)
+
+
+@given(values=st.lists(st.floats() | st.integers() | st.sampled_from([10**400, 1e308, -1e308]), max_size=6))
+def test_a_sweep_over_numbers_never_accepts_what_one_alone_would_not_be(values: list[float]) -> None:
+    if payload_module._are_finite(values):
+        assert all(map(payload_module._is_finite, values))
