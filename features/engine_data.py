@@ -15,7 +15,7 @@ from features.plan import FeaturePlan, Link, TableSchema
 if TYPE_CHECKING:
     from warehouse.table_set import TableSet
 
-__all__ = ["NEVER", "EngineData", "TableArrays"]
+__all__ = ["NEVER", "EngineData", "TableArrays", "find_nulls", "unique_index"]
 
 NEVER: Final = np.iinfo(np.int64).max
 _DAY_NS: Final = 86_400_000_000_000
@@ -182,6 +182,33 @@ class EngineData:
         event = leaf.event_time
         events = np.full(rows.size, NO_TIME) if event is None else event[rows]
         return History.build(rows, anchors, events, seen, leaf.order_keys, self.tables[base].n_rows)
+
+
+def find_nulls(table: str, names: Sequence[str], numbers: np.ndarray) -> np.ndarray:
+    """Return which number columns hold nulls.
+
+    Parameters
+    ----------
+    table : str
+        The table.
+    names : sequence of str
+        Its number columns.
+    numbers : ndarray of shape (n_columns, n_rows)
+        Their values.
+
+    Raises
+    ------
+    InputError
+        A value is infinite: sums and means with it would be too, or nothing at all.
+    """
+    infinite = np.isinf(numbers).any(axis=1)
+    if infinite.any():
+        column = names[int(infinite.argmax())]
+        raise InputError(
+            msg("the column holds infinite values"), where=f"{table}, column {column}",
+            fix=msg("Import the table, which reads them as missing and says so, or leave them empty."),
+        )  # fmt: skip
+    return np.asarray(np.isnan(numbers).any(axis=1))
 
 
 def unique_index(values: Sequence[Any] | np.ndarray, where: str) -> dict[Any, int]:

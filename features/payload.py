@@ -117,7 +117,12 @@ def _numbers(values: list[Any], table: str, column: str) -> np.ndarray:
     if not _NUMBER_TYPES.issuperset(map(type, values)):
         row = next(i for i, value in enumerate(values) if not isinstance(value, float | int | type(None) | np.number))
         raise _wrong(table, column, row, msg("a number"), values[row])
-    return np.array(values, dtype=np.float64)
+    numbers = np.array(values, dtype=np.float64)
+    infinite = np.isinf(numbers)
+    if infinite.any():
+        row = int(infinite.argmax())
+        raise _wrong(table, column, row, msg("a finite number"), values[row])
+    return numbers
 
 
 def _times(values: list[Any], table: str, column: str) -> np.ndarray:

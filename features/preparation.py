@@ -7,7 +7,7 @@ import pandas as pd
 
 from core.errors import ConfigurationError, InputError
 from core.i18n import msg
-from features.engine_data import EngineData, TableArrays, unique_index
+from features.engine_data import EngineData, TableArrays, find_nulls, unique_index
 from features.plan import FeaturePlan, Link, TableSchema
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def prepare(plan: FeaturePlan, table_set: "TableSet") -> EngineData:
     frames = {name: table_set.frame(name) for name in plan.tables}
     for name, schema in plan.tables.items():
         _require_columns(name, schema, frames[name])
-    tables = {name: _table(schema, frames[name]) for name, schema in plan.tables.items()}
+    tables = {name: _table(name, schema, frames[name]) for name, schema in plan.tables.items()}
     links = {link: _link(link, frames) for link in plan.links}
     keys = as_text(frames[plan.root_table][plan.key_column])
     return EngineData(tables, links, unique_index(keys, plan.root_table), plan.root_table)
@@ -70,7 +70,7 @@ def encode(values: "pd.Series[Any]") -> tuple[np.ndarray, tuple[str, ...]]:
     return codes.astype(np.int32), tuple(map(str, levels))
 
 
-def _table(schema: TableSchema, frame: pd.DataFrame) -> TableArrays:
+def _table(table: str, schema: TableSchema, frame: pd.DataFrame) -> TableArrays:
     number_names = [name for name, kind in schema.columns.items() if kind == "number"]
     numbers = np.empty((len(number_names), len(frame)))
     for index, name in enumerate(number_names):
@@ -94,7 +94,7 @@ def _table(schema: TableSchema, frame: pd.DataFrame) -> TableArrays:
         times=times,
         order_keys=order_keys,
         schema=schema,
-        has_nulls=np.asarray(np.isnan(numbers).any(axis=1)),
+        has_nulls=find_nulls(table, number_names, numbers),
     )
 
 

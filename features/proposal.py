@@ -214,7 +214,7 @@ def _entity_set(featuretools: Any, model: "DataModel", tables: list[str], spec: 
     import pandas as pd
 
     links = [link for link in model.relationships if link.parent in tables and link.child in tables]
-    links = [link for link in links if link.parent != link.child]
+    links = _without_cycles(links, tables)
     indexes = _indexes(links)
     entity_set = featuretools.EntitySet("schema")
     for name in tables:
@@ -240,6 +240,21 @@ def _entity_set(featuretools: Any, model: "DataModel", tables: list[str], spec: 
         if indexes[link.parent] == link.parent_column:
             entity_set.add_relationship(link.parent, link.parent_column, link.child, link.child_column)
     return entity_set
+
+
+def _without_cycles(links: "list[Relationship]", tables: list[str]) -> "list[Relationship]":
+    """Leave out links that lead down to a table above, those nearest to the first of `tables` kept before others.
+
+    Featuretools would follow such a circle without end. Features round it can still be defined by hand.
+    """
+    kept: list[Relationship] = []
+    for link in sorted(links, key=lambda link: tables.index(link.parent)):
+        below = [link.child]
+        for here in below:
+            below += [other.child for other in kept if other.parent == here and other.child not in below]
+        if link.parent not in below:
+            kept.append(link)
+    return [link for link in links if link in kept]
 
 
 _DTYPES: Final = {"Categorical": "object", "Double": "float64", "Datetime": "datetime64[ns]"}

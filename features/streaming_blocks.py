@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from core.errors import InputError
 from core.i18n import msg
-from features.engine_data import EngineData, TableArrays, unique_index
+from features.engine_data import EngineData, TableArrays, find_nulls, unique_index
 from features.histories import NO_TIME
 from features.plan import FeaturePlan, Link, TableSchema
 
@@ -72,13 +72,13 @@ def empty_table(schema: TableSchema) -> Any:
 
 def arrow_engine_data(plan: FeaturePlan, tables: Mapping[str, Any]) -> EngineData:
     """Turn Arrow tables with the types of `conform_column` into engine data, the same as from a table set."""
-    arrays = {name: _table(schema, tables[name]) for name, schema in plan.tables.items()}
+    arrays = {name: _table(name, schema, tables[name]) for name, schema in plan.tables.items()}
     links = {link: _link(link, tables) for link in plan.links}
     keys = tables[plan.root_table].column(plan.key_column).to_pylist()
     return EngineData(arrays, links, unique_index(keys, plan.root_table), plan.root_table)
 
 
-def _table(schema: TableSchema, rows: Any) -> TableArrays:
+def _table(table: str, schema: TableSchema, rows: Any) -> TableArrays:
     number_names = [name for name, kind in schema.columns.items() if kind == "number"]
     numbers = np.empty((len(number_names), rows.num_rows))
     for index, name in enumerate(number_names):
@@ -97,7 +97,7 @@ def _table(schema: TableSchema, rows: Any) -> TableArrays:
             for name in schema.primary_key
         ),
         schema=schema,
-        has_nulls=np.asarray(np.isnan(numbers).any(axis=1)),
+        has_nulls=find_nulls(table, number_names, numbers),
     )
 
 

@@ -130,7 +130,9 @@ def conform_column(values: Any, kind: ColumnKind, where: str) -> Any:
             return _numbers(values)
         return _times(values) if kind == "time" else _texts(values)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        expected = {"number": msg("numbers"), "time": msg("dates or local times")}.get(kind, msg("texts"))
+        expected = {"number": msg("numbers"), "time": msg("local dates or times from 1678 to 2261")}.get(
+            kind, msg("texts")
+        )
         raise InputError(
             msg("expected {expected}, got a column of type {type}", expected=expected, type=str(values.type)),
             where=where,

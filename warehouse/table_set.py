@@ -292,7 +292,7 @@ def conform(values: "pd.Series[Any]", kind: ColumnType) -> np.ndarray:
     if kind in TEXT_TYPES:
         return _as_text(values)
     if kind in TIME_TYPES:
-        return pd.to_datetime(values).to_numpy(dtype="datetime64[ns]")
+        return _as_times(values)
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     if kind == "integer" and not np.isnan(numbers).any():
         exact = values.to_numpy()
@@ -300,6 +300,13 @@ def conform(values: "pd.Series[Any]", kind: ColumnType) -> np.ndarray:
     if kind == "boolean" and not np.isin(numbers[~np.isnan(numbers)], (0.0, 1.0)).all():
         raise ValueError("a boolean is 0, 1 or null")
     return numbers
+
+
+def _as_times(values: "pd.Series[Any]") -> np.ndarray:
+    times = pd.to_datetime(values)
+    if times.dt.tz is not None:
+        raise ValueError("a time is local, without a time zone")
+    return times.dt.as_unit("ns").to_numpy()  # raises where nanoseconds in 64 bits cannot hold it
 
 
 def _as_integers(numbers: np.ndarray) -> np.ndarray:

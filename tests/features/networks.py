@@ -61,6 +61,7 @@ def make_network(recipe: NetRecipe) -> TableSet:
             "city": _texts(recipe, rng, n),
         }
     )
+    persons.loc[rng.random(n) < recipe.null_rate, "born"] = pd.NaT
     frames = {"firm": firms, "person": persons, **_children(recipe, rng)}
     return TableSet.from_frames(frames, network_model(recipe))
 
@@ -135,12 +136,13 @@ def network_model(recipe: NetRecipe) -> DataModel:
     key, link = ColumnSpec(type="id", role="key"), ColumnSpec(type="id", role="foreign_key")
     event, known = ColumnSpec(type="datetime", role="event_time"), ColumnSpec(type="datetime", role="known_at")
     late = [LateColumns(columns=["paid"], known_at="settled")] if recipe.late else []
+    of_firms = [LateColumns(columns=["capital"], known_at="closed")] if recipe.late and recipe.timed_firms else []
     tables = {
         "firm": TableSpec(
             columns={"firm_id": key, "sector": category, "capital": number, "listed": ColumnSpec(type="boolean"),
                      "founded": ColumnSpec(type="date"), "closed": known},
             primary_key=["firm_id"], event_time="founded" if recipe.timed_firms else None,
-            late_columns=[LateColumns(columns=["capital"], known_at="closed")] if recipe.late else [],
+            late_columns=of_firms,
         ),
         "person": TableSpec(
             columns={"person_id": key, "born": ColumnSpec(type="date"), "wealth": number, "city": category},

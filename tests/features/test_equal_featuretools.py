@@ -4,7 +4,8 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from features.definitions import FeatureDefinition, PathStep
@@ -30,20 +31,40 @@ recipes = st.builds(
     null_rate=st.sampled_from([0.0, 0.3, 1.0]),
     step_hours=st.sampled_from([1, 24, 24 * 60]),
     level=st.sampled_from([0.0, 1e9, -1e9]),
-    scale=st.sampled_from([0.0, 1.0, 1e6]),
+    scale=st.sampled_from([0.0, 1.0, 1e6, 1e100]),
     n_levels=st.sampled_from([1, 3, 100]),
     late=st.booleans(),
     timed_loans=st.booleans(),
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-@given(
-    recipe=recipes, root=st.sampled_from(["firm", "application"]), window=st.sampled_from(list(WINDOWS)), data=st.data()
-)
-def test_values_equal_featuretools(recipe, root, window, data):
+def on_schemas(max_examples):
+    """Run on so many generated schemas."""
+    configure = settings(
+        max_examples=max_examples, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck),
+        derandomize=True,
+    )  # fmt: skip
+    make = given(
+        recipe=recipes, root=st.sampled_from(["firm", "application"]), window=st.sampled_from(list(WINDOWS)),
+        seed=st.integers(0, 2**32 - 1),
+    )  # fmt: skip
+    return lambda test: configure(make(test))
+
+
+@on_schemas(25)
+def test_values_equal_featuretools(recipe, root, window, seed):
+    check(recipe, root, window, seed)
+
+
+@pytest.mark.long
+@on_schemas(100)
+def test_values_equal_featuretools_on_many_schemas(recipe, root, window, seed):
+    check(recipe, root, window, seed)
+
+
+def check(recipe, root, window, seed):
     world = make_world(recipe)
-    keys, cutoffs = _cutoffs(world, root, recipe, data.draw(st.integers(0, 2**32 - 1)))
+    keys, cutoffs = _cutoffs(world, root, recipe, seed)
     entity_set = _entity_set(world, recipe)
     features = _thoughts(entity_set, root)
     if window is not None and recipe.timed_loans:

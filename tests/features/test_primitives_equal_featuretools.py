@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -86,13 +87,30 @@ def pairs(es, recipe, window):
     ]
 
 
-@settings(
-    max_examples=20, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), derandomize=True
-)
-@given(recipe=recipes, window=st.sampled_from([None, "90d", "24m"]), data=st.data())
-def test_values_equal_featuretools(recipe, window, data):
+def on_schemas(max_examples):
+    """Run on so many generated schemas."""
+    configure = settings(
+        max_examples=max_examples, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck),
+        derandomize=True,
+    )  # fmt: skip
+    make = given(recipe=recipes, window=st.sampled_from([None, "90d", "24m"]), seed=st.integers(0, 2**32 - 1))
+    return lambda test: configure(make(test))
+
+
+@on_schemas(20)
+def test_values_equal_featuretools(recipe, window, seed):
+    check(recipe, window, seed)
+
+
+@pytest.mark.long
+@on_schemas(60)
+def test_values_equal_featuretools_on_many_schemas(recipe, window, seed):
+    check(recipe, window, seed)
+
+
+def check(recipe, window, seed):
     world = make_world(recipe)
-    keys, cutoffs = _cutoffs(world, "firm", recipe, data.draw(st.integers(0, 2**32 - 1)))
+    keys, cutoffs = _cutoffs(world, "firm", recipe, seed)
     entity_set = _entity_set(world, recipe)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
