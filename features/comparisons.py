@@ -56,6 +56,13 @@ class PeerSet:
     codes: np.ndarray
     members: tuple[tuple[int, int, PeerStatistic], ...]
 
+    @cached_property
+    def by_statistic(self) -> Mapping[PeerStatistic, tuple[np.ndarray, np.ndarray]]:
+        """The features told by each statistic: their numbers in the plan, and those of their values."""
+        names = dict.fromkeys(statistic for *_, statistic in self.members)
+        of = {name: [member[:2] for member in self.members if member[2] == name] for name in names}
+        return {name: (pairs[:, 0], pairs[:, 1]) for name, found in of.items() if len(pairs := np.array(found))}
+
     @property
     def sizes(self) -> tuple[int, ...]:
         """Number of levels of each of the columns that peers share."""
@@ -141,8 +148,8 @@ class Comparisons:
             for peers, table in zip(self.sets, reference.month(month), strict=True):
                 bases, codes = own[np.ix_(rows, peers.values)], own[np.ix_(rows, peers.codes)]
                 known = table.look_up(codes)
-                for number, base, statistic in peers.members:
-                    values[rows, number] = compare(statistic, bases[:, base], known[:, base])
+                for statistic, (numbers, of) in peers.by_statistic.items():
+                    values[np.ix_(rows, numbers)] = compare(statistic, bases[:, of], known[:, of])
         return values
 
     def spread(self, of_own: np.ndarray) -> np.ndarray:

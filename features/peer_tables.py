@@ -109,34 +109,33 @@ def cell_numbers(codes: np.ndarray, sizes: Sequence[int], depth: int) -> np.ndar
 
 
 def compare(statistic: PeerStatistic, values: np.ndarray, peers: np.ndarray) -> np.ndarray:
-    """Return the `statistic` of `values` (n_rows,) among `peers` (n_rows, 3 + n_quantiles); NaN where there is none."""
+    """Return the `statistic` of `values` (...) among `peers` (..., 3 + n_quantiles); NaN where there is none."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if statistic == "difference_from_mean":
-            told = values - peers[:, _MEAN]
+            told = values - peers[..., _MEAN]
         elif statistic == "difference_from_median":
-            told = values - peers[:, _MEDIAN]
+            told = values - peers[..., _MEDIAN]
         elif statistic == "ratio_to_median":
-            told = values / np.where(peers[:, _MEDIAN] == 0, np.nan, peers[:, _MEDIAN])
+            told = values / np.where(peers[..., _MEDIAN] == 0, np.nan, peers[..., _MEDIAN])
         elif statistic == "z_score":
-            told = (values - peers[:, _MEAN]) / np.where(peers[:, _STD] == 0, np.nan, peers[:, _STD])
+            told = (values - peers[..., _MEAN]) / np.where(peers[..., _STD] == 0, np.nan, peers[..., _STD])
         elif statistic == "percentile":
-            told = _percentile(values, peers[:, _QUANTILES])
+            told = _percentile(values, peers[..., _QUANTILES])
         else:
-            told = peers[:, _N]
-    return np.where(np.isfinite(values) & ~np.isnan(peers[:, _N]), told, np.nan)
+            told = peers[..., _N]
+    return np.where(np.isfinite(values) & ~np.isnan(peers[..., _N]), told, np.nan)
 
 
 def _percentile(values: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
     """Return the share of peers below each value, read off between the quantiles; of equal ones the middle."""
-    below = (quantiles < values[:, None]).sum(axis=1)
-    up_to = (quantiles <= values[:, None]).sum(axis=1)
+    below = (quantiles < values[..., None]).sum(axis=-1)
+    up_to = (quantiles <= values[..., None]).sum(axis=-1)
     last = GRID.size - 1
-    left, right = np.clip(below - 1, 0, last), np.clip(below, 0, last)
-    rows = np.arange(values.size)
-    low, high = quantiles[rows, left], quantiles[rows, right]
+    left, right = np.maximum(below - 1, 0), np.minimum(below, last)
+    low, high = (np.take_along_axis(quantiles, place[..., None], axis=-1)[..., 0] for place in (left, right))
     part = np.where(high > low, (values - low) / np.where(high > low, high - low, 1.0), 0.0)
     between = GRID[left] + (GRID[right] - GRID[left]) * part
-    equal = (GRID[np.clip(below, 0, last)] + GRID[np.clip(up_to - 1, 0, last)]) / 2
+    equal = (GRID[right] + GRID[np.maximum(up_to - 1, 0)]) / 2
     outside = np.where(below == 0, 0.0, 1.0)
     return np.where(up_to > below, equal, np.where((below == 0) | (below > last), outside, between))
 
