@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -26,7 +26,9 @@ __all__ = [
     "EventCondition",
     "LabelSpec",
     "Labels",
+    "Observations",
     "Start",
+    "State",
     "build_labels",
 ]
 
@@ -35,6 +37,10 @@ LEAST_OF_A_CLASS = 10
 FEW_OF_A_CLASS = 50
 """Fewer bads or goods than this are trained on with a warning."""
 
+State = Literal[
+    "good", "bad", "indeterminate", "immature", "no_window", "already_bad", "late_cutoff", "unlabelled",
+]  # fmt: skip
+"""What a row is: `already_bad` before it is observed, `no_window` where none begins, `unlabelled` by its column."""
 Scalar = bool | int | float | str
 Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not_in", "is_null", "not_null"]
 
@@ -79,16 +85,39 @@ class Start(_Spec):
     column: str
 
 
+class Observations(_Spec):
+    """Looking at each row of the root table again and again: on the first day of each month while it is on the books.
+
+    Parameters
+    ----------
+    start : Start
+        From when a row is on the books; observed only after it.
+    end : Start, optional
+        Until when (the latest, of a table below); observed up to it. Where it is missing, to the end of the data.
+    every_months : int, default=1
+        Months between two observations.
+    first, last : date, optional
+        No observation before or after.
+    """
+
+    start: Start
+    end: Start | None = None
+    every_months: int = Field(1, ge=1, le=12)
+    first: date | None = None
+    last: date | None = None
+
+
 class Cutoff(_Spec):
-    """The time up to which a row may know things: a column of the root table, or one date for all rows."""
+    """The time up to which a row may know things: a column of the root table, one date for all rows, or many months."""
 
     column: str | None = None
     date: datetime | date | None = None
+    monthly: Observations | None = None
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        if (self.column is None) == (self.date is None):
-            raise ValueError("cutoff: give either column or date")
+    def _one_of_three(self) -> Self:
+        if sum(part is not None for part in (self.column, self.date, self.monthly)) != 1:
+            raise ValueError("cutoff: give one of column, date and monthly")
         return self
 
 
@@ -116,8 +145,12 @@ class LabelSpec(_Spec):
         Its values that mean bad; may be left out where the values are 0 and 1.
     good_values : list, default=[]
         Its values that mean good; may be left out where only one value is left.
+    indeterminate_values : list, default=[]
+        Its values that mean neither; such rows carry no label.
     bad_when : list of EventCondition
         Any of them inside the window makes the row bad.
+    indeterminate_when : list of EventCondition
+        Any of them inside the window makes a row that is not bad neither good nor bad: it carries no label.
     start : Start, optional
         Beginning of the performance window. Default the cutoff.
     performance_window_months : int, optional
@@ -133,7 +166,9 @@ class LabelSpec(_Spec):
     column: str | None = None
     bad_values: list[Scalar] = []
     good_values: list[Scalar] = []
+    indeterminate_values: list[Scalar] = []
     bad_when: list[EventCondition] = []
+    indeterminate_when: list[EventCondition] = []
     start: Start | None = None
     performance_window_months: int | None = Field(None, ge=1, le=240)
 
@@ -143,7 +178,18 @@ class LabelSpec(_Spec):
             raise ValueError(f"label {self.name!r}: give either column or bad_when")
         if self.bad_when and self.performance_window_months is None:
             raise ValueError(f"label {self.name!r}: bad_when needs performance_window_months")
+        if self.indeterminate_when and not self.bad_when:
+            raise ValueError(f"label {self.name!r}: indeterminate_when goes with bad_when")
+        if self.cutoff and self.cutoff.monthly and (self.start or self.column):
+            raise ValueError(
+                f"label {self.name!r}: observed monthly, the window begins at each observation; use bad_when"
+            )
         return self
+
+    @property
+    def is_panel(self) -> bool:
+        """Whether a row of the root table is observed more than once."""
+        return self.cutoff is not None and self.cutoff.monthly is not None
 
     @property
     def fingerprint(self) -> str:
@@ -161,7 +207,7 @@ class LabelSpec(_Spec):
         point-in-time engine never shows them, while earlier rows of the same entity are the best features there are.
         """
         columns = [self.column] if self.column else []
-        for event in self.bad_when:
+        for event in (*self.bad_when, *self.indeterminate_when):
             if event.table == self.root_table:
                 columns += [event.time, *(condition.column for condition in event.where)]
         cutoff_column = self.cutoff.column if self.cutoff else None
@@ -190,6 +236,8 @@ class Labels:
         What they were made from.
     findings : tuple of Finding
         What is to be known about them.
+    states : ndarray of object, shape (n_rows,), optional
+        `State` of each row; None of labels that were kept before there were states.
     """
 
     keys: np.ndarray
@@ -201,6 +249,7 @@ class Labels:
     mature: np.ndarray
     spec: LabelSpec
     findings: tuple[Finding, ...] = field(default=())
+    states: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -223,13 +272,22 @@ class Labels:
     def take(self, rows: np.ndarray) -> "Labels":
         """Return the labels of `rows`."""
         arrays = {name: getattr(self, name)[rows] for name in _ARRAYS}
-        return replace(self, **arrays)
+        return replace(self, **arrays, states=None if self.states is None else self.states[rows])
+
+    def counts(self) -> dict[State, int]:
+        """Return how many rows are in each state, those that occur."""
+        if self.states is None:
+            return {}
+        states, n = np.unique(self.states.astype(str), return_counts=True)
+        known = {str(state): int(count) for state, count in zip(states, n, strict=True)}
+        return {state: known[state] for state in get_args(State) if state in known}
 
     def frame(self) -> "pd.DataFrame":
-        """Return the arrays as a DataFrame of shape (n_rows, 7)."""
+        """Return the arrays as a DataFrame of shape (n_rows, 7), or 8 with states."""
         import pandas as pd
 
-        return pd.DataFrame({name: getattr(self, name) for name in _ARRAYS})
+        states = {} if self.states is None else {"states": self.states}
+        return pd.DataFrame({name: getattr(self, name) for name in _ARRAYS} | states)
 
     def save(self, folder: Path) -> None:
         """Write the labels as Parquet and JSON; `load` reads them back."""
@@ -253,8 +311,9 @@ class Labels:
         frame = pd.read_parquet(folder / "labels.parquet")
         about = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
         arrays = {name: frame[name].to_numpy() for name in _ARRAYS}
+        states = frame["states"].to_numpy() if "states" in frame else None
         findings = tuple(Finding.from_json(item) for item in about["findings"])
-        return cls(**arrays, spec=LabelSpec.model_validate(about["spec"]), findings=findings)
+        return cls(**arrays, spec=LabelSpec.model_validate(about["spec"]), findings=findings, states=states)
 
 
 _ARRAYS = ("keys", "entities", "cutoffs", "y", "starts", "ends", "mature")

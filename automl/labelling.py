@@ -1,6 +1,7 @@
 """How a label specification becomes labels: columns, events through relationships, windows and maturity (pandas)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -8,36 +9,106 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from automl.label import Condition, EventCondition, Labels, LabelSpec
+from automl.label import Condition, EventCondition, Labels, LabelSpec, Start
 from core.errors import InputError
 from core.findings import Finding, Severity
 from core.i18n import msg
 from core.i18n.formats import count
 from warehouse.table_set import TableSet
 
-__all__ = ["build"]
+__all__ = ["build", "first_events"]
 
 _N_SHOWN = 5
+_SECONDS = 1 << 34
+"""More than the seconds from 1970 to any date a table holds."""
 
 
 def build(table_set: TableSet, spec: LabelSpec, as_of: datetime | None) -> Labels:
     """Return labels before the check of their classes; see `automl.label.build_labels`."""
     root = _frame(table_set, spec.root_table)
     known_until = _known_until(table_set, spec, as_of)
-    keys = _keys(root, spec)
-    cutoffs = _cutoffs(root, spec)
-    starts = _starts(table_set, spec, root, cutoffs)
+    rows, cutoffs = _observed(table_set, spec, root, known_until)
+    keys, entities = _keys(root, spec)[rows], _entities(root, spec)[rows]
+    starts = cutoffs.copy() if spec.is_panel else _starts(table_set, spec, root, cutoffs)
     ends = _window_ends(starts, spec)
     lag = np.timedelta64(int(86_400 * _known_lag_days(table_set, spec)), "s")
     with_window = ~np.isnat(ends)
     mature = np.where(with_window, ends + lag <= known_until.to_datetime64(), spec.performance_window_months is None)
     if spec.column is not None:
-        y = _column_label(root, spec)
+        states = _column_states(root, spec)
     else:
-        y = _event_label(table_set, spec, root, starts, ends, known_until)
-    y = np.where(mature, y, np.nan)
-    labels = Labels(keys, _entities(root, spec), cutoffs, y, starts, ends, mature.astype(bool), spec)
+        states = _event_states(table_set, spec, rows, starts, ends, known_until)
+    states[~with_window & (spec.performance_window_months is not None)] = "no_window"
+    states[with_window & ~mature] = "immature"
+    y = np.where(states == "bad", 1.0, np.where(states == "good", 0.0, np.nan))
+    labels = Labels(keys, entities, cutoffs, y, starts, ends, mature.astype(bool), spec, states=states)
     return _checked(labels)
+
+
+def first_events(
+    table_set: TableSet, spec: LabelSpec, as_of: datetime | None = None
+) -> tuple[np.ndarray, np.ndarray, np.datetime64]:
+    """Return when the window of each root row begins, its first bad event from then on, and how far the data reach.
+
+    The end of the window is not looked at: an event counts however late it comes.
+    """
+    root = _frame(table_set, spec.root_table)
+    known_until = _known_until(table_set, spec, as_of)
+    starts = _starts(table_set, spec, root, _cutoffs(root, spec))
+    first = np.full(len(root), np.iinfo(np.int64).max)
+    for event in spec.bad_when:
+        times, rows = _events(table_set, event, spec, known_until)
+        later = times >= starts[rows]
+        np.minimum.at(first, rows[later], times[later].astype(np.int64))
+    found = first.astype("datetime64[ns]")
+    found[first == np.iinfo(np.int64).max] = np.datetime64("NaT")
+    return starts, found, known_until.to_datetime64()
+
+
+def _observed(
+    table_set: TableSet, spec: LabelSpec, root: pd.DataFrame, known_until: pd.Timestamp
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the row of the root table and the cutoff of each observation."""
+    monthly = spec.cutoff.monthly if spec.cutoff else None
+    if monthly is None:
+        return np.arange(len(root)), _cutoffs(root, spec)
+    begin = _bound(table_set, spec, root, monthly.start, "first")
+    end = np.full(len(root), known_until.to_datetime64())
+    if monthly.end is not None:
+        known_end = _bound(table_set, spec, root, monthly.end, "last")
+        end = np.where(np.isnat(known_end), end, np.minimum(known_end, end))
+    low = np.nanmin(begin.astype("datetime64[M]")) if (~np.isnat(begin)).any() else np.datetime64("NaT", "M")
+    first = np.datetime64(monthly.first, "M") if monthly.first else low
+    if np.isnat(first):
+        raise InputError(msg("no row of {table} is ever on the books", table=spec.root_table), code="no_cutoff")
+    days = np.arange(first, known_until.to_datetime64().astype("datetime64[M]") + 1, monthly.every_months)
+    moments = days.astype("datetime64[ns]")
+    if monthly.first:
+        moments = moments[moments >= np.datetime64(monthly.first, "ns")]
+    if monthly.last:
+        moments = moments[moments <= np.datetime64(monthly.last, "ns")]
+    from_, to = np.searchsorted(moments, begin, "right"), np.searchsorted(moments, end, "right")
+    n = np.where(np.isnat(begin), 0, np.maximum(to - from_, 0))
+    rows = np.repeat(np.arange(len(root)), n)
+    position = np.arange(len(rows)) - np.repeat(np.cumsum(n) - n, n)
+    return rows, moments[from_[rows] + position]
+
+
+def _bound(table_set: TableSet, spec: LabelSpec, root: pd.DataFrame, at: Start, which: str) -> np.ndarray:
+    """Return a time of each root row: of its own column, or the first or last of the rows below it."""
+    frame = _frame(table_set, at.table)
+    times = _time_column(frame, at.table, at.column)
+    if at.table == spec.root_table:
+        return times
+    rows = _root_rows(table_set, at.table, spec)
+    held = (rows >= 0) & ~np.isnat(times)
+    grouped = pd.Series(times[held]).groupby(rows[held])
+    bound = (grouped.min() if which == "first" else grouped.max()).reindex(np.arange(len(root)))
+    if which == "last":  # a row below that has not ended yet keeps the root on the books
+        is_open = np.zeros(len(root), dtype=bool)
+        is_open[rows[(rows >= 0) & np.isnat(times)]] = True
+        bound = bound.mask(is_open)
+    return bound.to_numpy().astype("datetime64[ns]")
 
 
 def _known_until(table_set: TableSet, spec: LabelSpec, as_of: datetime | None) -> pd.Timestamp:
@@ -119,17 +190,7 @@ def _cutoffs(root: pd.DataFrame, spec: LabelSpec) -> np.ndarray:
 def _starts(table_set: TableSet, spec: LabelSpec, root: pd.DataFrame, cutoffs: np.ndarray) -> np.ndarray:
     if spec.start is None:
         return cutoffs.copy()
-    frame = _frame(table_set, spec.start.table)
-    times = _time_column(frame, spec.start.table, spec.start.column)
-    if spec.start.table == spec.root_table:
-        return times
-    rows = _root_rows(table_set, spec.start.table, spec)
-    reached = (rows >= 0) & ~np.isnat(times)
-    starts = np.full(len(root), np.iinfo(np.int64).max)
-    np.minimum.at(starts, rows[reached], times[reached].astype(np.int64))
-    result = starts.astype("datetime64[ns]")
-    result[starts == np.iinfo(np.int64).max] = np.datetime64("NaT")
-    return result
+    return _bound(table_set, spec, root, spec.start, "first")
 
 
 def _window_ends(starts: np.ndarray, spec: LabelSpec) -> np.ndarray:
@@ -141,19 +202,22 @@ def _window_ends(starts: np.ndarray, spec: LabelSpec) -> np.ndarray:
 
 def _known_lag_days(table_set: TableSet, spec: LabelSpec) -> float:
     """Longest declared lag between an event of the label and our knowing of it."""
-    tables = {event.table for event in spec.bad_when}
+    tables = {event.table for event in (*spec.bad_when, *spec.indeterminate_when)}
     return max((table_set.spec(table).known_at_lag_days for table in tables if table in table_set.tables), default=0.0)
 
 
-def _column_label(root: pd.DataFrame, spec: LabelSpec) -> np.ndarray:
+def _column_states(root: pd.DataFrame, spec: LabelSpec) -> np.ndarray:
     assert spec.column is not None  # noqa: S101  # held by the specification's own check
     values = _column(root, spec.root_table, spec.column)
     texts = values.map(_canonical, na_action="ignore").astype(object)
     found = sorted(texts.dropna().unique())
-    if not found:
-        return np.full(len(root), np.nan)
-    bad, good = _classes(found, spec)
-    return np.where(texts.isin(bad), 1.0, np.where(texts.isin(good), 0.0, np.nan))
+    states = np.full(len(root), "unlabelled", dtype=object)
+    if found:
+        bad, good = _classes(found, spec)
+        states[texts.isin({_canonical(value) for value in spec.indeterminate_values})] = "indeterminate"
+        states[texts.isin(good)] = "good"
+        states[texts.isin(bad)] = "bad"
+    return states
 
 
 def _classes(found: list[str], spec: LabelSpec) -> tuple[set[str], set[str]]:
@@ -165,7 +229,7 @@ def _classes(found: list[str], spec: LabelSpec) -> tuple[set[str], set[str]]:
         return {"1"}, {"0"}
     if bad & good:
         raise InputError(msg("the values {values} are named both good and bad", values=", ".join(sorted(bad & good))))
-    rest = set(found) - bad
+    rest = set(found) - bad - {_canonical(value) for value in spec.indeterminate_values}
     if not good and len(rest) > 1:
         raise _not_binary(found, spec)
     return bad, good or rest
@@ -192,20 +256,44 @@ def _canonical(value: Any) -> str:
     return str(int(number)) if number.is_integer() else repr(number)
 
 
-def _event_label(
+def _event_states(
     table_set: TableSet,
     spec: LabelSpec,
-    root: pd.DataFrame,
+    rows: np.ndarray,
     starts: np.ndarray,
     ends: np.ndarray,
     known_until: pd.Timestamp,
 ) -> np.ndarray:
-    is_bad = np.zeros(len(root), dtype=bool)
-    for event in spec.bad_when:
-        times, rows = _events(table_set, event, spec, known_until)
-        inside = (times >= starts[rows]) & (times <= ends[rows])
-        is_bad[rows[inside]] = True
-    return np.where(np.isnat(ends), np.nan, is_bad.astype(float))
+    """Return bad, indeterminate or good of each observation; one that is observed again and was bad before, as such."""
+    states = np.full(len(rows), "good", dtype=object)
+    bad = [_events(table_set, event, spec, known_until) for event in spec.bad_when]
+    for event in spec.indeterminate_when:
+        times, roots = _events(table_set, event, spec, known_until)
+        states[_has_event(times, roots, rows, starts, ends)] = "indeterminate"
+    for times, roots in bad:
+        states[_has_event(times, roots, rows, starts, ends)] = "bad"
+    if spec.is_panel:
+        long_ago, just_before = np.full(len(rows), np.datetime64(0, "ns")), starts - np.timedelta64(1, "s")
+        for times, roots in bad:
+            states[_has_event(times, roots, rows, long_ago, just_before)] = "already_bad"
+    return states
+
+
+def _has_event(
+    times: np.ndarray, roots: np.ndarray, rows: np.ndarray, starts: np.ndarray, ends: np.ndarray
+) -> np.ndarray:
+    """Return whether the root row of each observation has an event from its start to its end, both included."""
+    keys = np.sort(_joint(roots, times))
+    has_window = ~np.isnat(starts) & ~np.isnat(ends)
+    low, high = (np.where(has_window, bound, np.datetime64(0, "ns")) for bound in (starts, ends))
+    n = np.searchsorted(keys, _joint(rows, high), "right") - np.searchsorted(keys, _joint(rows, low), "left")
+    return np.asarray(has_window & (n > 0))
+
+
+def _joint(rows: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return one number that sorts by row, then by time to the second."""
+    seconds = np.asarray(times).astype("datetime64[s]").astype(np.int64)
+    return rows.astype(np.int64) * _SECONDS + np.clip(seconds, 0, _SECONDS - 1)
 
 
 def _events(
@@ -320,11 +408,10 @@ def _checked(labels: Labels) -> Labels:
     _refuse_duplicates(labels)
     findings = [*no_cutoff, *_late_cutoff_findings(labels), *_same_entity_findings(labels), *_count_findings(labels)]
     late = ~np.isnat(labels.starts) & (labels.starts < labels.cutoffs)
+    assert labels.states is not None  # noqa: S101  # `build` gives them
+    states = np.where(late & np.isin(labels.states.astype(str), ("good", "bad")), "late_cutoff", labels.states)
     y = np.where(late, np.nan, labels.y)
-    return Labels(
-        labels.keys, labels.entities, labels.cutoffs, y, labels.starts, labels.ends, labels.mature, labels.spec,
-        tuple(findings),
-    )  # fmt: skip
+    return replace(labels, y=y, findings=tuple(findings), states=states)
 
 
 def _with_cutoffs(labels: Labels) -> tuple[Labels, list[Finding]]:
@@ -379,9 +466,16 @@ def _same_entity_findings(labels: Labels) -> list[Finding]:
 
 
 def _count_findings(labels: Labels) -> list[Finding]:
-    immature = int((~labels.mature & ~np.isnat(labels.ends)).sum())
-    unlabelled = int(np.isnan(labels.y).sum()) - immature
+    counts = labels.counts()
+    immature = counts.get("immature", 0)
+    unlabelled = counts.get("unlabelled", 0) + counts.get("no_window", 0)
     findings = []
+    if n := counts.get("indeterminate", 0):
+        text = msg("{n} rows are indeterminate: neither good nor bad, they are not trained on", n=count(n))
+        findings.append(Finding("indeterminate", Severity.INFO, text))
+    if n := counts.get("already_bad", 0):
+        text = msg("{n} observations come after the row turned bad; they are not trained on", n=count(n))
+        findings.append(Finding("already_bad", Severity.INFO, text))
     if immature:
         text = msg(
             "{n} rows are immature: their performance window has not closed, so they carry no label", n=count(immature)

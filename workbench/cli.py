@@ -14,7 +14,18 @@ import typer
 
 from core.errors import WorkbenchError
 from core.i18n import msg
-from workbench.commands import building, control, judging, people, quality, release, running, scorecard, snapshots
+from workbench.commands import (
+    building,
+    control,
+    judging,
+    label,
+    people,
+    quality,
+    release,
+    running,
+    scorecard,
+    snapshots,
+)
 from workbench.commands.session import say
 
 __all__ = ["app", "main"]
@@ -27,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (running, building, judging, quality, scorecard, release, snapshots, control, people):
+for group in (running, building, label, judging, quality, scorecard, release, snapshots, control, people):
     group.add_to(app)
 
 

@@ -15,6 +15,7 @@ from reporting.figures.segments import capture_curve, intervals_by_segment, rate
 from reporting.figures.stability import feature_drift_compare, missing_rates, psi_bars
 from reporting.figures.structure import tables_graph
 from reporting.figures.tuning import trials_progress
+from reporting.figures.vintage import roll_matrix, vintage_curves
 
 __all__ = [
     "bad_rate_by_decile",
@@ -39,8 +40,10 @@ __all__ = [
     "rates_by_grade",
     "reason_waterfall",
     "roc_with_ks",
+    "roll_matrix",
     "score_distribution",
     "tables_graph",
     "template",
     "trials_progress",
+    "vintage_curves",
 ]

@@ -10,7 +10,19 @@ import pytest
 from tests.journeys.browser import Person, person
 from tests.journeys.conftest import Installation
 
-PAGES = ("data", "quality", "features", "train", "evaluate", "explain", "scorecard", "review", "deploy", "monitor")
+PAGES = (
+    "data",
+    "quality",
+    "label",
+    "features",
+    "train",
+    "evaluate",
+    "explain",
+    "scorecard",
+    "review",
+    "deploy",
+    "monitor",
+)
 
 pytestmark = [pytest.mark.browser]
 

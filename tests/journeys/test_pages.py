@@ -14,6 +14,7 @@ PAGES = (
     "home",
     "data",
     "quality",
+    "label",
     "features",
     "train",
     "evaluate",
