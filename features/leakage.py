@@ -23,6 +23,9 @@ __all__ = ["LeakageCertificate", "prove_no_leakage"]
 
 _CONTROL_CASES: Final = 20
 _PEER_CASES: Final = 3
+_MOST_KEYS: Final = 100
+_FEWEST_KEYS: Final = 10
+_REACHED_ROWS: Final = 20_000
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,10 @@ def prove_no_leakage(
     of the whole, unchanged data. The root row is the question itself, so its own columns may be known exactly at the
     cutoff; they are compared where it became known before.
 
+    Where the rows have fewer than `n_cutoffs` different cutoffs (all firms as of one day), moments spread over the
+    times of the records take part as well: features of some of the keys are computed as of each of these moments, and
+    held to the same. A plan must not leak at any cutoff.
+
     The negative control puts cutoffs exactly on records and runs the same check with cutoffs that include: it must find
     differences, else the check would be blind.
 
@@ -129,7 +136,7 @@ def prove_no_leakage(
     seed : int
         Seed of the sample and of the changes.
     n_cutoffs : int, default=50
-        How many moments.
+        How many moments, at least, where the data has so many.
     rows_per_cutoff : int, default=20
         Matrix rows sampled per moment.
 
@@ -144,14 +151,17 @@ def prove_no_leakage(
         raise InputError(msg("there are no rows with a cutoff to prove anything on"), where=plan.root_table)
     rng = np.random.default_rng(seed)
     rows = _sample(moments, usable, n_cutoffs * rows_per_cutoff)
-    sample = _Sample.of(table_set, plan, keys[rows], moments[rows])
-    chosen = np.unique(sample.moments[np.linspace(0, rows.size - 1, min(rows.size, n_cutoffs)).astype(np.int64)])
+    samples = [sample := _Sample.of(table_set, plan, keys[rows], moments[rows])]
+    if len(np.unique(moments[rows])) < n_cutoffs:
+        earlier = _earlier_rows(sample.data, keys[rows], int(moments[rows].max()), n_cutoffs)
+        samples += [_Sample.of(table_set, plan, *earlier)] if len(earlier[0]) else []
     touched, counts, n_rows, n_peer_rows = Touched(), np.zeros(len(plan.definitions), dtype=np.int64), 0, 0
-    for moment in chosen:
-        before = np.flatnonzero(sample.moments <= moment)
-        counts += sample.differences(before, int(moment), rng, touched)
+    chosen = [(part, int(moment)) for part in samples for moment in part.chosen(n_cutoffs)]
+    for part, moment in chosen:
+        before = np.flatnonzero(part.moments <= moment)
+        counts += part.differences(before, moment, rng, touched)
         n_rows += before.size
-        n_peer_rows += sample.peers.latest(before).size if sample.peers else 0
+        n_peer_rows += part.peers.latest(before).size if part.peers else 0
     n_cases, n_detected = _negative_control(table_set, plan, keys[rows], moments[rows], rng)
     peer_cases, peer_detected = _peer_control(sample.small, plan, keys[rows], moments[rows], rng)
     n_compared_with_peers = sum(item.peers is not None for item in plan.definitions)
@@ -160,7 +170,7 @@ def prove_no_leakage(
         plan_fingerprint=plan.fingerprint,
         data_fingerprint=table_set.fingerprint,
         seed=seed,
-        cutoffs=tuple(str(moment) for moment in chosen.view("datetime64[ns]")),
+        cutoffs=tuple(str(np.datetime64(moment, "ns")) for moment in sorted({moment for _, moment in chosen})),
         n_rows_compared=n_rows,
         n_values_compared=n_rows * (len(plan.definitions) - n_compared_with_peers)
         + n_peer_rows * n_compared_with_peers,
@@ -210,6 +220,11 @@ class _Sample:
         peers = PeerProof.of(small, plan, data, values, moments, inclusive=are_peers_inclusive)
         return cls(plan, own, small, data, keys, moments, values, inclusive, peers)
 
+    def chosen(self, n_cutoffs: int) -> np.ndarray:
+        """Return moments spread over the rows, which stand in the order of their moments."""
+        picked = np.linspace(0, self.moments.size - 1, min(self.moments.size, n_cutoffs)).astype(np.int64)
+        return np.unique(self.moments[picked])
+
     def differences(self, rows: np.ndarray, moment: int, rng: np.random.Generator, touched: Touched) -> np.ndarray:
         """Change the future from `moment` on and count, per feature, the values of `rows` that changed a bit."""
         tables = change_future(self.small, self.own, self.data, moment, rng, touched)
@@ -242,6 +257,26 @@ def _sample(moments: np.ndarray, usable: np.ndarray, n_rows: int) -> np.ndarray:
     """Return rows spread evenly over the cutoffs, in their order."""
     ordered = usable[np.argsort(moments[usable], kind="stable")]
     return ordered[np.unique(np.linspace(0, ordered.size - 1, min(ordered.size, n_rows)).astype(np.int64))]
+
+
+def _earlier_rows(data: EngineData, keys: np.ndarray, last: int, n_cutoffs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return some of the keys as of each of `n_cutoffs` moments before `last`, spread over the times of the records.
+
+    There are fewer keys where each reaches many rows, because all of these are changed and sorted for every moment.
+    """
+    seen = [table.seen_from for name, table in data.tables.items() if name != data.root_table]
+    times = np.concatenate([np.empty(0, dtype=np.int64), *(stamps for stamps in seen if stamps is not None)])
+    times = np.sort(times[(times < last) & (times != NO_TIME)])
+    if not times.size:
+        return keys[:0], times
+    moments = np.unique(times[np.linspace(0, times.size - 1, n_cutoffs).astype(np.int64)])
+    if len(moments) < n_cutoffs:  # records of few days: the days between them are cutoffs too
+        moments = np.union1d(moments, np.linspace(times[0], last - 1, n_cutoffs).astype(np.int64))
+    reached = sum(table.n_rows for table in data.tables.values()) / max(data.tables[data.root_table].n_rows, 1)
+    n_keys = int(np.clip(_REACHED_ROWS / max(reached, 1), _FEWEST_KEYS, _MOST_KEYS))
+    different = np.unique(keys.astype(str))
+    few = different[np.linspace(0, len(different) - 1, min(len(different), n_keys)).astype(np.int64)].astype(object)
+    return np.tile(few, len(moments)), np.repeat(moments, len(few))
 
 
 def _negative_control(

@@ -67,3 +67,33 @@ def test_without_rows_there_is_nothing_to_prove(world):
     plan = make_plan(world, "application", "application_id", definitions())
     with pytest.raises(InputError, match="no rows with a cutoff"):
         prove_no_leakage(world, plan, np.array([]), np.array([], dtype="datetime64[ns]"), seed=1)
+
+
+def test_where_all_rows_share_a_cutoff_the_moments_come_from_the_records(world):
+    keys, cutoffs = asked(world)
+    one_day = np.full(len(cutoffs), cutoffs.max())
+    plan = make_plan(world, "application", "application_id", definitions(), keys=keys, cutoffs=one_day)
+    certificate = prove_no_leakage(world, plan, keys, one_day, seed=1, n_cutoffs=12)
+    assert certificate.is_clean
+    assert len(certificate.cutoffs) >= 12
+    assert certificate.cutoffs[0] < "2021-03" < "2022-10" < certificate.cutoffs[-1]
+    assert min(certificate.n_records_changed, certificate.n_records_deleted, certificate.n_records_added) > 100
+    assert certificate.n_late_values_changed > 100
+
+
+def test_records_of_few_days_are_proved_at_days_between_too():
+    monthly = make_world(Recipe(seed=3, n_firms=5, n_applications=20, n_loans=200, days=90, step_hours=24 * 30))
+    keys, cutoffs = asked(monthly)
+    one_day = np.full(len(cutoffs), cutoffs.max() + np.timedelta64(40, "D"))
+    plan = make_plan(monthly, "application", "application_id", definitions(), keys=keys, cutoffs=one_day)
+    assert len(prove_no_leakage(monthly, plan, keys, one_day, seed=1, n_cutoffs=12).cutoffs) >= 12
+
+
+def test_a_leak_at_an_earlier_day_is_found_though_all_rows_share_a_cutoff(world, monkeypatch):
+    honest = features.leakage.compute
+    monkeypatch.setattr(features.leakage, "compute", lambda *args, **_: honest(*args, inclusive=True))
+    keys, cutoffs = asked(world)
+    found = [item for item in definitions() if item.path[:1] == (UP,)]
+    one_day = np.full(len(cutoffs), cutoffs.max())
+    plan = make_plan(world, "application", "application_id", found, keys=keys, cutoffs=one_day)
+    assert prove_no_leakage(world, plan, keys, one_day, seed=1, n_cutoffs=20).n_values_differing > 0
