@@ -22,6 +22,7 @@ __all__ = [
     "bin_counts",
     "fit_bins",
     "information_value",
+    "information_values",
     "make_reference_profile",
     "psi",
     "weight_of_evidence",
@@ -184,7 +185,7 @@ def psi(expected_counts: np.ndarray, actual_counts: np.ndarray) -> float:
 
 
 def weight_of_evidence(good: np.ndarray, bad: np.ndarray, *, smoothing: float = _SMOOTHING) -> np.ndarray:
-    """Return ln(share of goods / share of bads) per bin; 0 for an empty bin.
+    """Return ln(share of goods / share of bads) per bin, the last axis; 0 for an empty bin.
 
     A bin with only one class gets `smoothing` added to both of its counts, so that its weight stays finite.
 
@@ -194,11 +195,12 @@ def weight_of_evidence(good: np.ndarray, bad: np.ndarray, *, smoothing: float = 
     [0.47, -0.9163]
     """
     good, bad = np.asarray(good, dtype=np.float64), np.asarray(bad, dtype=np.float64)
-    if not good.sum() or not bad.sum():
+    n_good, n_bad = good.sum(axis=-1, keepdims=True), bad.sum(axis=-1, keepdims=True)
+    if not n_good.all() or not n_bad.all():
         return np.zeros(good.shape)
     one_class = ((good == 0) | (bad == 0)) & (good + bad > 0)
-    good_share = (good + smoothing * one_class) / good.sum()
-    bad_share = (bad + smoothing * one_class) / bad.sum()
+    good_share = (good + smoothing * one_class) / n_good
+    bad_share = (bad + smoothing * one_class) / n_bad
     weights = np.zeros(good.shape)
     np.log(np.divide(good_share, bad_share, out=np.ones_like(good), where=bad_share > 0), out=weights)
     return weights
@@ -212,10 +214,16 @@ def information_value(good: np.ndarray, bad: np.ndarray) -> float:
     >>> round(information_value(np.array([80, 20]), np.array([5, 5])), 4)
     0.4159
     """
+    return float(information_values(good, bad))
+
+
+def information_values(good: np.ndarray, bad: np.ndarray) -> np.ndarray:
+    """Return the information value of each of many tables of counts, bins on the last axis."""
     good, bad = np.asarray(good, dtype=np.float64), np.asarray(bad, dtype=np.float64)
-    if not good.sum() or not bad.sum():
-        return 0.0
-    return float(((good / good.sum() - bad / bad.sum()) * weight_of_evidence(good, bad)).sum())
+    n_good, n_bad = good.sum(axis=-1, keepdims=True), bad.sum(axis=-1, keepdims=True)
+    if not n_good.all() or not n_bad.all():
+        return np.zeros(good.shape[:-1])
+    return np.asarray(((good / n_good - bad / n_bad) * weight_of_evidence(good, bad)).sum(axis=-1))
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,18 @@ from core.errors import InputError
 from core.i18n import Message, msg
 from core.i18n.formats import percent
 from core.progress import Progress, SilentProgress
-from features.binning import FeatureBins, fit_bins, woe_table
+from features.binning import FeatureBins, bin_counts, fit_bins, information_values, woe_table
 from features.matrix import FeatureMatrix
 from features.plan import FeaturePlan
+from features.ranks import rank_scores
 from features.spec import FeatureSpec
+from features.stability import month_psi
 
 __all__ = ["Dropped", "Selection", "select_features"]
 
 _CORRELATION_ROWS: Final = 5_000
-_NOISE_FEATURES: Final = 30
-_NOISE_QUANTILE: Final = 0.9
+_PERMUTATIONS: Final = 200
+_NOISE_QUANTILE: Final = 0.95
 _BINNED_PER_KEPT: Final = 2
 
 
@@ -34,9 +36,9 @@ class Dropped:
     reason : Message
         Why, with the figures.
     figure : float
-        The figure that decided: missing rate, correlation or information value.
+        The figure that decided: missing rate, correlation, information value or PSI.
     code : str
-        Stable code of the rule: missing, constant, duplicate, correlated, noise, weak or rank.
+        Stable code of the rule: by_hand, missing, constant, duplicate, correlated, noise, weak, unstable or rank.
     other : str, default=""
         Alias of the better feature that made this one superfluous.
     """
@@ -78,12 +80,16 @@ class Selection:
         Information value of every feature that was binned.
     bins : dict of str to FeatureBins
         Bins of the features kept, fitted on training rows.
+    month_psi : dict of str to float
+        How much each binned feature differs from month to month of training, chance taken off; empty where training
+        spans too few months.
     """
 
     kept: list[str]
     dropped: list[Dropped]
     information_values: dict[str, float] = field(default_factory=dict)
     bins: dict[str, FeatureBins] = field(default_factory=dict)
+    month_psi: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the selection as JSON values."""
@@ -92,6 +98,7 @@ class Selection:
             "dropped": [item.to_json() for item in self.dropped],
             "information_values": dict(self.information_values),
             "bins": {alias: bins.to_json() for alias, bins in self.bins.items()},
+            "month_psi": dict(self.month_psi),
         }
 
     @classmethod
@@ -102,6 +109,7 @@ class Selection:
             [Dropped.from_json(item) for item in data["dropped"]],
             dict(data["information_values"]),
             {alias: FeatureBins.from_json(item) for alias, item in data["bins"].items()},
+            dict(data.get("month_psi", {})),
         )
 
 
@@ -115,9 +123,10 @@ def select_features(
 ) -> Selection:
     """Select features on the training rows; other rows are never looked at.
 
-    In this order: too many nulls; constant; equal to or closely correlated with a feature of more information; on
-    OptBinning's bins no more information than noise, or too little; beyond the number to keep. The last rules never
-    leave fewer than ``spec.min_kept``.
+    In this order: left out by a person; too many nulls; constant; equal to or closely correlated with a feature of more
+    information; no more information than with the outcomes shuffled, or too little; on OptBinning's bins unstable from
+    month to month; beyond the number to keep. The rules on information and stability never leave fewer than
+    ``spec.min_kept``. What a person keeps (``spec.keep``) passes all of them.
 
     Parameters
     ----------
@@ -141,50 +150,77 @@ def select_features(
     y = np.asarray(getattr(labels, "y", labels), dtype=np.float64)[train_rows]
     values = matrix.values[train_rows]
     known = ~np.isnan(y)
-    values, y = values[known], y[known]
+    values, y, cutoffs = values[known], y[known], matrix.cutoffs[train_rows][known]
     if len(np.unique(y)) < 2:
         raise InputError(msg("selection needs good and bad training rows, the {n} given hold one class", n=len(y)))
-    funnel = _Funnel(matrix.plan, values)
+    funnel = _Funnel(matrix.plan, values, frozenset(spec.keep))
+    _drop_by_hand(funnel, spec)
     _drop_empty_and_constant(funnel, spec)
     if not funnel.left:
         raise InputError(msg("every feature is empty or constant on the training rows"))
     rough = {alias: _rough_information(funnel, alias, y) for alias in funnel.left}
     ranked = sorted(funnel.left, key=lambda alias: -rough[alias])
     _drop_correlated(funnel, ranked, spec)
-    ranked = [alias for alias in ranked if alias in funnel.left]
-    _drop_weak(funnel, ranked, rough, y, spec)
-    ranked = [alias for alias in ranked if alias in funnel.left]
-    exact, bins = _bin_exactly(funnel, ranked[: _BINNED_PER_KEPT * spec.select_top], y, progress)
-    kept = sorted(exact, key=lambda alias: -exact[alias])[: spec.select_top]
+    _drop_weak(funnel, funnel.rank(rough), rough, y, spec)
+    ranked = funnel.rank(rough)
+    wanted = [alias for alias in ranked[_BINNED_PER_KEPT * spec.select_top :] if alias in funnel.pinned]
+    exact, bins = _bin_exactly(funnel, [*ranked[: _BINNED_PER_KEPT * spec.select_top], *wanted], y, progress)
+    psi = month_psi({alias: bins[alias].assign(funnel.column(alias)) for alias in exact}, cutoffs)
+    _drop_unstable(funnel, psi, exact, spec)
+    kept = _best(funnel, exact, spec)
     _drop_rest(funnel, kept, {**rough, **exact}, spec)
     progress.report(1.0, msg("kept {n} of {total} features", n=len(kept), total=len(matrix.plan.definitions)))
-    return Selection(kept, funnel.drops(), {**rough, **exact}, {alias: bins[alias] for alias in kept})
+    return Selection(kept, funnel.drops(), {**rough, **exact}, {alias: bins[alias] for alias in kept}, psi)
 
 
 class _Funnel:
     """Features still in, and why the others are out."""
 
-    def __init__(self, plan: FeaturePlan, values: np.ndarray) -> None:
+    def __init__(self, plan: FeaturePlan, values: np.ndarray, pinned: frozenset[str]) -> None:
         self.plan = plan
         self.values = values
         self.left = dict.fromkeys(plan.aliases)
+        self.pinned = pinned
         self._dropped: dict[str, Dropped] = {}
+        self._quick: dict[str, FeatureBins] = {}
 
     def column(self, alias: str) -> np.ndarray:
         column: np.ndarray = self.values[:, self.plan.positions[alias]]
         return column
 
+    def rank(self, information: dict[str, float]) -> list[str]:
+        """Return the features still in, best first."""
+        return sorted(self.left, key=lambda alias: -information[alias])
+
     def drop(self, alias: str, code: str, reason: Message, figure: float, other: str = "") -> None:
+        """Leave a feature out, unless a person keeps it in."""
+        if alias in self.pinned:
+            return
         self.left.pop(alias)
         self._dropped[alias] = Dropped(alias, reason, float(figure), code, other)
 
     def drops(self) -> list[Dropped]:
         return [self._dropped[alias] for alias in self.plan.aliases if alias in self._dropped]
 
+    def quick_bins(self, alias: str) -> FeatureBins:
+        """Return the feature's quantile bins, fitted once."""
+        if alias not in self._quick:
+            self._quick[alias] = self.bins(alias, None)
+        return self._quick[alias]
+
+    def quick_counts(self, alias: str) -> np.ndarray:
+        return bin_counts(self.quick_bins(alias), self.column(alias))
+
     def bins(self, alias: str, y: np.ndarray | None) -> FeatureBins:
         item = self.plan.definition(alias)
         levels = self.plan.levels.get(alias, ())
         return fit_bins(self.column(alias), y, item.kind, alias=alias, levels=levels)
+
+
+def _drop_by_hand(funnel: _Funnel, spec: FeatureSpec) -> None:
+    for alias in spec.drop:
+        if alias in funnel.left:
+            funnel.drop(alias, "by_hand", msg("left out by hand"), 0.0)
 
 
 def _drop_empty_and_constant(funnel: _Funnel, spec: FeatureSpec) -> None:
@@ -201,15 +237,14 @@ def _drop_empty_and_constant(funnel: _Funnel, spec: FeatureSpec) -> None:
 
 def _rough_information(funnel: _Funnel, alias: str, y: np.ndarray) -> float:
     """Return the information value on quantile bins: quick, and good enough to rank by."""
-    column = funnel.column(alias)
-    return woe_table(funnel.bins(alias, None), column, y).information_value
+    return woe_table(funnel.quick_bins(alias), funnel.column(alias), y).information_value
 
 
 def _drop_correlated(funnel: _Funnel, ranked: list[str], spec: FeatureSpec) -> None:
     """Leave out features whose ranks run with those of a better one, on a sample of rows."""
     n_rows = len(funnel.values)
     rows = np.linspace(0, n_rows - 1, min(n_rows, _CORRELATION_ROWS)).astype(np.int64)
-    scores = np.column_stack([_rank_scores(funnel.column(alias)[rows]) for alias in ranked])
+    scores = np.column_stack([rank_scores(funnel.column(alias)[rows]) for alias in ranked])
     correlation = np.abs(scores.T @ scores)
     is_kept = np.ones(len(ranked), dtype=bool)
     for better in range(len(ranked)):
@@ -230,23 +265,14 @@ def _drop_for(funnel: _Funnel, worse: str, better: str, correlation: float) -> N
         funnel.drop(worse, "correlated", reason, correlation, better)
 
 
-def _rank_scores(x: np.ndarray) -> np.ndarray:
-    """Return centred ranks of unit length; nulls share the lowest rank, ties the middle one."""
-    _, inverse, counts = np.unique(np.where(np.isnan(x), -np.inf, x), return_inverse=True, return_counts=True)
-    ranks: np.ndarray = (np.cumsum(counts) - (counts - 1) / 2.0)[inverse]
-    centred: np.ndarray = ranks - ranks.mean()
-    length = np.sqrt((centred * centred).sum())
-    return centred / length if length > 0 else centred
-
-
 def _drop_weak(funnel: _Funnel, ranked: list[str], rough: dict[str, float], y: np.ndarray, spec: FeatureSpec) -> None:
-    """Leave out features that tell no more than random numbers do on the same rows, or too little."""
-    noise = _noise_information(y, spec.seed)
+    """Leave out features that tell no more than they would of shuffled outcomes, or too little."""
+    rng = np.random.default_rng(spec.seed)
     for alias in ranked[spec.min_kept :]:
-        figure = rough[alias]
+        figure, noise = rough[alias], _shuffled_information(funnel.quick_counts(alias), int(y.sum()), rng)
         if figure <= noise:
             reason = msg(
-                "information value {figure}, no more than that of random numbers ({noise})",
+                "information value {figure}, no more than it reaches with the outcomes shuffled ({noise})",
                 figure=f"{figure:.4f}",
                 noise=f"{noise:.4f}",
             )
@@ -255,14 +281,13 @@ def _drop_weak(funnel: _Funnel, ranked: list[str], rough: dict[str, float], y: n
             funnel.drop(alias, "weak", msg("information value only {figure}", figure=f"{figure:.4f}"), figure)
 
 
-def _noise_information(y: np.ndarray, seed: int) -> float:
-    """Return what random numbers reach on the same outcome: a high quantile of their information values."""
-    rng = np.random.default_rng(seed)
-    reached = []
-    for _ in range(_NOISE_FEATURES):
-        x = rng.random(len(y))
-        reached.append(woe_table(fit_bins(x), x, y).information_value)
-    return float(np.quantile(reached, _NOISE_QUANTILE))
+def _shuffled_information(counts: np.ndarray, n_bad: int, rng: np.random.Generator) -> float:
+    """Return a high quantile of the information values that the same bins reach where the outcomes are shuffled.
+
+    To shuffle the outcomes is to deal the bads out to the bins at random, so the counts are drawn as such.
+    """
+    bad = rng.multivariate_hypergeometric(counts, n_bad, size=_PERMUTATIONS, method="marginals")
+    return float(np.quantile(information_values(counts - bad, bad), _NOISE_QUANTILE))
 
 
 def _bin_exactly(
@@ -276,6 +301,28 @@ def _bin_exactly(
         bins[alias] = funnel.bins(alias, y)
         exact[alias] = woe_table(bins[alias], funnel.column(alias), y).information_value
     return exact, bins
+
+
+def _drop_unstable(funnel: _Funnel, psi: dict[str, float], exact: dict[str, float], spec: FeatureSpec) -> None:
+    """Leave out features that look different from month to month, the least telling first."""
+    if spec.max_month_psi is None:
+        return
+    for alias in reversed(funnel.rank({**dict.fromkeys(funnel.left, 0.0), **exact})):
+        if len(funnel.left) <= spec.min_kept:
+            return
+        if psi.get(alias, 0.0) > spec.max_month_psi:
+            reason = msg(
+                "looks different from month to month of the training period: PSI {figure}", figure=f"{psi[alias]:.3f}"
+            )
+            funnel.drop(alias, "unstable", reason, psi[alias])
+
+
+def _best(funnel: _Funnel, exact: dict[str, float], spec: FeatureSpec) -> list[str]:
+    """Return the features to keep, best first: those a person keeps, and the best of the rest."""
+    ranked = [alias for alias in sorted(exact, key=lambda alias: -exact[alias]) if alias in funnel.left]
+    n_free = max(spec.select_top - len(funnel.pinned.intersection(ranked)), 0)
+    free = [alias for alias in ranked if alias not in funnel.pinned][:n_free]
+    return [alias for alias in ranked if alias in funnel.pinned or alias in free]
 
 
 def _drop_rest(funnel: _Funnel, kept: list[str], information: dict[str, float], spec: FeatureSpec) -> None:

@@ -158,8 +158,16 @@ class FeatureSpec(BaseModel):
         Most features to keep in selection.
     max_missing_rate, max_correlation, min_information_value : float
         Limits of selection.
+    max_month_psi : float or None
+        Most that a feature may differ from month to month inside training: mean PSI of its months against all of
+        training, less what chance alone would make; None to keep such features.
     min_kept : int
-        Selection by information value never goes below this number of features.
+        Selection by information value or stability never goes below this number of features.
+    keep, drop : list of str
+        Aliases of features that a person keeps in, whatever selection finds, or leaves out.
+    acknowledged : dict of str to str
+        Columns (``table.column``) and tables that a check holds to be a trap and a person wants to use all the same,
+        each with the reason.
     seed : int
         Seed of samples and noise features.
     """
@@ -187,8 +195,18 @@ class FeatureSpec(BaseModel):
     max_missing_rate: float = Field(default=0.98, gt=0, le=1)
     max_correlation: float = Field(default=0.95, gt=0, le=1)
     min_information_value: float = Field(default=0.002, ge=0)
+    max_month_psi: float | None = Field(default=0.25, gt=0)
     min_kept: int = Field(default=20, ge=1)
+    keep: list[str] = Field(default_factory=list)
+    drop: list[str] = Field(default_factory=list)
+    acknowledged: dict[str, Annotated[str, Field(min_length=3)]] = Field(default_factory=dict)
     seed: int = 20_240_101
+
+    @model_validator(mode="after")
+    def _check_pins(self) -> Self:
+        if both := sorted({*self.keep} & {*self.drop}):
+            raise ValueError(f"a feature is kept or dropped, not both: {', '.join(both)}")
+        return self
 
     @model_validator(mode="after")
     def _check_ratios(self) -> Self:

@@ -13,6 +13,7 @@ from features.binning import (
     bin_counts,
     fit_bins,
     information_value,
+    information_values,
     make_reference_profile,
     psi,
     weight_of_evidence,
@@ -124,3 +125,10 @@ def test_a_reference_profile_describes_the_training_rows():
     assert profile.counts[1][:2] == (int((~(X > 0)).sum()), int((X > 0).sum()))
     assert ReferenceProfile.from_json(profile.to_json()) == profile
     assert psi(np.array(profile.counts[0]), bin_counts(profile.bins[0], X)) == 0.0
+
+
+def test_many_tables_at_once_have_the_information_values_of_each():
+    rng = np.random.default_rng(4)
+    good, bad = rng.integers(0, 40, (30, 6)), rng.integers(0, 9, (30, 6))
+    many = information_values(good, bad)
+    assert many.tolist() == [information_value(*pair) for pair in zip(good, bad, strict=True)]

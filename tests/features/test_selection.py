@@ -26,31 +26,44 @@ COLUMNS = {
 }
 
 
-def matrix(columns=COLUMNS):
+DAYS = np.datetime64("2022-01-01", "ns") + np.arange(N) * np.timedelta64(3, "h")
+
+
+def matrix(columns=COLUMNS, cutoffs=None, categories=()):
     definitions = tuple(
-        FeatureDefinition.create((), name, "identity", names={"en": f"the {name}", "zh": f"特征{name}"})
+        FeatureDefinition.create(
+            (),
+            name,
+            "identity",
+            names={"en": f"the {name}", "zh": f"特征{name}"},
+            kind="category" if name in categories else "number",
+        )
         for name in columns
     )
-    plan = FeaturePlan("t", "id", definitions, {"t": TableSchema({"id": "key", **dict.fromkeys(columns, "number")})})
+    kinds = {name: "category" if name in categories else "number" for name in columns}
+    plan = FeaturePlan("t", "id", definitions, {"t": TableSchema({"id": "key", **kinds})})
     keys = np.array([str(row) for row in range(N)], dtype=object)
-    return FeatureMatrix(
-        np.column_stack(list(columns.values())), keys, np.full(N, np.datetime64("2024-01-01", "ns")), plan
-    )
+    moments = np.full(N, np.datetime64("2024-01-01", "ns")) if cutoffs is None else cutoffs
+    return FeatureMatrix(np.column_stack(list(columns.values())), keys, moments, plan)
 
 
-def select(columns=COLUMNS, **settings):
-    return select_features(matrix(columns), Y, TRAIN, FeatureSpec(**{"min_kept": 2, **settings}))
+def select(columns=COLUMNS, cutoffs=None, **settings):
+    return select_features(matrix(columns, cutoffs), Y, TRAIN, FeatureSpec(**{"min_kept": 2, **settings}))
+
+
+def codes(selection):
+    return {item.alias: item.code for item in selection.dropped}
 
 
 def test_each_drop_has_its_reason():
     selection = select()
-    codes = {item.alias: item.code for item in selection.dropped}
+    why = codes(selection)
     assert selection.kept[:2] == ["signal", "weaker"] or selection.kept[:2] == ["near_twin", "weaker"]
-    assert (codes["constant"], codes["empty"]) == ("constant", "missing")
-    assert codes["twin"] in ("duplicate", "correlated")
-    noise = [codes.get(f"noise_{index}") for index in range(12)]
+    assert (why["constant"], why["empty"]) == ("constant", "missing")
+    assert why["twin"] in ("duplicate", "correlated")
+    noise = [why.get(f"noise_{index}") for index in range(12)]
     assert noise.count("noise") >= 9
-    assert set(codes) | set(selection.kept) == set(COLUMNS)
+    assert set(why) | set(selection.kept) == set(COLUMNS)
     assert set(selection.bins) == set(selection.kept)
 
 
@@ -79,6 +92,39 @@ def test_no_more_are_kept_than_asked_for_and_the_best_stay():
 
 def test_weak_features_stay_where_fewer_would_be_left_than_asked_for():
     assert len(select(min_kept=10).kept) >= 10
+
+
+def test_what_a_person_keeps_passes_every_rule_and_what_they_leave_out_fails_all():
+    kept = ["constant", "twin", "noise_3"]
+    selection = select(keep=kept, drop=["signal"], select_top=4)
+    assert set(kept) < set(selection.kept)
+    assert len(selection.kept) == 4
+    assert codes(selection)["signal"] == "by_hand"
+    assert set(selection.bins) == set(selection.kept)
+    with pytest.raises(ValueError, match="not both: twin"):
+        FeatureSpec(keep=["twin"], drop=["twin"])
+
+
+def test_a_category_of_many_levels_does_not_pass_for_information():
+    rng = np.random.default_rng(6)
+    columns = {"signal": SIGNAL, "weaker": COLUMNS["weaker"]}
+    columns |= {f"levels_{index}": rng.integers(0, 40, N).astype(float) for index in range(12)}
+    given = matrix(columns, categories=[name for name in columns if name.startswith("levels")])
+    selection = select_features(given, Y, TRAIN, FeatureSpec(min_kept=2))
+    assert list(codes(selection).values()).count("noise") >= 10
+    assert min(selection.information_values[name] for name in columns) > 0.05  # far more than random numbers reach
+
+
+def test_a_feature_that_changes_from_month_to_month_is_dropped_with_its_psi():
+    month = DAYS.astype("datetime64[M]").astype(int)
+    season = np.where(month % 2 == 0, 3.0, -3.0) + RNG.normal(size=N) + SIGNAL / 2
+    columns = {"signal": SIGNAL, "weaker": COLUMNS["weaker"], "season": season}
+    selection = select(columns, DAYS, min_kept=1)
+    assert codes(selection)["season"] == "unstable"
+    assert selection.month_psi["season"] > 0.25 > 0.05 > selection.month_psi["signal"]
+    assert "season" in select(columns, DAYS, min_kept=1, max_month_psi=None).kept
+    assert "season" in select(columns, DAYS, min_kept=3).kept
+    assert "season" in select(columns, DAYS, min_kept=1, keep=["season"]).kept
 
 
 def test_a_selection_reads_back_what_it_wrote():
