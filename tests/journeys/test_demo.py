@@ -65,6 +65,8 @@ def test_the_demo_comes_through_with_every_figure_of_its_table(
     result = journey.result
     assert len(result.data.tables) == 13
     assert result.features.certificate.passed
+    assert result.features.certificate.n_cutoffs >= 50
+    assert not result.features.traps  # nothing in the sample world gives the outcome away
     assert 0.5 < result.training.auc.low < result.training.auc.value < result.training.auc.high < 1
     assert result.training.auc.sample == result.training.split_kind == "out_of_time"
     assert (result.author, result.approved_by) == ("analyst", "reviewer")
@@ -220,6 +222,33 @@ def test_drift_is_checked_on_what_was_really_scored_too(journey: Journey) -> Non
     assert (report.n_rows, report.verdict, report.source) == (1, "not_enough_data", "score_log")
 
 
+def test_a_thousand_cases_by_id_have_the_features_and_scores_of_the_matrix_and_of_rows(journey: Journey) -> None:
+    ctx = journey.as_user("operator")
+    assert snapshots.state(ctx, PROJECT).as_of == journey.result.data.as_of  # the demo has published one
+    state = snapshots.publish(ctx, PROJECT)
+    assert state.due is None
+    labels, version = features.labels(ctx, PROJECT), journey.result.version
+    scorer = Scorer(ctx.registry.bundle(PROJECT, version))
+    chosen = np.random.default_rng(5).permutation(len(labels.keys))[:1_200]
+    keys, cutoffs = labels.keys[chosen], labels.cutoffs[chosen]
+    assert len(set(keys)) == 1_200
+    plan, snapshot = scorer.plan, snapshot_place(ctx.settings, PROJECT).reader().current()
+    tables = importing.tables(ctx, PROJECT)
+    offline = build_matrix(tables, plan, keys, cutoffs).values
+    by_id, found = snapshot.rows_of_each(plan, list(keys))
+    assert found == set(keys)
+    together = scorer.score_stored(by_id, list(keys), list(cutoffs), n_reasons=0)
+    values = np.array([[answer.features[alias] for alias in plan.aliases] for answer in together])
+    np.testing.assert_array_equal(values, offline)
+    probability, _, _ = scorer.score_matrix(offline)
+    assert np.array_equal([answer.probability for answer in together], probability)
+    for key, cutoff, expected in list(zip(keys, cutoffs, probability, strict=True))[:60]:
+        alone = scorer.score_stored(snapshot.rows_of(plan, key), [key], [cutoff], n_reasons=0)[0]
+        moment = cutoff.astype("datetime64[us]").item()
+        rows = scorer.score_rows(gather_rows(tables, plan, key, moment), key, moment, n_reasons=0)
+        assert alone.probability == rows.probability == expected
+
+
 def test_new_data_shows_what_was_built_from_old_data(journey: Journey) -> None:
     analyst = journey.as_user("analyst")
     importing.run_sample(analyst, PROJECT, n_enterprises=600, seed=7)
@@ -249,30 +278,3 @@ def test_everything_that_was_done_is_in_a_whole_audit_trail(journey: Journey) ->
 
 def test_no_file_is_left_half_done(journey: Journey) -> None:
     assert list(projects.folder(journey.ctx, PROJECT).rglob(".*")) == []
-
-
-def test_a_thousand_cases_by_id_have_the_features_and_scores_of_the_matrix_and_of_rows(journey: Journey) -> None:
-    ctx = journey.as_user("operator")
-    assert snapshots.state(ctx, PROJECT).as_of == journey.result.data.as_of  # the demo has published one
-    state = snapshots.publish(ctx, PROJECT)
-    assert state.due is None
-    labels, version = features.labels(ctx, PROJECT), journey.result.version
-    scorer = Scorer(ctx.registry.bundle(PROJECT, version))
-    chosen = np.random.default_rng(5).permutation(len(labels.keys))[:1_200]
-    keys, cutoffs = labels.keys[chosen], labels.cutoffs[chosen]
-    assert len(set(keys)) == 1_200
-    plan, snapshot = scorer.plan, snapshot_place(ctx.settings, PROJECT).reader().current()
-    tables = importing.tables(ctx, PROJECT)
-    offline = build_matrix(tables, plan, keys, cutoffs).values
-    by_id, found = snapshot.rows_of_each(plan, list(keys))
-    assert found == set(keys)
-    together = scorer.score_stored(by_id, list(keys), list(cutoffs), n_reasons=0)
-    values = np.array([[answer.features[alias] for alias in plan.aliases] for answer in together])
-    np.testing.assert_array_equal(values, offline)
-    probability, _, _ = scorer.score_matrix(offline)
-    assert np.array_equal([answer.probability for answer in together], probability)
-    for key, cutoff, expected in list(zip(keys, cutoffs, probability, strict=True))[:60]:
-        alone = scorer.score_stored(snapshot.rows_of(plan, key), [key], [cutoff], n_reasons=0)[0]
-        moment = cutoff.astype("datetime64[us]").item()
-        rows = scorer.score_rows(gather_rows(tables, plan, key, moment), key, moment, n_reasons=0)
-        assert alone.probability == rows.probability == expected

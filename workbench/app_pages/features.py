@@ -16,10 +16,12 @@ from workbench.ui.feature_table import feature_tables
 from workbench.ui.frame import PAGES, header
 from workbench.ui.label_form import label_form
 from workbench.ui.pieces import draw, empty, findings, panel_title
+from workbench.ui.pin_form import pin_form
 from workbench.ui.session import Here
 from workbench.ui.state import recall, remember
 from workbench.ui.texts import language, t
 from workbench.ui.times import ago
+from workbench.ui.trap_panel import trap_panel
 from workbench.ui.work import watch
 
 
@@ -55,6 +57,7 @@ def _view() -> str:
 def _result(place: Here, result: FeatureResult) -> None:
     outdated(place, result)
     summary(result)
+    trap_panel(place)
     where_from(place, result)
     if result.findings:
         with st.container(key="panel_findings"):
@@ -62,6 +65,7 @@ def _result(place: Here, result: FeatureResult) -> None:
             findings(result.findings)
     with st.container(key="panel_features"):
         feature_tables(place, result)
+    pin_form(place, result)
     with st.container(key="panel_certificate"):
         certificate_view(features.certificate(place.ctx, place.name), len(result.kept))
         if result.plan_fingerprint:

@@ -7,7 +7,8 @@ from core.i18n import msg
 from core.i18n.formats import count, interval, metric, percent
 from workbench.commands.display import print_lines, print_table
 from workbench.commands.session import Session
-from workbench.flows import features, importing, training
+from workbench.flows import features, importing, training, traps
+from workbench.flows.context import Context
 from workbench.flows.results import to_json
 from workbench.flows.training import Figure
 
@@ -22,6 +23,7 @@ __all__ = [
     "show_splits",
     "show_training",
     "training_json",
+    "traps_json",
 ]
 
 
@@ -83,7 +85,22 @@ def feature_lines(run: Session, result: features.FeatureResult) -> list[str]:
         msg("{bad} bads and {good} goods, {rate} bad", bad=count(label.n_bad), good=count(label.n_good),
             rate=percent(label.bad_rate)),
     ]  # fmt: skip
-    return [run.text(line) for line in lines] + [finding.text(run.ctx.language) for finding in result.findings]
+    found = [*(trap.finding for trap in result.traps), *result.findings]
+    return [run.text(line) for line in lines] + [finding.text(run.ctx.language) for finding in found]
+
+
+def traps_json(ctx: Context, project: str) -> list[dict[str, Any]]:
+    """Return the columns that look like a trap as JSON values, with what was decided on each."""
+    return [
+        {
+            "column": state.subject,
+            "open": state.is_open,
+            "features_kept": len(state.kept),
+            "acknowledged": state.acknowledgement.reason if state.acknowledgement else None,
+            "findings": [finding.to_json() for finding in state.findings],
+        }
+        for state in traps.states(ctx, project)
+    ]
 
 
 def training_json(result: training.TrainResult) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from workbench.commands.session import (
     say,
     session,
 )
-from workbench.flows import databases, features, importing, projects, scoring, snapshots, training
+from workbench.flows import databases, features, importing, projects, scoring, snapshots, training, traps
 from workbench.flows.context import Context
 from workbench.flows.results import to_json
 from workbench.flows.spec import ProjectSpec
@@ -112,14 +112,46 @@ def import_(
 def build_features(
     project: ProjectOption = None,
     label: LabelOption = None,
+    acknowledge: Annotated[
+        str | None,
+        typer.Option(
+            "--acknowledge",
+            metavar="TABLE.COLUMN",
+            help=say(msg("Use a column although it looks like a trap; with --reason. Nothing is built again.")),
+        ),
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help=say(msg("Why the column may be used; kept in the audit trail.")))
+    ] = None,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--leave-out", metavar="TABLE.COLUMN", help=say(msg("Leave a column (or table) out, and build again."))
+        ),
+    ] = None,
     as_name: AsOption = None,
     language: LanguageOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Propose, compute, select and prove features."""
+    """Propose, compute, select and prove features; or decide on a column that looks like a trap."""
+    if (acknowledge is None) != (reason is None):
+        raise InputError(msg("--acknowledge and --reason go together"))
     with session(as_json=as_json, as_name=as_name, language=language) as run:
-        result = features.run(run.ctx, chosen_project(run.ctx, project), label=label)
-        run.answer(answers.features_json(result), lambda: print_lines(answers.feature_lines(run, result)))
+        name = chosen_project(run.ctx, project)
+        if acknowledge is not None:
+            state = traps.acknowledge(run.ctx, name, acknowledge, reason or "")
+            line = msg("{column} is used all the same; the reason is in the audit trail", column=state.subject)
+            run.answer(
+                {"project": name, "acknowledged": state.subject, "traps": answers.traps_json(run.ctx, name)},
+                lambda: print_lines([run.text(line)]),
+            )
+            return
+        for column in leave_out or ():
+            traps.leave_out(run.ctx, name, column)
+        result = features.run(run.ctx, name, label=label)
+        value = {**answers.features_json(result), "traps": answers.traps_json(run.ctx, name)}
+        run.answer(value, lambda: print_lines(answers.feature_lines(run, result)))
+        traps.require_decided(run.ctx, name)
 
 
 def train(

@@ -9,7 +9,7 @@ import numpy as np
 
 from automl.label import Labels, LabelSpec, build_labels
 from automl.split import Split, make_split
-from core.findings import Finding
+from core.findings import Finding, Severity
 from core.i18n import msg, render
 from core.progress import Progress
 from features.definitions import FeatureDefinition
@@ -26,6 +26,8 @@ from workbench.flows.features import (
     FeatureRow,
     LabelMonth,
     LabelView,
+    ShiftRow,
+    TrapView,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from features.binning import FeatureBins
     from features.leakage import LeakageCertificate
     from features.selection import Dropped, Selection
+    from features.shift import FeatureShift
+    from features.traps import Trap
     from warehouse.table_set import TableSet
 
 __all__ = ["Built", "build", "describe", "full_matrix", "plan_of", "profile", "propose_all"]
@@ -52,6 +56,9 @@ class Built:
     matrix: FeatureMatrix
     selection: "Selection"
     certificate: "LeakageCertificate"
+    traps: "tuple[Trap, ...]" = ()
+    shifts: "tuple[FeatureShift, ...]" = ()
+    unknown_pins: tuple[str, ...] = ()
 
 
 def build(
@@ -66,6 +73,8 @@ def build(
     """Make, select and prove the features for one label; `watch` is told of each stage and table."""
     from features.leakage import prove_no_leakage
     from features.selection import select_features
+    from features.shift import measure_shift
+    from features.traps import find_traps
 
     watch = watch or BuildWatch()
     watch.enter("labels")
@@ -76,17 +85,30 @@ def build(
     progress.report(0.08, msg("proposing features"))
     training_rows = labels.take(split.train)
     definitions = propose_all(table_set, training_rows, spec)
-    plan = plan_of(table_set, training_rows, definitions[: spec.max_features], spec)
+    plan = plan_of(table_set, training_rows, _within(definitions, spec), spec)
     watch.enter("computing")
     full = full_matrix(table_set, plan, labels, progress=progress.part(0.2, 0.55), watch=watch)
     watch.enter("selection")
     progress.report(0.55, msg("choosing among {n} features", n=len(plan.definitions)))
-    selection = select_features(full, labels, split.train, spec, progress=progress.part(0.55, 0.75))
+    selection = select_features(full, labels, split.train, spec, progress=progress.part(0.55, 0.7))
     matrix = full.select(selection.kept)
+    traps = find_traps(table_set, full, labels.y, split.train, progress=progress.part(0.7, 0.75))
+    later = split.out_of_time if split.kind == "out_of_time" else split.out_of_time[:0]
     watch.enter("proof")
     progress.report(0.75, msg("proving that nothing leaks from the future"))
     certificate = prove_no_leakage(table_set, matrix.plan, labels.keys, labels.cutoffs, _CERTIFICATE_SEED)
-    return Built(table_set.fingerprint, labels, split, len(definitions), plan, matrix, selection, certificate)
+    return Built(
+        table_set.fingerprint, labels, split, len(definitions), plan, matrix, selection, certificate,
+        traps=tuple(traps),
+        shifts=tuple(measure_shift(matrix, split.train, later)),
+        unknown_pins=tuple(alias for alias in (*spec.keep, *spec.drop) if alias not in plan.positions),
+    )  # fmt: skip
+
+
+def _within(definitions: Sequence[FeatureDefinition], spec: FeatureSpec) -> list[FeatureDefinition]:
+    """Return the features within the limit, and those beyond it that a person keeps."""
+    beyond = [item for item in definitions[spec.max_features :] if item.alias in spec.keep]
+    return [*definitions[: spec.max_features], *beyond]
 
 
 def propose_all(table_set: "TableSet", training: Labels, spec: FeatureSpec) -> list[FeatureDefinition]:
@@ -162,11 +184,36 @@ def describe(built: Built, *, project: str, seconds: float) -> FeatureResult:
         certificate=_certificate_view(built.certificate, len(kept.aliases)),
         findings=_findings(built),
         plan_fingerprint=kept.fingerprint,
+        traps=tuple(_trap(built, trap) for trap in built.traps),
+        shifts=tuple(
+            ShiftRow(item.alias, item.separation.auc, item.separation.low, item.separation.high)
+            for item in built.shifts
+        ),
     )
 
 
 def _findings(built: Built) -> tuple[Finding, ...]:
-    return (*built.labels.findings, *built.split.findings)
+    from features.shift import check_shift
+
+    shift = check_shift(built.shifts)
+    found = [*built.labels.findings, *built.split.findings, *([shift] if shift else [])]
+    proof = built.certificate
+    if not proof.n_records_changed + proof.n_records_deleted + proof.n_records_added + proof.n_late_values_changed:
+        text = msg(
+            "no record has a time, so the leakage proof had nothing to change: it says nothing of these features"
+        )
+        fix = msg("Look at the checks for traps, and name the times of the tables in the data model.")
+        found.append(Finding("proof_without_records", Severity.WATCH, text, fix=fix))
+    if built.unknown_pins:
+        names = ", ".join(built.unknown_pins)
+        text = msg("kept or left out by hand, but no longer among the features: {names}", names=names)
+        found.append(Finding("unknown_pin", Severity.WATCH, text, fix=msg("Take them off the lists keep and drop.")))
+    return tuple(found)
+
+
+def _trap(built: Built, trap: "Trap") -> TrapView:
+    kept = tuple(alias for alias in trap.aliases if alias in built.matrix.plan.positions)
+    return TrapView(trap.subject, trap.finding, len(trap.aliases), kept)
 
 
 def _row(built: Built, alias: str) -> FeatureRow:

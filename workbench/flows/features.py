@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import NotFoundError
+from core.findings import Severity
 from core.i18n import Message, msg
 from workbench.flows import importing, projects
 from workbench.flows.build_watch import BuildProgress, BuildWatch, StageTime, read_progress
@@ -34,6 +35,8 @@ __all__ = [
     "FeatureRow",
     "LabelMonth",
     "LabelView",
+    "ShiftRow",
+    "TrapView",
     "certificate",
     "labels",
     "matrix",
@@ -136,6 +139,43 @@ class CertificateView:
 
 
 @dataclass(frozen=True)
+class TrapView:
+    """What speaks against one column that features are made of.
+
+    Parameters
+    ----------
+    subject : str
+        ``table.column``, or ``table`` where all of its rows are meant.
+    finding : Finding
+        What was seen, and what to do.
+    n_features : int
+        Computed features that are made of it.
+    kept : tuple of str
+        Aliases of those that selection kept.
+    """
+
+    subject: str
+    finding: FindingField
+    n_features: int
+    kept: tuple[str, ...]
+
+    @property
+    def is_strong(self) -> bool:
+        """Whether somebody has to decide before a model is trained on it."""
+        return self.finding.severity is Severity.BAD and bool(self.kept)
+
+
+@dataclass(frozen=True)
+class ShiftRow:
+    """How well one kept feature alone tells later rows from training rows (AUC with interval; .5 is not at all)."""
+
+    alias: str
+    auc: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class LabelMonth:
     """Good, bad and not-yet-known rows of one month of cutoffs."""
 
@@ -171,8 +211,9 @@ class LabelView:
 class FeatureResult:
     """What the feature step brought: everything the Features page draws.
 
-    `n_proposed` counts all that could be made with the choice, `n_computed` those within its limit; `choice` is the
-    choice as JSON values, `stages` how long each stage took.
+    `n_proposed` counts all that could be made with the choice, `n_computed` those within its limit; `traps` is what
+    speaks against columns, the gravest first (see `workbench.flows.traps`), `shifts` the kept features by how well each
+    tells later rows from training; `choice` is the choice as JSON values, `stages` how long each stage took.
     """
 
     project: str
@@ -188,6 +229,8 @@ class FeatureResult:
     dropped: tuple[DroppedFeature, ...]
     certificate: CertificateView
     findings: tuple[FindingField, ...]
+    traps: tuple[TrapView, ...] = ()
+    shifts: tuple[ShiftRow, ...] = ()
     choice: dict[str, Any] = field(default_factory=dict)
     plan_fingerprint: str = ""
     stages: tuple[StageTime, ...] = ()
@@ -358,6 +401,7 @@ def _keep(ctx: Context, project: str, built: "Built", result: FeatureResult) -> 
         "n_computed": result.n_computed,
         "n_kept": result.n_kept,
         "is_leakage_free": result.certificate.passed,
+        "traps": sorted({trap.subject for trap in result.traps if trap.is_strong}),
         "seconds": round(result.seconds, 1),
     }
     record_step(

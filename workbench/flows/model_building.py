@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from features.plan import FeaturePlan
 from features.reference_publishing import make_snapshot
 from features.selection import select_features
 from model_registry.bundle import Bundle, write_bundle
-from workbench.flows import features, importing, projects
+from workbench.flows import features, importing, projects, traps
 from workbench.flows.context import Context
 from workbench.flows.feature_building import full_matrix
 from workbench.flows.results import to_json
@@ -53,6 +53,7 @@ def train_stored(ctx: Context, project: str, spec: TrainSpec) -> Made:
     matrix, labels, split = features.matrix(ctx, project), features.labels(ctx, project), features.split(ctx, project)
     ctx.say(0.0, msg("training on {n} rows and {m} features", n=len(split.train), m=len(matrix.plan.aliases)))
     result = train(matrix, labels, split, spec, progress=ctx.progress)
+    result = replace(result, findings=(*result.findings, *traps.findings_for_review(ctx, project)))
     return Made(matrix, labels, split, described, result)
 
 

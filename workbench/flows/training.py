@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import ConflictError, InputError
 from core.i18n import msg
-from workbench.flows import projects
+from workbench.flows import projects, traps
 from workbench.flows.context import Context
 from workbench.flows.folders import fresh_name, keep_latest, writing_folder
 from workbench.flows.results import (
@@ -226,7 +226,7 @@ def run(
     Raises
     ------
     ConflictError
-        If there are no features yet.
+        If there are no features yet, or columns look like a trap and nobody has decided on them.
     """
     from automl.predictions import predict_rows
     from workbench.flows import evaluation, model_building
@@ -234,6 +234,7 @@ def run(
     ctx.require("model.train")
     started = time.monotonic()
     step = require_step(ctx, project, Step.FEATURES)
+    traps.require_decided(ctx, project)
     spec = chosen_spec(projects.spec(ctx, project).training, budget, families, seed)
     made = model_building.train_stored(ctx.part(0.0, 0.9), project, spec)
     parent = projects.folder(ctx, project) / "training"
@@ -356,6 +357,7 @@ def hash_splits(
     chosen = parts if parts is not None else tuple(range(n_parts))
     if n_parts < 2 or not chosen or not all(0 <= part < n_parts for part in chosen):
         raise InputError(msg("parts are numbered 0 to {last}, and there are at least 2", last=n_parts - 1))
+    traps.require_decided(ctx, project)
     spec = chosen_spec(projects.spec(ctx, project).training, budget)
     splits = model_building.hash_splits(ctx, project, n_parts, chosen, spec)
     return HashSplitResult(

@@ -32,6 +32,7 @@ def outdated(place: Here, result: FeatureResult) -> None:
         return
     built = FeatureSpec.model_validate(result.choice)
     changes = feature_choice.differences(built, feature_choice.chosen(place.ctx, place.name))
+    changes.pop("acknowledged", None)  # says what may be trained on, not what is built
     if changes:
         st.info(t("Settings changed since this was built: {n}. Build again to use them.", n=len(changes)))
 
