@@ -11,7 +11,7 @@ import numpy as np
 from core.errors import InputError
 from core.i18n import Message, msg
 from features.engine_data import EngineData, TableArrays, unique_index
-from features.plan import ColumnKind, FeaturePlan, TableSchema
+from features.plan import ColumnKind, FeaturePlan, Link, TableSchema
 
 __all__ = ["read_rows"]
 
@@ -42,6 +42,9 @@ def read_rows(plan: FeaturePlan, tables: Mapping[str, Rows]) -> EngineData:
         parents = unique_index(columns[link.parent][link.parent_column], link.parent)
         values = columns[link.child][link.child_column]
         links[link] = np.array([parents.get(value, -1) for value in values], dtype=np.int64)
+        if link in plan.crossed_links:
+            _note_unknown(link, sum(parent < 0 and value is not None for parent, value in
+                                    zip(links[link].tolist(), values, strict=True)), warnings)  # fmt: skip
     roots = unique_index(columns[plan.root_table][plan.key_column], plan.root_table)
     return EngineData(arrays, links, roots, plan.root_table, tuple(warnings))
 
@@ -67,6 +70,15 @@ def _getter(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, 
     if len(names) == 1:
         return lambda row: (row[names[0]],)
     return itemgetter(*names)
+
+
+def _note_unknown(link: Link, n_rows: int, warnings: list[Message]) -> None:
+    """Say where rows lead to others that the request does not bring: sums over them would look like nothing."""
+    if n_rows:
+        warnings.append(
+            msg("{n} rows of {table} name by {column} a row of {parent} that is not there: taken as not known",
+                n=n_rows, table=link.child, column=link.child_column, parent=link.parent)
+        )  # fmt: skip
 
 
 def _note_missing(table: str, schema: TableSchema, column: str, warnings: list[Message]) -> None:

@@ -265,6 +265,16 @@ class FeaturePlan:
         return tuple(dict.fromkeys(link for path in paths for link in _walk(self.root_table, path)))
 
     @cached_property
+    def crossed_links(self) -> tuple[Link, ...]:
+        """The relationships from the rows of a link table up to what they lead to, each once."""
+        found: dict[Link, None] = {}
+        for item in self.definitions:
+            links, way = _walk(self.root_table, item.path), len(item.steps_up)
+            found |= dict.fromkeys(link for link, step in list(zip(links, item.path, strict=True))[way:]
+                                   if step.direction == "up")  # fmt: skip
+        return tuple(found)
+
+    @cached_property
     def groups(self) -> tuple[FeatureGroup, ...]:
         """The features grouped by path."""
         alike: dict[tuple[tuple[PathStep, ...], tuple[int, ...]], list[tuple[int, FeatureDefinition]]] = {}

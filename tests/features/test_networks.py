@@ -272,6 +272,20 @@ def test_a_live_request_and_the_online_snapshot_give_the_bits_of_the_batch(case,
             assert live.tobytes() == values[row].tobytes()
 
 
+def test_counterparties_that_a_request_does_not_bring_are_said(case):
+    world, plan, keys, _, _ = case
+    tables = entity_rows(world, plan, keys[0])
+    own = next(row["firm_id"] for row in tables["application"])
+    assert any(row["to_firm"] != own for row in tables["edge"] if row["from_firm"] == own)
+    told = EngineData.from_rows(plan, {**tables, "firm": [row for row in tables["firm"] if row["firm_id"] == own]})
+    assert any("name by to_firm a row of firm that is not there" in str(warning) for warning in told.warnings)
+    edges = [row for row in tables["edge"] if "f9999" not in (row["from_firm"], row["to_firm"])]
+    firms = {row["firm_id"] for row in tables["firm"]}
+    whole = [row for row in edges if {row["from_firm"], row["to_firm"]} <= firms]
+    stakes = [row for row in tables["stake"] if row["firm_id"] in firms and row["person_id"] != "p9999"]
+    assert EngineData.from_rows(plan, {**tables, "edge": whole, "stake": stakes}).warnings == ()
+
+
 @pytest.mark.parametrize("n_blocks", [1, 7, 60])
 def test_blocks_give_the_bits_of_memory(case, tmp_path, monkeypatch, n_blocks):
     world, plan, keys, cutoffs, values = case
