@@ -1,11 +1,13 @@
 """The online snapshot in PostgreSQL: written and put in place in one transaction, read over a few connections."""
 
+import os
 import secrets
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, LiteralString
 
 import psycopg
@@ -114,7 +116,7 @@ class PostgreSQLReader:
     """
 
     def __init__(self, url: str, project: str) -> None:
-        self._connections = _Connections(url)
+        self._connections = _connections(url, os.getpid())
         self._project = project
         self._opened: PostgreSQLSnapshot | None = None
 
@@ -294,6 +296,12 @@ class _Connections:
                 return rows
         connection.close()
         return rows
+
+
+@cache
+def _connections(url: str, pid: int) -> _Connections:  # noqa: ARG001 - a child process must not share its parent's
+    """Return the connections to a database, one set for all projects: who finds it away spares the others the wait."""
+    return _Connections(url)
 
 
 def _plain(url: str) -> str:

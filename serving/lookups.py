@@ -64,6 +64,7 @@ class Lookups:
         self._lock = threading.Lock()
         self._readers: dict[str, SnapshotReader] = {}
         self._known: dict[str, SnapshotAbout] = {}
+        self._told: dict[str, str] = {}
 
     def gather(self, model: DeployedModel, request: ScoreRequest) -> Gathered:
         """Return the rows of the case that `request` asks for.
@@ -172,7 +173,9 @@ class Lookups:
         try:
             return reader.current()
         except IntegrityError as error:
-            _LOG.error("the online snapshot of %s cannot be used: %s", project, error)
+            if self._told.get(project) != str(error):
+                self._told[project] = str(error)
+                _LOG.error("the online snapshot of %s cannot be used: %s", project, error)
             raise UnavailableError(msg("the online snapshot cannot be read now"), code="no_snapshot") from error
 
 

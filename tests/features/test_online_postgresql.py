@@ -52,8 +52,9 @@ def test_a_database_that_is_away_is_said_and_not_knocked_at_again_at_once(monkey
         raise psycopg.OperationalError("connection refused")
 
     monkeypatch.setattr(online_postgresql.psycopg, "connect", refuse)
-    reader = PostgreSQLPlace("postgresql+psycopg://nobody@127.0.0.1:1/none", "guarantee").reader()
-    for _ in range(5):
+    url = "postgresql+psycopg://nobody@127.0.0.1:1/nowhere"
+    for project in ("guarantee", "guarantee", "other"):
+        reader = PostgreSQLPlace(url, project).reader()
         with pytest.raises(UnavailableError) as refused:
             reader.current()
         assert refused.value.code == "no_snapshot"
