@@ -49,7 +49,11 @@ def test_a_window_is_picked_a_column_left_out_and_the_build_uses_it(
         page.mouse.click(picture["x"] + picture["width"] / 2, picture["y"] + picture["height"] / 2)
         analyst.wait_for("client_id with clients: 100.0% linked")
         analyst.wait_for("Settings changed and not saved yet: 1")
-        columns = page.locator('[data-testid="stDataFrame"] canvas').first.bounding_box()
+        analyst.wait_for("all that is possible")
+        analyst.settle()
+        grid = page.locator('[data-testid="stDataFrame"] canvas').first
+        grid.scroll_into_view_if_needed()
+        columns = grid.bounding_box()
         assert columns is not None
         page.mouse.click(columns["x"] + 33, columns["y"] + 123)  # the third row: days_late
         page.keyboard.press("Space")
@@ -59,9 +63,15 @@ def test_a_window_is_picked_a_column_left_out_and_the_build_uses_it(
         analyst.click("Build the features")
         analyst.wait_for("Leakage certificate", 120_000)
         analyst.settle()
-        words = analyst.words()
-        assert "45 days" in words
-        assert "24 months" not in words
+        kept = analyst.words()
+        page.get_by_role("radio", name="Dropped, with reasons").or_(
+            page.get_by_role("button", name="Dropped, with reasons")
+        ).first.click()
+        analyst.wait_for("Rule")
+        analyst.settle()
+        words = kept + analyst.words()
+        assert "last 45 days" in words
+        assert "last 24 months" not in words
         assert "days_late" not in words
         assert "Negative control" in words
         analyst.check_manners()

@@ -95,3 +95,11 @@ def test_a_preset_brings_its_extras_and_leaving_one_primitive_out_keeps_them() -
     assert back == credit
     plain = feature_choice.with_primitives(FeatureSpec(), ["count", "sum"])
     assert (plain.chosen, plain.chosen_ratios, plain.chosen_levels) == (("count", "sum"), (), 0)
+
+
+def test_counterparties_stay_whatever_else_is_chosen() -> None:
+    on = feature_choice.with_counterparties(FeatureSpec(), is_used=True)
+    for other in (feature_choice.with_preset(on, "credit"), feature_choice.with_primitives(on, ["count"])):
+        assert other.chosen_counterparties == ("sum", "mean", "max")
+        assert feature_choice.with_counterparties(other, is_used=False).chosen_counterparties == ()
+    assert feature_choice.preset_of(feature_choice.with_preset(on, "credit")) == "credit"

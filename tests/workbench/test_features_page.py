@@ -50,12 +50,14 @@ def test_choices_stand_in_the_draft_until_they_are_saved_or_taken_back(ctx: Cont
     by_label(page.pills, "How many and how much").set_value(["count", "sum"]).run()
     assert feature_choice.chosen(ctx, "lending").windows == ["3m", "all"]
 
+    by_label(page.toggle, "Counterparties").set_value(True).run()
     by_label(page.button, "Save the choice").click().run()
     saved = feature_choice.chosen(ctx, "lending")
     assert saved.windows == ["3m", "all", "45d"]
     assert {"count", "sum"} <= set(saved.chosen)
     assert "max" not in saved.chosen
     assert "std" in saved.chosen
+    assert saved.chosen_counterparties
 
     by_label(page.selectbox, "Table").set_value("payments").run()
     by_label(page.toggle, "Use this table").set_value(False).run()

@@ -13,13 +13,13 @@ from workbench.ui.feature_design import design
 from workbench.ui.feature_progress import build_view
 from workbench.ui.feature_result import bad_rate, outdated, samples, summary, where_from
 from workbench.ui.feature_table import feature_tables
+from workbench.ui.feature_view import feature_view
 from workbench.ui.frame import PAGES, header
 from workbench.ui.label_form import label_form
 from workbench.ui.pieces import draw, empty, findings, panel_title
 from workbench.ui.pin_form import pin_form
 from workbench.ui.session import Here
-from workbench.ui.state import recall, remember
-from workbench.ui.texts import language, t
+from workbench.ui.texts import t
 from workbench.ui.times import ago
 from workbench.ui.trap_panel import trap_panel
 from workbench.ui.work import watch
@@ -36,22 +36,6 @@ def _sentence(result: FeatureResult | None) -> str:
         age=ago(result.finished_at),
         seconds=f"{result.seconds:.0f}",
     )
-
-
-def _view() -> str:
-    key = f"feature_view_{language()}"
-    first = str(recall("feature_view", "result"))
-    chosen = st.segmented_control(
-        t("View"),
-        ["result", "choice"],
-        default=first,
-        required=True,
-        format_func=lambda name: t("Result") if name == "result" else t("Tables and choice"),
-        key=key,
-        on_change=lambda: remember("feature_view", st.session_state[key]),
-        label_visibility="collapsed",
-    )
-    return str(chosen)
 
 
 def _result(place: Here, result: FeatureResult) -> None:
@@ -91,7 +75,7 @@ def _main() -> None:
         return
     if is_busy:
         build_view()
-    view = _view() if result is not None else "choice"
+    view = feature_view() if result is not None else "choice"
     if view == "choice" and not (is_busy and result is None):
         design(is_busy)
     elif result is not None:

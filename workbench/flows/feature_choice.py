@@ -21,12 +21,14 @@ __all__ = [
     "reset",
     "save",
     "with_column",
+    "with_counterparties",
     "with_preset",
     "with_primitives",
     "with_table",
     "with_window",
 ]
 
+_NETWORK = "network"
 _GROUPS: dict[str, tuple[str, ...]] = {
     "amount": ("count", "sum", "mean", "median", "min", "max", "first", "last"),
     "course": ("std", "skew", "trend"),
@@ -129,16 +131,27 @@ def with_primitives(choice: FeatureSpec, names: Sequence[str]) -> FeatureSpec:
     preset = preset_of(choice.model_copy(update={"primitives": listed}))
     if preset is not None:
         return with_preset(choice, preset)
+    network = [_NETWORK] if _NETWORK in choice.primitives else []
     deep = choice.model_copy(update={"max_depth": 3})
     ratios, levels = list(choice.chosen_ratios), choice.chosen_levels
     return changed(
-        choice, primitives=listed, window_ratios=ratios, frequent_levels=levels, stack=list(deep.chosen_stack)
+        choice, primitives=listed + network, window_ratios=ratios, frequent_levels=levels, stack=list(deep.chosen_stack)
     )
 
 
 def with_preset(choice: FeatureSpec, name: str) -> FeatureSpec:
-    """Return the choice with a group of primitives, and with the window ratios, levels and stacking it brings."""
-    return changed(choice, primitives=[name], window_ratios=None, frequent_levels=None, stack=None)
+    """Return the choice with a group of primitives, and with the window ratios, levels and stacking it brings.
+
+    Whether counterparties are looked at stays as it is.
+    """
+    network = [_NETWORK] if _NETWORK in choice.primitives else []
+    return changed(choice, primitives=[name, *network], window_ratios=None, frequent_levels=None, stack=None)
+
+
+def with_counterparties(choice: FeatureSpec, *, is_used: bool) -> FeatureSpec:
+    """Return the choice with features of counterparties, or without them."""
+    names = [name for name in choice.primitives if name != _NETWORK]
+    return changed(choice, primitives=[*names, _NETWORK] if is_used else names, counterparties=None)
 
 
 def with_table(choice: FeatureSpec, table: str, *, is_used: bool) -> FeatureSpec:

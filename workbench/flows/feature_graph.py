@@ -78,10 +78,7 @@ def table_graph(data: ImportResult, root: str, choice: "FeatureSpec") -> TableGr
             return "parent"
         return "child" if table in linked else "apart"
 
-    def is_used(table: str) -> bool:
-        return choice.ignore.get(table) != [] and (choice.tables is None or table in choice.tables)
-
-    nodes = tuple(TableNode(profile, place(profile.name), is_used(profile.name)) for profile in data.tables)
+    nodes = tuple(TableNode(profile, place(profile.name), choice.allows(profile.name)) for profile in data.tables)
     return TableGraph(root, nodes, links)
 
 

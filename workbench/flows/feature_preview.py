@@ -152,6 +152,7 @@ def estimate(found: Preview, choice: "FeatureSpec", *, n_table_cells: int, last:
         seconds += _S_PER_FEATURE["selection"] * binned + _S_PER_FEATURE["proof"] * n_kept
         return Cost(seconds, memory, is_measured=False)
     grown = values / max(last.label.n_rows * last.n_computed, 1)
+    n_kept = min(choice.select_top, round(last.n_kept * found.n_planned / max(last.n_computed, 1)))
     growth = {"computing": grown, "selection": grown, "proof": n_kept / max(last.n_kept, 1)}
     return Cost(sum(s * growth.get(stage, 1.0) for stage, s in times.items()), memory, is_measured=True)
 

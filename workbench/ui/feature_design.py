@@ -10,7 +10,9 @@ from workbench.flows.feature_graph import table_graph
 from workbench.ui.feature_draft import Draft, draft, problem, save, start_over, take_back
 from workbench.ui.feature_form import depth_and_limits, primitive_choice, window_choice
 from workbench.ui.feature_graph_view import choice_graph, table_panel
+from workbench.ui.feature_others import other_firms
 from workbench.ui.feature_preview_view import current_preview, preview_panel
+from workbench.ui.feature_view import show_result
 from workbench.ui.pieces import draw
 from workbench.ui.session import Here, here
 from workbench.ui.state import recall, remember
@@ -42,6 +44,8 @@ def design(is_busy: bool) -> None:
             primitive_choice(now)
             with st.expander(t("Depth, limits and ratios of windows")):
                 depth_and_limits(now)
+            with st.expander(t("What other firms tell")):
+                other_firms(graph, now)
     with right:
         with st.container(key="panel_preview"):
             _label_choice(place, label)
@@ -104,5 +108,5 @@ def _build(label: str) -> None:
     place = here()
     if save(place):
         ask_for(place, "features", {"label": label})
-        remember("feature_view", "result")
+        show_result()
         st.session_state["build_asked"] = True
