@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.journeys.browser import Person, person
 from tests.journeys.conftest import Installation
@@ -40,7 +41,11 @@ def test_a_window_is_picked_a_column_left_out_and_the_build_uses_it(
         field.fill("45d")
         field.press("Enter")
         analyst.wait_for("45 days")
-        page.get_by_role("button", name="24 months", exact=True).click()
+        analyst.wait_for("all that is possible")
+        analyst.settle()
+        unwanted = page.get_by_role("button", name="24 months", exact=True)
+        unwanted.click()
+        expect(unwanted).to_have_attribute("aria-pressed", "false")
         analyst.settle()
 
         # A click on the picture chooses the table.
