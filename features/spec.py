@@ -160,7 +160,8 @@ class FeatureSpec(BaseModel):
         Limits of selection.
     max_month_psi : float or None
         Most that a feature may differ from month to month inside training: mean PSI of its months against all of
-        training, less what chance alone would make; None to keep such features.
+        training, less what chance alone would make; None to keep such features. Twice the .25 that is usual between
+        two samples: months differ by season, and what they have in common is worth keeping.
     min_kept : int
         Selection by information value or stability never goes below this number of features.
     keep, drop : list of str
@@ -195,7 +196,7 @@ class FeatureSpec(BaseModel):
     max_missing_rate: float = Field(default=0.98, gt=0, le=1)
     max_correlation: float = Field(default=0.95, gt=0, le=1)
     min_information_value: float = Field(default=0.002, ge=0)
-    max_month_psi: float | None = Field(default=0.25, gt=0)
+    max_month_psi: float | None = Field(default=0.5, gt=0)
     min_kept: int = Field(default=20, ge=1)
     keep: list[str] = Field(default_factory=list)
     drop: list[str] = Field(default_factory=list)

@@ -121,7 +121,7 @@ def test_a_feature_that_changes_from_month_to_month_is_dropped_with_its_psi():
     columns = {"signal": SIGNAL, "weaker": COLUMNS["weaker"], "season": season}
     selection = select(columns, DAYS, min_kept=1)
     assert codes(selection)["season"] == "unstable"
-    assert selection.month_psi["season"] > 0.25 > 0.05 > selection.month_psi["signal"]
+    assert selection.month_psi["season"] > 0.5 > 0.05 > selection.month_psi["signal"]
     assert "season" in select(columns, DAYS, min_kept=1, max_month_psi=None).kept
     assert "season" in select(columns, DAYS, min_kept=3).kept
     assert "season" in select(columns, DAYS, min_kept=1, keep=["season"]).kept
