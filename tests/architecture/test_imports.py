@@ -28,6 +28,7 @@ _OWNERS: dict[str, tuple[str, ...]] = {
     "weasyprint": ("reporting",),
     "xlsxwriter": ("reporting",),
     "optuna": ("automl",),
+    "onnx": ("automl",),
     "shap": ("automl",),
     "lightgbm": ("automl.families",),
     "xgboost": ("automl.families",),

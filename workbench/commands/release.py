@@ -1,6 +1,7 @@
 """Releasing a model: submit, approve, reject, deploy, roll back, versions."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -35,6 +36,7 @@ SlotOption = Annotated[str, typer.Option("--slot", help=say(msg("Slot: champion 
 def add_to(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command("versions", help=say(msg("List the versions of a project's model.")))(versions)
+    app.command("export", help=say(msg("Write a version as ONNX.")))(export)
     app.command("submit", help=say(msg("Hand a draft version to the reviewers.")))(submit)
     app.command("approve", help=say(msg("Sign a submitted version; never one's own.")))(approve)
     app.command("reject", help=say(msg("Refuse a submitted version, or send it back with --changes.")))(reject)
@@ -52,6 +54,23 @@ def versions(
     with session(as_json=as_json, as_name=as_name, language=language) as run:
         rows = training.versions(run.ctx, chosen_project(run.ctx, project))
         run.answer({"versions": [to_json(row) for row in rows]}, lambda: _show_versions(run, rows))
+
+
+def export(
+    version: VersionArgument,
+    file: Annotated[Path, typer.Argument(help=say(msg("File to write.")))],
+    project: ProjectOption = None,
+    as_name: AsOption = None,
+    language: LanguageOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a version as ONNX."""
+    from workbench.flows import exporting
+
+    with session(as_json=as_json, as_name=as_name, language=language) as run:
+        made = exporting.onnx(run.ctx, chosen_project(run.ctx, project), version)
+        file.write_bytes(made.content)
+        run.answer({"path": str(file), "bytes": len(made.content)}, lambda: print_lines([str(file)]))
 
 
 def submit(

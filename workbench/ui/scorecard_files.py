@@ -5,15 +5,16 @@ from pathlib import Path
 
 import streamlit as st
 
+from automl.families.titles import family_title
 from core.errors import WorkbenchError
 from core.i18n import formats
-from workbench.flows import projects, scorecard_exchange
+from workbench.flows import exporting, projects, scorecard_exchange, training
 from workbench.flows.scorecard import CardView, Scale
 from workbench.flows.scorecard_exchange import Form, Preview
 from workbench.ui.pieces import draw, findings, panel_title, show_error
 from workbench.ui.session import Here
 from workbench.ui.state import forget, recall, remember
-from workbench.ui.texts import t
+from workbench.ui.texts import language, t
 from workbench.ui.work import ask_for
 
 __all__ = ["export_panel", "import_panel"]
@@ -48,6 +49,28 @@ def export_panel(place: Here, view: CardView) -> None:
         )
         source = st.text_input(t("Table of features"), value="features", width=220)
         _download(place, "sql", t("SQL query"), version, dialect=str(dialect), table=source or "features")
+
+    _onnx(place)
+
+
+def _onnx(place: Here) -> None:
+    """Draw the choice of a version to be written as ONNX, of the families that are sums of trees or tables."""
+    rows = [row for row in training.versions(place.ctx, place.name) if row.family in exporting.ONNX_FAMILIES]
+    if not rows:
+        return
+    panel_title(
+        t("ONNX"), t("From features to log-odds, probability and points; of trees, the baseline and scorecards.")
+    )
+    names = {row.number: f"v{row.number} · {family_title(row.family).text(language())}" for row in rows}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = int(st.selectbox(t("Version"), list(names), format_func=lambda n: names[n], width=280))
+        st.download_button(
+            t("Write ONNX"),
+            lambda: exporting.onnx(place.ctx, place.name, chosen).content,
+            file_name=f"{place.name}-v{chosen}.onnx",
+            on_click="ignore",
+            key="export_onnx",
+        )
 
 
 def _download(place: Here, form: Form, label: str, version: int | None, **more: str) -> None:

@@ -1,0 +1,209 @@
+"""Any of our sums of trees and tables as plain trees with double thresholds: what an exchange form is written from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from automl.families.ensemble import EnsembleModel
+from automl.families.interface import Model
+from automl.families.lightgbm import LightGBMModel
+from automl.families.lightgbm_text import TextTree
+from automl.families.logistic import LogisticModel
+from automl.scorecard.bins import CharacteristicBins
+from automl.scorecard.model import ScorecardModel
+from core.errors import InputError
+from core.i18n import msg
+from features.binning import FeatureBins
+
+__all__ = ["Node", "Tree", "sum_of_trees"]
+
+Mode = Literal["BRANCH_LEQ", "BRANCH_LT", "BRANCH_EQ", "BRANCH_GTE", "LEAF"]
+_CATEGORICAL, _DEFAULT_LEFT = 1, 2
+_MISSING_SHIFT, _MISSING_NONE, _MISSING_ZERO = 2, 0, 1
+_WORD_BITS = 32
+_NO_LEVEL = -1
+"""A code that no value has: a forest may hold a set of no level."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A test of one feature, or a leaf.
+
+    Parameters
+    ----------
+    mode : str
+        How the feature is compared with `value`; true goes to `yes`.
+    feature : int
+        Column; of a leaf 0.
+    value : float
+        Threshold; of a leaf what it adds to the log-odds.
+    yes, no : int
+        Nodes of the same tree.
+    is_missing_true : bool
+        Whether null goes to `yes`.
+    """
+
+    mode: Mode
+    feature: int = 0
+    value: float = 0.0
+    yes: int = 0
+    no: int = 0
+    is_missing_true: bool = False
+
+
+@dataclass
+class Tree:
+    """Nodes, the first of them the root."""
+
+    nodes: list[Node] = field(default_factory=list)
+
+    def add(self, node: Node) -> int:
+        """Append a node and return its number."""
+        self.nodes.append(node)
+        return len(self.nodes) - 1
+
+
+def sum_of_trees(model: Model) -> tuple[list[Tree], float]:
+    """Return trees and a constant whose sum is the model's log-odds.
+
+    Raises
+    ------
+    InputError
+        A part of the model is of a family that cannot be written so.
+    """
+    trees: list[Tree] = []
+    base = _append(model, 1.0, trees)
+    return trees, base
+
+
+def _append(model: Model, weight: float, trees: list[Tree]) -> float:
+    if isinstance(model, EnsembleModel):
+        return sum(
+            _append(member, weight * float(share), trees)
+            for member, share in zip(model.members, model.weights, strict=True)
+        )
+    if isinstance(model, LightGBMModel):
+        trees += [_text_tree(block, weight) for block in _blocks(model.text)]
+        return 0.0
+    if isinstance(model, LogisticModel):
+        for column, (bins, table) in enumerate(zip(model.bins, model.tables, strict=True)):
+            trees.append(_bins_tree(CharacteristicBins(bins), column, weight * table))
+        return weight * model.base
+    if isinstance(model, ScorecardModel):
+        return _append_cards(model, weight, trees)
+    raise InputError(
+        msg("a {family} model cannot be written in this form", family=model.family),
+        fix=msg("LightGBM, forests, the logistic baseline, scorecards and ensembles of them can."),
+        code="not_exportable",
+    )
+
+
+def _append_cards(model: ScorecardModel, weight: float, trees: list[Tree]) -> float:
+    position = {alias: column for column, alias in enumerate(model.aliases)}
+    share, base = weight / len(model.cards), 0.0
+    for card in model.cards:
+        per_unit = share / (card.points_per_log_odds * 10**card.decimals)
+        trees += [
+            _bins_tree(item.bins, position[item.alias], -np.array(item.units) * per_unit)
+            for item in card.characteristics
+        ]
+        base += share * float(card.log_odds(np.array(card.points(card.base_units))))
+    return base
+
+
+def _blocks(text: str) -> list[TextTree]:
+    body = text[text.index("\nTree=0\n") + 1 : text.index("end of trees")]
+    return [TextTree.parse(part.split("\n", 1)[1]) for part in body.split("Tree=")[1:]]
+
+
+def _text_tree(text: TextTree, weight: float) -> Tree:
+    """Return one tree of LightGBM's text; inner nodes keep their numbers, leaves follow, sets of levels hang behind."""
+    fields = text.fields
+    leaves = [float(value) * weight for value in fields["leaf_value"]]
+    inner = len(leaves) - 1
+    tree = Tree([Node("LEAF")] * inner + [Node("LEAF", value=value) for value in leaves])
+    for number in range(inner):
+        left, right = (
+            child if child >= 0 else inner + ~child
+            for child in (int(fields["left_child"][number]), int(fields["right_child"][number]))
+        )
+        kind, column = int(fields["decision_type"][number]), int(fields["split_feature"][number])
+        if kind & _CATEGORICAL:
+            levels = _levels(fields, int(float(fields["threshold"][number])))
+            tree.nodes[number] = _level_chain(tree, column, levels, left, right)
+        else:
+            tree.nodes[number] = _number_node(kind, column, float(fields["threshold"][number]), left, right)
+    return tree
+
+
+def _number_node(kind: int, column: int, threshold: float, left: int, right: int) -> Node:
+    missing = kind >> _MISSING_SHIFT
+    if missing == _MISSING_ZERO:
+        raise InputError(msg("a model that takes zero for missing cannot be written in this form"))
+    # Where no value was missing in training, LightGBM reads null as 0.
+    goes_left = threshold >= 0 if missing == _MISSING_NONE else bool(kind & _DEFAULT_LEFT)
+    return Node("BRANCH_LEQ", column, threshold, left, right, goes_left)
+
+
+def _levels(fields: dict[str, list[str]], number: int) -> list[int]:
+    first, last = int(fields["cat_boundaries"][number]), int(fields["cat_boundaries"][number + 1])
+    words = [int(word) for word in fields["cat_threshold"][first:last]]
+    return [
+        position * _WORD_BITS + bit
+        for position, word in enumerate(words)
+        for bit in range(_WORD_BITS)
+        if word >> bit & 1
+    ]
+
+
+def _level_chain(tree: Tree, column: int, levels: Sequence[int], left: int, right: int) -> Node:
+    """Return the first of a chain of tests, one per level, all of which lead left; null and others go right."""
+    first, *others = levels or [_NO_LEVEL]
+    after = right
+    for level in reversed(others):
+        after = tree.add(Node("BRANCH_EQ", column, float(level), left, after))
+    return Node("BRANCH_EQ", column, float(first), left, after)
+
+
+def _bins_tree(bins: CharacteristicBins, column: int, table: np.ndarray) -> Tree:
+    """Return one tree that looks a value up in its bins: null first, then special codes, then the plain bins."""
+    tree = Tree([Node("LEAF")])
+    leaves = [tree.add(Node("LEAF", value=float(value))) for value in table]
+    plain = bins.bins
+    after = _edges(tree, column, plain, leaves, 0, len(plain.edges)) if bins.kind == "number" else _codes(
+        tree, column, plain, leaves
+    )  # fmt: skip
+    for number, special in reversed(list(enumerate(bins.specials))):
+        for value in special.values:
+            code = float(value) if bins.kind == "number" else _code(bins, str(value))
+            if code is not None:
+                after = tree.add(Node("BRANCH_EQ", column, code, leaves[plain.n_bins + number], after))
+    # Null is the only value that is not at least minus infinity.
+    tree.nodes[0] = Node("BRANCH_GTE", column, float("-inf"), after, leaves[plain.missing_bin])
+    return tree
+
+
+def _code(bins: CharacteristicBins, level: str) -> float | None:
+    return float(bins.levels.index(level)) if level in bins.levels else None
+
+
+def _edges(tree: Tree, column: int, bins: FeatureBins, leaves: list[int], low: int, high: int) -> int:
+    """Return the node that finds one of the bins `low` to `high` by halving."""
+    if low == high:
+        return leaves[low]
+    middle = (low + high) // 2
+    below = _edges(tree, column, bins, leaves, low, middle)
+    above = _edges(tree, column, bins, leaves, middle + 1, high)
+    return tree.add(Node("BRANCH_LT", column, bins.edges[middle], below, above))
+
+
+def _codes(tree: Tree, column: int, bins: FeatureBins, leaves: list[int]) -> int:
+    """Return the first of a chain of tests of codes; codes beyond are like the last."""
+    codes = bins.code_bins or (0,)
+    after = leaves[codes[-1]]
+    for code in reversed(range(len(codes) - 1)):
+        if codes[code] != codes[-1]:
+            after = tree.add(Node("BRANCH_EQ", column, float(code), leaves[codes[code]], after))
+    return after
