@@ -24,6 +24,7 @@ page = st.navigation(
         t("Build"): [
             st.Page(PAGES["data"], title=t("Data"), icon=":material/database:"),
             st.Page(PAGES["quality"], title=t("Quality"), icon=":material/fact_check:"),
+            st.Page(PAGES["catalogue"], title=t("Catalogue"), icon=":material/menu_book:"),
             st.Page(PAGES["label"], title=t("Label"), icon=":material/flag:"),
             st.Page(PAGES["features"], title=t("Features"), icon=":material/account_tree:"),
             st.Page(PAGES["train"], title=t("Train"), icon=":material/model_training:"),

@@ -16,6 +16,7 @@ from core.errors import WorkbenchError
 from core.i18n import msg
 from workbench.commands import (
     building,
+    catalogue,
     control,
     judging,
     label,
@@ -38,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (running, building, label, judging, quality, scorecard, release, snapshots, control, people):
+for group in (running, building, catalogue, label, judging, quality, scorecard, release, snapshots, control, people):
     group.add_to(app)
 
 

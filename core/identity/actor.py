@@ -36,7 +36,7 @@ ROLES: dict[str, frozenset[str]] = {
             "job.manage",
         }
     ),
-    "admin": frozenset({"view", "project.manage", "job.manage", "user.manage", "audit.read"}),
+    "admin": frozenset({"view", "project.manage", "job.manage", "user.manage", "audit.read", "data.personal"}),
     "service": frozenset({"model.score", "snapshot.read"}),
 }
 PERMISSIONS: frozenset[str] = frozenset().union(*ROLES.values())

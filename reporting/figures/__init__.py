@@ -8,6 +8,7 @@ from reporting.figures.canvas import chart_config, chart_csv, template
 from reporting.figures.course import bad_rate_by_period, metric_over_time, psi_over_time
 from reporting.figures.explanation import dependence, dependence_by_category, importance_bars, reason_waterfall
 from reporting.figures.funnel import feature_funnel
+from reporting.figures.lineage import LineageNode, lineage_graph
 from reporting.figures.performance import bad_rate_by_decile, calibration_curve, roc_with_ks, score_distribution
 from reporting.figures.quality import quality_history, quality_matrix
 from reporting.figures.scorecard import bin_evidence
@@ -18,6 +19,7 @@ from reporting.figures.tuning import trials_progress
 from reporting.figures.vintage import roll_matrix, vintage_curves
 
 __all__ = [
+    "LineageNode",
     "bad_rate_by_decile",
     "bad_rate_by_period",
     "bin_evidence",
@@ -31,6 +33,7 @@ __all__ = [
     "feature_funnel",
     "importance_bars",
     "intervals_by_segment",
+    "lineage_graph",
     "metric_over_time",
     "missing_rates",
     "psi_bars",

@@ -13,6 +13,7 @@ from tests.journeys.conftest import Installation
 PAGES = (
     "data",
     "quality",
+    "catalogue",
     "label",
     "features",
     "train",

@@ -141,7 +141,19 @@ def _columns(place: Here, result: ImportResult) -> None:
     profile = by_name[chosen]
     _column_table(profile)
     with st.expander(t("First rows")):
-        st.dataframe(importing.preview(place.ctx, place.name, chosen, 50), hide_index=True)
+        _first_rows(place, profile)
+
+
+def _first_rows(place: Here, profile: TableProfile) -> None:
+    personal = any(column.is_personal for column in profile.columns)
+    open_values = False
+    if personal:
+        if place.can("data.personal"):
+            open_values = st.toggle(t("Show personal values; this is noted in the audit trail"), key="personal_values")
+        else:
+            st.caption(t("Personal values are masked; seeing them needs the role of administrator."))
+    rows = importing.preview(place.ctx, place.name, profile.name, 50, with_personal=open_values)
+    st.dataframe(rows, hide_index=True)
 
 
 def _column_table(profile: TableProfile) -> None:

@@ -49,6 +49,7 @@ class ColumnProfile:
 
     `type` and `role` are those of `warehouse.data_model.ColumnSpec`; `minimum` and `maximum` are formatted numbers or
     ISO dates; `top_values` are the most frequent values with their counts (categories and booleans), at most eight.
+    Values of a personal column are shown masked.
     """
 
     name: str
@@ -62,6 +63,7 @@ class ColumnProfile:
     maximum: str | None
     mean: float | None
     top_values: tuple[tuple[str, int], ...]
+    is_personal: bool = False
 
 
 @dataclass(frozen=True)
@@ -225,8 +227,15 @@ def column_values(ctx: Context, project: str, table: str, column: str, limit: in
     return [value if isinstance(value, str) else float(value) for value in counts.index[:limit]]
 
 
-def preview(ctx: Context, project: str, table: str, n_rows: int = 100) -> "pd.DataFrame":
-    """Return the first rows of one stored table, without reading the others.
+def preview(
+    ctx: Context, project: str, table: str, n_rows: int = 100, *, with_personal: bool = False
+) -> "pd.DataFrame":
+    """Return the first rows of one stored table, without reading the others; personal values are masked.
+
+    Parameters
+    ----------
+    with_personal : bool, default=False
+        Leave personal values as they are; needs ``data.personal`` and is noted in the audit trail.
 
     Raises
     ------
@@ -237,7 +246,32 @@ def preview(ctx: Context, project: str, table: str, n_rows: int = 100) -> "pd.Da
 
     batch = next(_stored_table(ctx, project, table).iter_batches(batch_size=n_rows), None)
     frame: pd.DataFrame = pd.DataFrame() if batch is None else batch.to_pandas()
-    return frame
+    personal = [column for column in _personal(ctx, project, table) if column in frame]
+    if with_personal:
+        ctx.require("data.personal")
+        if personal:
+            ctx.audit("data.personal.view", f"project:{project}", {"table": table, "columns": personal})
+        return frame
+    return _masked(frame, personal)
+
+
+def _personal(ctx: Context, project: str, table: str) -> list[str]:
+    result = stored(ctx, project)
+    return [] if result is None else [item.name for item in result.table(table).columns if item.is_personal]
+
+
+def _masked(frame: "pd.DataFrame", columns: Iterable[str]) -> "pd.DataFrame":
+    from warehouse.quality.personal import mask
+
+    shown = frame.copy()
+    for name in columns:
+        shown[name] = [None if value is None or value != value else mask(_as_text(value)) for value in frame[name]]
+    return shown
+
+
+def _as_text(value: Any) -> str:
+    """Return a value as people write it: a telephone number that was read as a number has no decimals."""
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _stored_table(ctx: Context, project: str, table: str) -> "pq.ParquetFile":
@@ -277,7 +311,7 @@ def keep(
 
     ctx.say(0.1, msg("looking at the columns"))
     figures = profile(table_set)
-    profiles, links = views(figures)
+    profiles, links = views(figures, table_set)
     result = ImportResult(
         project=project,
         source=source,

@@ -1,28 +1,59 @@
 """The warehouse's figures of stored tables, in the form the Data page draws and the project keeps."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from workbench.flows.importing import ColumnProfile, RelationshipView, TableProfile
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from warehouse import profile as figures
+    from warehouse.table_set import TableSet
 
 __all__ = ["views"]
 
 _N_TOP_VALUES = 8
+_N_LOOKED_AT = 2_000
 
 
-def views(found: "figures.DataProfile") -> tuple[tuple[TableProfile, ...], tuple[RelationshipView, ...]]:
+def views(
+    found: "figures.DataProfile", table_set: "TableSet"
+) -> tuple[tuple[TableProfile, ...], tuple[RelationshipView, ...]]:
     """Return the profile of every table, in the order of the data model, and of every relationship."""
+    from warehouse.quality.personal import personal_columns
+    from warehouse.standard import load
+    from warehouse.standard.matching import match_columns
+
+    standard = load()
+    match = match_columns(table_set.data_model, standard)
+    personal = {
+        name: personal_columns(table_set.spec(name), _first_rows(table_set, name), match.fields_of(name, standard))
+        for name in table_set.names
+    }
     links = tuple(
         RelationshipView(link.parent, link.parent_column, link.child, link.child_column, link.n_orphans)
         for link in found.links
     )
-    return tuple(_table(table) for table in found.tables), links
+    return tuple(_table(table, personal[table.name]) for table in found.tables), links
 
 
-def _table(table: "figures.TableProfile") -> TableProfile:
+def _first_rows(table_set: "TableSet", name: str) -> "pd.DataFrame":
+    """Return some rows of a table, of one that is too large for memory without reading the others."""
+    import pyarrow.parquet as pq
+
+    from warehouse.stored_table import StoredTable
+
+    table = table_set.tables[name]
+    if not isinstance(table, StoredTable):
+        return table.frame.head(_N_LOOKED_AT)
+    batch = next(pq.ParquetFile(table.path).iter_batches(batch_size=_N_LOOKED_AT), None)
+    rows: pd.DataFrame = table.frame if batch is None else batch.to_pandas()
+    return rows
+
+
+def _table(table: "figures.TableProfile", personal: Collection[str]) -> TableProfile:
     return TableProfile(
         name=table.name,
         label={str(language): text for language, text in table.label.items()},
@@ -32,12 +63,12 @@ def _table(table: "figures.TableProfile") -> TableProfile:
         known_at=table.known_at,
         first_event=_moment(table.first_event),
         last_event=_moment(table.last_event),
-        columns=tuple(_column(column) for column in table.columns),
+        columns=tuple(_column(column, is_personal=column.name in personal) for column in table.columns),
     )
 
 
-def _column(column: "figures.ColumnProfile") -> ColumnProfile:
-    has_few_values = column.type in ("category", "boolean")
+def _column(column: "figures.ColumnProfile", *, is_personal: bool) -> ColumnProfile:
+    has_few_values = column.type in ("category", "boolean") and not is_personal
     return ColumnProfile(
         name=column.name,
         label={str(language): text for language, text in column.label.items()},
@@ -50,6 +81,7 @@ def _column(column: "figures.ColumnProfile") -> ColumnProfile:
         maximum=_text(column.maximum),
         mean=column.mean,
         top_values=tuple((top.value, top.count) for top in column.top[:_N_TOP_VALUES]) if has_few_values else (),
+        is_personal=is_personal,
     )
 
 

@@ -20,6 +20,7 @@ PAGES = {
     "home": "app_pages/home.py",
     "data": "app_pages/data.py",
     "quality": "app_pages/quality.py",
+    "catalogue": "app_pages/catalogue.py",
     "label": "app_pages/label.py",
     "features": "app_pages/features.py",
     "train": "app_pages/train.py",
