@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from automl.checkpoint import Checkpoint
 from automl.control import Supervisor
 from automl.families.interface import Family, TrainingData
 from automl.families.titles import family_title
@@ -45,6 +46,8 @@ class Race:
         Deadline, progress, cancel.
     watch : callable, optional
         Told of each trial.
+    checkpoint : Checkpoint, optional
+        Keeps finished trials.
     """
 
     def __init__(
@@ -55,10 +58,11 @@ class Race:
         spec: TrainSpec,
         supervisor: Supervisor,
         watch: RaceWatch | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self.spec = spec
         self.supervisor = supervisor
-        self.searches = [FamilySearch(family, data, folds, spec, supervisor) for family in families]
+        self.searches = [FamilySearch(family, data, folds, spec, supervisor, checkpoint) for family in families]
         self._watch = watch
         self._started = time.monotonic()
 

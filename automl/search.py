@@ -16,6 +16,7 @@ from core.errors import CancelledError
 if TYPE_CHECKING:
     import optuna
 
+    from automl.checkpoint import Checkpoint
     from automl.spec import TrainSpec
 
 __all__ = ["FamilySearch", "SearchResult", "TrialRecord", "honest_rounds"]
@@ -141,16 +142,25 @@ class FamilySearch:
         Seed and number of trials.
     supervisor : Supervisor
         Deadline, progress, cancel; runs the folds side by side.
+    checkpoint : Checkpoint, optional
+        Keeps finished trials, and knows those of an earlier run that was killed.
     """
 
     def __init__(
-        self, family: Family, data: TrainingData, folds: np.ndarray, spec: "TrainSpec", supervisor: Supervisor
+        self,
+        family: Family,
+        data: TrainingData,
+        folds: np.ndarray,
+        spec: "TrainSpec",
+        supervisor: Supervisor,
+        checkpoint: "Checkpoint | None" = None,
     ) -> None:
         self.family = family
         self.data = data
         self.folds = folds
         self.spec = spec
         self.supervisor = supervisor
+        self.checkpoint = checkpoint
         self.trials: list[TrialRecord] = []
         self.results: list[SearchResult] = []
         self.first_error: Exception | None = None
@@ -197,12 +207,25 @@ class FamilySearch:
         trial = self._study.ask()
         is_default = self.n_tried < self.n_defaults
         params = self.family.suggest(trial, self.data)
-        record = self._try(
+        record = self._known(trial, params) or self._try(
             self.n_tried, params, trial=trial, is_default=is_default, best_folds=best_folds, limit=limit_seconds
         )
         # A stopped or failed trial teaches the sampler nothing.
         value = record.value if record.state == "complete" else None
         self._study.tell(trial, value, state=_optuna_state(record.state))
+        return record
+
+    def _known(self, trial: "optuna.trial.Trial", params: dict[str, Any]) -> TrialRecord | None:
+        """Return the record of this very trial where an earlier run kept it, and take its models over."""
+        found = self.checkpoint.find(self.family, self.n_tried, params) if self.checkpoint else None
+        if found is None:
+            return None
+        record, result = found
+        for k in range(len(record.fold_values)):
+            trial.report(float(np.mean(record.fold_values[: k + 1])), k)
+        self.trials.append(record)
+        if result is not None:
+            self._add(result)
         return record
 
     def replay(self, records: list[TrialRecord]) -> None:
@@ -267,8 +290,9 @@ class FamilySearch:
             tuple(fit.rounds for fit in attempt.fits), round(time.monotonic() - started, 3), message,
         )  # fmt: skip
         self.trials.append(record)
-        if state == "complete":
-            self._keep(record, attempt)
+        result = self._keep(record, attempt) if state == "complete" else None
+        if self.checkpoint:
+            self.checkpoint.keep(record, result)
         return record
 
     def _cross_validate(
@@ -305,14 +329,19 @@ class FamilySearch:
             raise ArithmeticError("the model answered with NaN or infinity")
         return fit
 
-    def _keep(self, record: TrialRecord, attempt: _Attempt) -> None:
-        self.supervisor.has_candidate = True
+    def _keep(self, record: TrialRecord, attempt: _Attempt) -> SearchResult:
         margin = np.empty(len(self.data.y))
         for k, fit in enumerate(attempt.fits):
             margin[self.folds == k] = fit.margin
         # What a fit answered is in `margin` now, and its losses have been read.
-        fits = tuple(replace(fit, margin=fit.margin, losses=()) for fit in attempt.fits)
-        self.results.append(SearchResult(self.family, record, fits, margin))
+        fits = tuple(replace(fit, losses=()) for fit in attempt.fits)
+        result = SearchResult(self.family, record, fits, margin)
+        self._add(result)
+        return result
+
+    def _add(self, result: SearchResult) -> None:
+        self.supervisor.has_candidate = True
+        self.results.append(result)
         if len(self.results) > _MOST_KEPT:
             self.results.remove(min(self.results, key=lambda one: one.value))
 

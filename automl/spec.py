@@ -5,7 +5,11 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["SplitSpec", "TrainSpec"]
+__all__ = ["PRESETS", "Preset", "SplitSpec", "TrainSpec"]
+
+Preset = Literal["quick", "standard", "thorough"]
+PRESETS: dict[Preset, float] = {"quick": 55.0, "standard": 285.0, "thorough": 1_710.0}
+"""Budgets in seconds that stay below one minute, five and thirty."""
 
 _FAMILIES = ("logistic", "scorecard", "lightgbm", "forest", "xgboost", "catboost")
 
@@ -42,8 +46,10 @@ class TrainSpec(BaseModel):
 
     Parameters
     ----------
+    preset : {"quick", "standard", "thorough"}, optional
+        A budget by name: at most 1, 5 and 30 minutes. One given in figures goes before it.
     budget_seconds : float, optional
-        Wall time of the whole training, once its libraries are loaded. Default 120 where `n_trials` is left out too.
+        Wall time of the whole training, once its libraries are loaded. Default 120 where no budget is given at all.
     n_trials : int, optional
         Number of trials of each tuned family; such a run repeats exactly.
     seed : int, default=20_240_101
@@ -84,12 +90,15 @@ class TrainSpec(BaseModel):
     --------
     >>> TrainSpec().budget_seconds
     120.0
+    >>> TrainSpec(preset="quick").budget_seconds
+    55.0
     >>> TrainSpec(n_trials=20).budget_seconds is None
     True
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    preset: Preset | None = None
     budget_seconds: float | None = Field(None, gt=0)
     n_trials: int | None = Field(None, ge=1)
     seed: int = Field(20_240_101, ge=0, lt=2**31)
@@ -111,5 +120,5 @@ class TrainSpec(BaseModel):
     @model_validator(mode="after")
     def _default_budget(self) -> Self:
         if self.budget_seconds is None and self.n_trials is None:
-            object.__setattr__(self, "budget_seconds", 120.0)
+            object.__setattr__(self, "budget_seconds", PRESETS[self.preset] if self.preset else 120.0)
         return self

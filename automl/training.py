@@ -15,6 +15,7 @@ import numpy as np
 from automl.calibrating import CalibrationReport, calibrate, fit_master_scale
 from automl.calibration import Calibration
 from automl.candidates import Candidate, rank_candidates
+from automl.checkpoint import Checkpoint
 from automl.control import FitControl, Supervisor
 from automl.directing import direction_array, direction_findings, interaction_groups
 from automl.entrants import Entrant, entrants
@@ -161,6 +162,7 @@ def train(
     *,
     progress: Progress | None = None,
     watch: RaceWatch | None = None,
+    checkpoint: Path | None = None,
 ) -> TrainingResult:
     """Search, choose, calibrate, evaluate and explain.
 
@@ -178,6 +180,8 @@ def train(
         Told where the search stands; cancel stops within seconds, finish keeps the best so far.
     watch : callable, optional
         Told of each trial as it ends.
+    checkpoint : Path, optional
+        Folder that keeps finished trials; a run that is begun again on the same data takes them from there.
 
     Raises
     ------
@@ -193,7 +197,7 @@ def train(
     _check_rows(matrix, labels, split)
     # Fits run side by side, one thread each; BLAS threads of their own would only be in each other's way.
     with threadpool_limits(limits=1, user_api="blas"):
-        return _Training(matrix, labels, split, spec, progress or SilentProgress(), watch).run()
+        return _Training(matrix, labels, split, spec, progress or SilentProgress(), watch, checkpoint).run()
 
 
 def model_fingerprint(model: Model, calibration: Calibration, scale: ScoreScale, plan: "FeaturePlan") -> str:
@@ -219,6 +223,7 @@ class _Training:
         spec: TrainSpec,
         progress: Progress,
         watch: RaceWatch | None = None,
+        checkpoint: Path | None = None,
     ) -> None:
         self.matrix = matrix
         self.labels = labels
@@ -226,6 +231,7 @@ class _Training:
         self.spec = spec
         self.progress = progress
         self.watch = watch
+        self.checkpoint = Checkpoint(checkpoint, self._race_key()) if checkpoint and not spec.replay else None
         self.families = _ready_families(spec.families)
         self.started = time.monotonic()
         self.data = TrainingData(
@@ -261,6 +267,8 @@ class _Training:
             *evaluation_findings(evaluation),
             *direction_findings(chosen.lead, self.data, self.spec),
         )
+        if self.checkpoint is not None:
+            self.checkpoint.discard()
         self.progress.report(1.0, msg("the model is ready"))
         return TrainingResult(
             model=model,
@@ -283,10 +291,17 @@ class _Training:
 
     def _search(self) -> list[FamilySearch]:
         supervisor = Supervisor(self.progress.part(0.0, _SEARCH_SHARE), self._n_workers(), self._deadline())
-        searches = Race(self.families, self.data, self.folds, self.spec, supervisor, self.watch).run()
+        searches = Race(self.families, self.data, self.folds, self.spec, supervisor, self.watch, self.checkpoint).run()
         if not any(search.result for search in searches):
             raise _all_failed(searches)
         return searches
+
+    def _race_key(self) -> str:
+        """Return the fingerprint of what a trial depends on, apart from its parameters."""
+        left_out = {"budget_seconds", "n_trials", "families", "choose", "bootstrap_draws", "replay", "ensemble"}
+        settings = self.spec.model_dump(mode="json", exclude=left_out)
+        rows = {"train": self.split.train.tolist(), "y": self.labels.y[self.split.train].tolist()}
+        return fingerprint_json({"matrix": self.matrix.fingerprint, "spec": settings, **rows})
 
     def _deadline(self) -> float:
         if self.spec.replay is not None or self.spec.budget_seconds is None:
@@ -407,6 +422,10 @@ class _Training:
         if self.progress.finish_requested:
             text = msg("The search was ended early on request; the best so far was kept.")
             findings.append(Finding("finished_early", Severity.INFO, text))
+        if self.checkpoint is not None and self.checkpoint.failed is not None:
+            text = msg("The trials could not be kept on disk ({cause}); a run that is killed begins anew.",
+                       cause=str(self.checkpoint.failed))  # fmt: skip
+            findings.append(Finding("checkpoint_failed", Severity.WATCH, text))
         if self.split.kind == "cross_validation":
             text = msg(
                 "The parameters were chosen on the same rows: the cross-validated figures are slightly too good."

@@ -36,6 +36,10 @@ _ROOT = Path(__file__).resolve().parents[2]
 _GRACE_SECONDS = 900.0
 
 
+class PeerFailedError(Exception):
+    """A peer ended without an answer."""
+
+
 def main() -> None:
     """Run what is missing, then print the comparison."""
     arguments = _arguments()
@@ -101,10 +105,14 @@ def _run_missing(
             if system != OURS and view not in prepared.views:
                 continue
             started = time.perf_counter()
-            if system == OURS:
-                probability, note = _ours(prepared, budget, seed)
-            else:
-                probability, note = _peer(interpreters[system][0], system, prepared, view, budget, seed)
+            try:
+                if system == OURS:
+                    probability, note = _ours(prepared, budget, seed)
+                else:
+                    probability, note = _peer(interpreters[system][0], system, prepared, view, budget, seed)
+            except PeerFailedError as error:
+                print(f"{name} seed {seed} {system} ({view}) failed, no result: {error}", flush=True)
+                continue
             _keep(results, probe, prepared, probability, time.perf_counter() - started, note)
 
 
@@ -143,7 +151,7 @@ def _peer(
             check=False,
         )  # fmt: skip
         if done.returncode:
-            raise SystemExit(f"{system} failed on {prepared.name}:\n{done.stderr[-3000:]}")
+            raise PeerFailedError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode)
         with np.load(Path(folder) / "answer.npz", allow_pickle=False) as stored:
             return stored["probability"], ""
 

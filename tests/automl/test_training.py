@@ -1,9 +1,11 @@
 """The whole run: repeatable, stoppable, honest about what it cannot know, and standing when trials fail."""
 
+import errno
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,13 @@ import pytest
 
 from automl import families
 from automl.candidates import Candidate, PairedDifference
+from automl.checkpoint import Checkpoint
 from automl.control import FitControl
 from automl.evaluation import Evaluation, Histogram, Metric, SampleEvaluation
 from automl.explanation import Explanation
 from automl.families.interface import FoldFit
 from automl.families.logistic import LogisticFamily
-from automl.search import TrialRecord
+from automl.search import FamilySearch, TrialRecord
 from automl.spec import TrainSpec
 from automl.split import make_split
 from automl.training import TrainingResult, evaluation_findings, train
@@ -244,6 +247,61 @@ def test_a_budget_in_seconds_is_kept(world: Callable) -> None:
     # A busy machine stretches what comes after the search; the search itself must end in time.
     assert sum(trial.seconds for trial in found.trials) < 4
     assert time.monotonic() - started < 10
+
+
+def test_a_run_that_was_killed_takes_its_finished_trials_over_and_ends_alike(
+    world: Callable, tmp_path: Path, result: TrainingResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix, labels = world()
+    split = make_split(labels, SPEC)
+    folder = tmp_path / "unfinished"
+    seen: list[int] = []
+
+    def die_after_three(trials: Sequence[TrialRecord], left: float | None) -> None:
+        seen.append(len(trials))
+        if len(trials) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(matrix, labels, split, SPEC, watch=die_after_three, checkpoint=folder)
+    kept = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert len(kept) == 4  # three trials and the key
+    fits: list[str] = []
+    real = FamilySearch._try
+
+    def counted(search: FamilySearch, *args: Any, **more: Any) -> TrialRecord:
+        fits.append(search.family.name)
+        return real(search, *args, **more)
+
+    monkeypatch.setattr(FamilySearch, "_try", counted)
+    found = train(matrix, labels, split, SPEC, checkpoint=folder)
+    assert found.fingerprint == result.fingerprint
+    assert len(fits) == len(result.trials) - 3
+    assert not folder.exists()
+
+
+def test_trials_of_other_data_are_not_taken_over(world: Callable, tmp_path: Path) -> None:
+    first = Checkpoint(tmp_path / "unfinished", "one")
+    record = TrialRecord(0, "logistic", {"penalty": 1.0}, "pruned", 0.6, (0.6,), (3,))
+    first.keep(record, None)
+    family = families.make_family("logistic")
+    assert Checkpoint(tmp_path / "unfinished", "one").find(family, 0, {"penalty": 1.0}) == (record, None)
+    assert Checkpoint(tmp_path / "unfinished", "one").find(family, 0, {"penalty": 2.0}) is None
+    assert Checkpoint(tmp_path / "unfinished", "two").find(family, 0, {"penalty": 1.0}) is None
+
+
+def test_a_full_disk_ends_the_keeping_of_trials_and_not_the_race(
+    world: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("automl.checkpoint.np.save", full)
+    matrix, labels = world(n=500)
+    spec = SPEC.model_copy(update={"families": ["logistic"]})
+    found = train(matrix, labels, make_split(labels, spec), spec, checkpoint=tmp_path / "unfinished")
+    finding = next(finding for finding in found.findings if finding.code == "checkpoint_failed")
+    assert "No space left on device" in finding.text()
 
 
 class _Faulty(LogisticFamily):

@@ -4,28 +4,29 @@ from html import escape
 
 import streamlit as st
 
-from automl.families.titles import family_title
+from automl.families import FAMILIES
 from core.i18n import formats
 from reporting import figures
 from workbench.flows import features, projects, training
-from workbench.flows.training import CandidateRow, TrainResult
+from workbench.flows.training import TrainResult
 from workbench.ui.charts import chart
 from workbench.ui.empty_project import project_or_stop
 from workbench.ui.evaluation_view import evaluation_panels, figure_text, population, sample_name
 from workbench.ui.frame import PAGES, header
 from workbench.ui.pieces import action, chip, empty, findings, headline, panel_title, table
+from workbench.ui.race_view import candidates, family_name, live_race
 from workbench.ui.session import Here, theme
 from workbench.ui.texts import capital, language, say, t
 from workbench.ui.times import ago
 from workbench.ui.versions import state_chip
 from workbench.ui.work import ask_for, watch
 
-_BUDGETS = {"quick": "60s", "standard": "240s", "thorough": "1500s"}
+_PRESETS = ("quick", "standard", "thorough")
 
 
 def _sentence(result: TrainResult | None) -> str:
     if result is None:
-        return t("No model yet: training tunes boosted trees and a scorecard's logistic baseline in one race.")
+        return t("No model yet: training races a scorecard, boosted trees and forests under one budget.")
     version = t("version {n}", n=result.version) if result.version else t("not registered")
     return t(
         "{family} chosen among {n} candidates on {features} features; {version}, trained {age}.",
@@ -37,31 +38,35 @@ def _sentence(result: TrainResult | None) -> str:
     )
 
 
-def family_name(family: str) -> str:
-    """Return a model family's name in the session's language."""
-    return capital(family_title(family).text(language()))
-
-
 def _start(place: Here) -> None:
     spec = projects.spec(place.ctx, place.name)
     panel_title(t("Train"), t("Known good settings first, then a search. Finish early keeps the best so far."))
     preset = st.segmented_control(
         t("Effort"),
-        list(_BUDGETS),
+        _PRESETS,
         default="standard",
         required=True,
         format_func=lambda key: {
             "quick": t("Quick (≤ 1 min)"),
-            "standard": t("Standard (≤ 4 min)"),
-            "thorough": t("Thorough (≤ 25 min)"),
+            "standard": t("Standard (≤ 5 min)"),
+            "thorough": t("Thorough (≤ 30 min)"),
         }[key],
     )
-    chosen = st.multiselect(
-        t("Families"), spec.training.families, default=spec.training.families, format_func=family_name
+    chosen = st.multiselect(t("Families"), list(FAMILIES), default=spec.training.families, format_func=family_name)
+    choose = st.segmented_control(
+        t("Choose"),
+        ("most_accurate", "simplest_as_good"),
+        default=spec.training.choose,
+        required=True,
+        format_func=lambda key: t("The most accurate") if key == "most_accurate" else t("The simplest as good"),
+        help=t(
+            "As good is what lies within one standard error of the best. When the race has ended the price of each is "
+            "shown, and another can still be made."
+        ),
     )
     blocked = not chosen or not place.can("model.train")
     if st.button(t("Train a model"), type="primary", disabled=blocked):
-        ask_for(place, "train", {"budget": _BUDGETS[str(preset)], "families": chosen})
+        ask_for(place, "train", {"budget": str(preset), "families": chosen, "choose": str(choose)})
         st.rerun()
     if not place.can("model.train"):
         st.caption(t("Training needs the role of risk analyst."))
@@ -88,38 +93,20 @@ def _summary(result: TrainResult) -> None:
             st.caption(t("Out-of-time: not applicable. {reason}", reason=say(result.out_of_time_not_applicable)))
 
 
-def _leaderboard(result: TrainResult) -> None:
-    panel_title(t("Candidates"), t("Cross-validation inside the training period; an entity is in one fold only."))
-    table(
-        (t("Candidate"), "AUC", t("Behind the best"), t("Log-loss"), t("Trials"), t("Seconds")),
-        [_candidate(row) for row in result.leaderboard],
-        numbers=(1, 2, 3, 4, 5),
-    )
-    st.caption(say(result.verdict))
-
-
-def _candidate(row: CandidateRow) -> tuple[str, ...]:
-    chosen = f" {chip(t('chosen'), 'brand')}" if row.is_chosen else ""
-    return (
-        escape(family_name(row.family)) + chosen,
-        _cell(*figure_text(row.auc)),
-        _behind(row),
-        _cell(*figure_text(row.log_loss)),
-        str(row.n_trials),
-        f"{row.seconds:.0f}",
-    )
-
-
-def _cell(value: str, interval: str) -> str:
-    return f'{value} <span class="caption">{interval}</span>'
-
-
-def _behind(row: CandidateRow) -> str:
-    if row.behind is None:
-        return "–"
-    value, low, high = row.behind
-    note = "" if row.can_be_told else f'<div class="caption">{escape(t("cannot be told apart"))}</div>'
-    return _cell(formats.metric(value), formats.interval(low, high)) + note
+def _other_candidates(place: Here, result: TrainResult) -> None:
+    """Offer a version of another candidate: its price has been seen now."""
+    others = [row.family for row in result.leaderboard if not row.is_chosen]
+    if not others or not place.can("model.train"):
+        return
+    left, right = st.columns([0.6, 0.4], vertical_alignment="bottom")
+    with left:
+        wanted = st.selectbox(t("Another candidate"), others, format_func=family_name)
+    with right:
+        if st.button(
+            t("Make a version of it"), help=t("It is made again from its recorded trials; nothing is searched.")
+        ):
+            ask_for(place, "candidate", {"candidate": wanted})
+            st.rerun()
 
 
 def _trials(result: TrainResult) -> None:
@@ -163,7 +150,9 @@ def _main() -> None:
     place = project_or_stop(t("Train"))
     result = training.stored(place.ctx, place.name)
     header(place, t("How well can it tell good from bad?"), _sentence(result))
-    is_busy = watch(place, ("train",))
+    is_busy = watch(place, ("train", "candidate"))
+    if is_busy:
+        live_race()
     if features.stored(place.ctx, place.name) is None:
         with st.container(key="panel_no_features"):
             empty(t("No features yet"), t("A model is trained on the project's feature matrix."))
@@ -175,7 +164,9 @@ def _main() -> None:
     if result is not None:
         _summary(result)
         with st.container(key="panel_candidates"):
-            _leaderboard(result)
+            candidates(result)
+            if not is_busy:
+                _other_candidates(place, result)
         if result.findings:
             with st.container(key="panel_findings"):
                 findings(result.findings)

@@ -114,6 +114,7 @@ def training_json(result: training.TrainResult) -> dict[str, Any]:
         "ks": to_json(result.ks),
         "n_features": result.n_features,
         "n_trials": len(result.trials),
+        "candidates": [to_json(row) for row in result.leaderboard],
         "bundle_hash": result.bundle_hash,
         "fingerprint": result.fingerprint,
         "findings": [finding.to_json() for finding in result.findings],
@@ -137,7 +138,27 @@ def show_training(run: Session, result: training.TrainResult) -> None:
             bad=count(result.auc.n_bad)),
     ]  # fmt: skip
     print_lines([run.text(line) for line in lines])
+    _show_candidates(run, result)
     print_lines([finding.text(run.ctx.language) for finding in result.findings])
+
+
+def _show_candidates(run: Session, result: training.TrainResult) -> None:
+    """Print the candidates with what each costs; another than the chosen is made by ``train --candidate``."""
+    titles = (
+        msg("candidate"), msg("AUC"), msg("behind the best"), msg("leaves"), msg("MB on disk"), msg("ms for one row"),
+        msg("s for the reasons of 1,000 rows"), msg("note"),
+    )  # fmt: skip
+    rows = []
+    for row in result.leaderboard:
+        behind = "–" if row.behind is None else f"{metric(row.behind[0])} {interval(*row.behind[1:])}"
+        price = ("–",) * 4
+        if row.price is not None:
+            paid = row.price
+            price = (count(paid.n_leaves), f"{paid.size_bytes / 1e6:.1f}", f"{paid.row_ms:.2f}",
+                     f"{paid.explain_seconds:.1f}")  # fmt: skip
+        notes = [msg("chosen")] * row.is_chosen + [msg("simplest as good")] * row.is_as_good
+        rows.append((row.family, figure_text(row.auc), behind, *price, ", ".join(run.text(note) for note in notes)))
+    print_table(run.text(msg("Candidates, by cross-validation")), [run.text(title) for title in titles], rows)
 
 
 def show_splits(run: Session, tested: training.HashSplitResult) -> None:

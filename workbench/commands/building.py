@@ -55,9 +55,10 @@ CutoffOption = Annotated[
         help=say(msg("As of when: one date for all rows, or a time column of the target's table.")),
     ),
 ]
-BudgetOption = Annotated[
-    str | None, typer.Option("--budget", help=say(msg("Time such as 120s or 5m, or trials such as 40trials.")))
-]
+_BUDGET_HELP = msg(
+    "quick (at most 1 minute), standard (5) or thorough (30), a time such as 120s, or trials such as 40trials."
+)
+BudgetOption = Annotated[str | None, typer.Option("--budget", help=say(_BUDGET_HELP))]
 LabelOption = Annotated[str | None, typer.Option("--label", help=say(msg("Which of the project's labels; the first.")))]
 
 
@@ -163,6 +164,14 @@ def train(
     label: LabelOption = None,
     budget: BudgetOption = None,
     seed: Annotated[int | None, typer.Option("--seed", help=say(msg("Seed of everything random.")))] = None,
+    choose: Annotated[
+        str | None,
+        typer.Option("--choose", help=say(msg("most_accurate, or simplest_as_good: the simplest within one error."))),
+    ] = None,
+    candidate: Annotated[
+        str | None,
+        typer.Option("--candidate", help=say(msg("Make a version of this candidate of the last race; no search."))),
+    ] = None,
     splits: Annotated[
         int | None,
         typer.Option("--splits", min=2, help=say(msg("Test over N published splits by hash of the entity."))),
@@ -197,7 +206,7 @@ def train(
             tested = training.hash_splits(training_ctx, name, n_parts=parts[0], parts=parts[1], budget=chosen_budget)
             run.answer({"project": name, **shown, "splits": to_json(tested)}, lambda: answers.show_splits(run, tested))
             return
-        result = training.run(training_ctx, name, budget=chosen_budget, seed=seed)
+        result = training.run(training_ctx, name, budget=chosen_budget, seed=seed, choose=choose, candidate=candidate)
         run.answer(
             {"project": name, **shown, "training": answers.training_json(result)},
             lambda: answers.show_training(run, result),

@@ -11,6 +11,7 @@ import numpy as np
 
 from automl.evaluation import Metric
 from automl.label import Labels
+from automl.race import RaceWatch
 from automl.spec import TrainSpec
 from automl.split import Split
 from automl.training import TrainingResult, train
@@ -28,7 +29,7 @@ from workbench.flows import features, importing, projects, traps
 from workbench.flows.context import Context
 from workbench.flows.feature_building import full_matrix
 from workbench.flows.results import to_json
-from workbench.flows.training import CandidateRow, Figure, SplitFigure, TrainResult, TrialPoint
+from workbench.flows.training import CandidatePrice, CandidateRow, Figure, SplitFigure, TrainResult, TrialPoint
 
 __all__ = ["Made", "describe", "figure", "hash_splits", "part_of", "run_record", "seal", "train_stored"]
 
@@ -44,15 +45,17 @@ class Made:
     training: TrainingResult
 
 
-def train_stored(ctx: Context, project: str, spec: TrainSpec) -> Made:
-    """Train on what the feature step left."""
+def train_stored(
+    ctx: Context, project: str, spec: TrainSpec, *, watch: RaceWatch | None = None, checkpoint: Path | None = None
+) -> Made:
+    """Train on what the feature step left; `watch` is told of each trial, `checkpoint` keeps them."""
     described = features.stored(ctx, project)
     if described is None:
         features.step_folder(ctx, project)  # says that the step is missing
         raise AssertionError("unreachable")
     matrix, labels, split = features.matrix(ctx, project), features.labels(ctx, project), features.split(ctx, project)
     ctx.say(0.0, msg("training on {n} rows and {m} features", n=len(split.train), m=len(matrix.plan.aliases)))
-    result = train(matrix, labels, split, spec, progress=ctx.progress)
+    result = train(matrix, labels, split, spec, progress=ctx.progress, watch=watch, checkpoint=checkpoint)
     result = replace(result, findings=(*result.findings, *traps.findings_for_review(ctx, project)))
     return Made(matrix, labels, split, described, result)
 
@@ -129,7 +132,7 @@ def describe(made: Made, *, project: str, bundle_hash: str) -> TrainResult:
         verdict=training.verdict,
         auc=figure(best.metrics["auc"], best.sample),
         ks=figure(best.metrics["ks"], best.sample),
-        leaderboard=tuple(_candidate(item, training.family) for item in training.candidates),
+        leaderboard=tuple(_candidate(item, training) for item in training.candidates),
         trials=_trials(training),
         findings=training.findings,
         feature_names={item.alias: dict(item.names) for item in made.matrix.plan.definitions},
@@ -147,11 +150,11 @@ def _sample_counts(made: Made) -> dict[str, tuple[int, int]]:
     return dict(made.features.label.sample_counts)
 
 
-def _candidate(candidate: Any, chosen: str) -> CandidateRow:
+def _candidate(candidate: Any, training: TrainingResult) -> CandidateRow:
     behind = candidate.behind
     return CandidateRow(
         family=candidate.family,
-        is_chosen=candidate.family == chosen,
+        is_chosen=candidate.family == training.family,
         auc=figure(candidate.auc, "cross_validation"),
         log_loss=figure(candidate.log_loss, "cross_validation"),
         behind=None if behind is None else (behind.value, behind.low, behind.high),
@@ -159,6 +162,8 @@ def _candidate(candidate: Any, chosen: str) -> CandidateRow:
         n_trials=candidate.n_trials,
         seconds=candidate.seconds,
         params={name: str(value) for name, value in candidate.params.items()},
+        is_as_good=candidate.family == training.simplest_as_good,
+        price=None if candidate.price is None else CandidatePrice(**vars(candidate.price)),
     )
 
 

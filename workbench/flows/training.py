@@ -11,6 +11,7 @@ from core.i18n import msg
 from workbench.flows import projects, traps
 from workbench.flows.context import Context
 from workbench.flows.folders import fresh_name, keep_latest, writing_folder
+from workbench.flows.race_watch import RaceProgress, RaceWatch, read_progress
 from workbench.flows.results import (
     EvaluationField,
     ExplanationField,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Budget",
+    "CandidatePrice",
     "CandidateRow",
     "Figure",
     "HashSplitResult",
@@ -39,11 +41,14 @@ __all__ = [
     "hash_splits",
     "run",
     "stored",
+    "under_way",
     "versions",
 ]
 
 BUNDLE_FOLDER = "bundle"
 RESULT_FILE = "result.json"
+_WATCH_FILE = ".race.json"
+_UNFINISHED = ".unfinished"
 _N_KEPT = 2
 _BUDGET = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h|trials?)")
 
@@ -57,18 +62,23 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str) -> "Budget":
-        """Read ``"120s"``, ``"5m"`` or ``"40trials"``.
+        """Read ``"120s"``, ``"5m"``, ``"40trials"``, or a preset such as ``"quick"``.
 
         Examples
         --------
         >>> Budget.parse("2m")
         Budget(seconds=120.0, n_trials=None)
         """
+        from automl.spec import PRESETS
+
+        presets = {str(name): seconds for name, seconds in PRESETS.items()}
+        if text.strip() in presets:
+            return cls(seconds=presets[text.strip()])
         match = _BUDGET.fullmatch(text.strip())
         if match is None or float(match[1]) <= 0:
             raise InputError(
-                msg("a budget is a time such as 120s or 5m, or a number of trials such as 40trials, not {text}",
-                    text=repr(text))
+                msg("a budget is quick, standard or thorough, a time such as 120s or 5m, or a number of trials such as "
+                    "40trials, not {text}", text=repr(text))
             )  # fmt: skip
         amount, unit = float(match[1]), match[2]
         if unit.startswith("trial"):
@@ -86,6 +96,16 @@ class Figure:
     n: int
     n_bad: int
     sample: str
+
+
+@dataclass(frozen=True)
+class CandidatePrice:
+    """What a candidate costs: leaves, bytes on disk, milliseconds for one row, seconds for the reasons of 1,000."""
+
+    n_leaves: int
+    size_bytes: int
+    row_ms: float
+    explain_seconds: float
 
 
 @dataclass(frozen=True)
@@ -107,7 +127,11 @@ class CandidateRow:
     n_trials, seconds : int, float
         What it cost.
     params : dict
-        Parameters of its best trial, as text.
+        Parameters of its best trial, as text; of an ensemble the shares of its members.
+    is_as_good : bool
+        Whether it is the simplest within one standard error of the best.
+    price : CandidatePrice, optional
+        What it costs to keep and to use.
     """
 
     family: str
@@ -119,6 +143,8 @@ class CandidateRow:
     n_trials: int
     seconds: float
     params: dict[str, str]
+    is_as_good: bool = False
+    price: CandidatePrice | None = None
 
 
 @dataclass(frozen=True)
@@ -212,14 +238,18 @@ def run(
     budget: Budget | None = None,
     families: tuple[str, ...] | None = None,
     seed: int | None = None,
+    choose: str | None = None,
+    candidate: str | None = None,
     register: bool = True,
 ) -> TrainResult:
     """Train on the stored matrix and register the result as a draft version; needs ``model.train``.
 
     Parameters
     ----------
-    budget, families, seed : optional
+    budget, families, seed, choose : optional
         Override the project's training settings for this run.
+    candidate : str, optional
+        Make the model of this candidate of the last race, from its recorded trials, and search nothing.
     register : bool, default=True
         Whether a draft version is made.
 
@@ -235,9 +265,18 @@ def run(
     started = time.monotonic()
     step = require_step(ctx, project, Step.FEATURES)
     traps.require_decided(ctx, project)
-    spec = chosen_spec(projects.spec(ctx, project).training, budget, families, seed)
-    made = model_building.train_stored(ctx.part(0.0, 0.9), project, spec)
     parent = projects.folder(ctx, project) / "training"
+    if candidate is None:
+        spec = chosen_spec(projects.spec(ctx, project).training, budget, families, seed, choose)
+    else:
+        spec = _candidate_spec(ctx, project, candidate)
+    watch = RaceWatch(parent / _WATCH_FILE)
+    try:
+        made = model_building.train_stored(
+            ctx.part(0.0, 0.9), project, spec, watch=watch, checkpoint=parent / _UNFINISHED
+        )
+    finally:
+        watch.path.unlink(missing_ok=True)
     target = parent / fresh_name(made.training.fingerprint)
     with writing_folder(target) as folder:
         sealed = model_building.seal(ctx, project, made, folder / BUNDLE_FOLDER)
@@ -265,11 +304,43 @@ def run(
     return result
 
 
+def under_way(ctx: Context, project: str) -> RaceProgress | None:
+    """Return how the race that runs now stands, None where none does or no trial has ended; needs ``view``."""
+    ctx.require("view")
+    return read_progress(projects.folder(ctx, project) / "training" / _WATCH_FILE)
+
+
+def _candidate_spec(ctx: Context, project: str, candidate: str) -> "TrainSpec":
+    """Return the settings that make one candidate of the last race again, exactly."""
+    from automl.spec import TrainSpec
+    from model_registry.bundle import Bundle
+
+    step = require_step(ctx, project, Step.TRAINING)
+    last = stored(ctx, project)
+    if last is None or candidate not in {row.family for row in last.leaderboard}:
+        raise InputError(msg("the last training has no candidate {name}", name=repr(candidate)))
+    kept = Bundle.open(step.path / BUNDLE_FOLDER)
+    spec = TrainSpec.model_validate(kept.info["training"])
+    trials = [trial for trial in kept.json("trials.json") if trial["state"] == "complete"]
+    changes: dict[str, Any] = {"choose": "most_accurate", "replay": trials}
+    if candidate != "ensemble":
+        mine = [trial for trial in trials if trial["family"] == candidate]
+        best = max(mine, key=lambda trial: trial["value"])
+        changes |= {"replay": [best], "families": [candidate], "ensemble": False}
+    return spec.model_copy(update=changes)
+
+
 def chosen_spec(
-    spec: "TrainSpec", budget: Budget | None, families: tuple[str, ...] | None = None, seed: int | None = None
+    spec: "TrainSpec",
+    budget: Budget | None,
+    families: tuple[str, ...] | None = None,
+    seed: int | None = None,
+    choose: str | None = None,
 ) -> "TrainSpec":
     """Return the training settings with what one run overrides."""
     values = spec.model_dump()
+    if choose is not None:
+        values["choose"] = choose
     if budget is not None:
         values |= {"budget_seconds": budget.seconds, "n_trials": budget.n_trials}
     if families is not None:

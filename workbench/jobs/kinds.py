@@ -8,7 +8,8 @@ kind           arguments (all have ``project``)                                 
 ``database``   ``only_new``: from the project's database                                            ``data.import``
 ``quality``    (none): assess the stored tables again                                               ``data.import``
 ``features``   ``label``                                                                            ``feature.build``
-``train``      ``budget`` ("120s", "40trials"), ``families``, ``seed``                              ``model.train``
+``train``      ``budget`` ("quick", "120s", "40trials"), ``families``, ``seed``, ``choose``         ``model.train``
+``candidate``  ``candidate``: make a version of this candidate of the last race                     ``model.train``
 ``snapshot``   publish the online snapshot for the deployed models                                  ``snapshot.publish``
 ``scorecard``  ``action``: "start" or "register"; or "import" with ``path``, ``names``, ``scale``   ``model.train``
 ``score``      ``rows``, ``version``, ``as_of``, ``file_format``: writes a file under the project   ``model.score``
@@ -24,11 +25,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.errors import NotFoundError
 from core.i18n import msg
 from workbench.flows.context import Context
+
+if TYPE_CHECKING:
+    from workbench.flows.training import TrainResult
 
 __all__ = ["KINDS", "Kind", "kind_named", "run"]
 
@@ -91,7 +95,18 @@ def _train(ctx: Context, args: Args) -> dict[str, Any]:
         budget=training.Budget.parse(args["budget"]) if args.get("budget") else None,
         families=tuple(args["families"]) if args.get("families") else None,
         seed=args.get("seed"),
+        choose=args.get("choose"),
     )
+    return _trained(result)
+
+
+def _candidate(ctx: Context, args: Args) -> dict[str, Any]:
+    from workbench.flows import training
+
+    return _trained(training.run(ctx, args["project"], candidate=str(args["candidate"])))
+
+
+def _trained(result: "TrainResult") -> dict[str, Any]:
     return {
         "version": result.version,
         "auc": result.auc.value,
@@ -167,6 +182,7 @@ KINDS: dict[str, Kind] = {
         Kind("quality", "data.import", _quality),
         Kind("features", "feature.build", _features),
         Kind("train", "model.train", _train),
+        Kind("candidate", "model.train", _candidate),
         Kind("snapshot", "snapshot.publish", _snapshot),
         Kind("scorecard", "model.train", _scorecard),
         Kind("score", "model.score", _score),
