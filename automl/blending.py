@@ -1,8 +1,9 @@
 """Weights of an ensemble: greedy selection on log-odds (Caruana and others, 2004), bagged over rows.
 
-Each candidate answers for every row by a model that did not see it. Starting from nothing, the candidate whose share
-lowers the log-loss most is added again and again, so that weights are shares of additions. That is repeated on random
-halves of the rows, and the weights are averaged: what helped by chance on one half is diluted.
+Each candidate answers for every row by a model that did not see it. The candidate whose share lowers the log-loss most
+is added again and again, so that weights are shares of additions. Where bads are few the first additions are given: an
+equal share for each of the `anchors`, because then an equal mean is hard to beat and easy to overfit away from. All of
+it is repeated on random halves of the rows, and the weights are averaged: what helped by chance on one half is diluted.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ _STEPS = 20
 _BAGS = 8
 _MOST_ROWS = 20_000
 _LEAST_WEIGHT = 0.03
+_FEW_BADS = 300.0
+"""Bads at which the anchors weigh as much as all greedy additions."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Blend:
     margin: np.ndarray
 
 
-def blend(margins: np.ndarray, y: np.ndarray, folds: np.ndarray, seed: int) -> Blend:
+def blend(margins: np.ndarray, y: np.ndarray, folds: np.ndarray, seed: int, anchors: np.ndarray | None = None) -> Blend:
     """Choose weights on all rows, and once more without each fold for the answers of that fold.
 
     Parameters
@@ -46,37 +49,46 @@ def blend(margins: np.ndarray, y: np.ndarray, folds: np.ndarray, seed: int) -> B
         Fold of each row.
     seed : int
         Of the halves.
+    anchors : ndarray of int, optional
+        Candidates that are given an equal share where bads are few, such as the best of each family.
     """
+    anchors = np.empty(0, dtype=np.int64) if anchors is None else anchors
     honest = np.empty(len(y))
     for k in range(int(folds.max()) + 1):
         others = np.flatnonzero(folds != k)
-        weights = _bagged(margins, y, others, seed + 1 + k)
+        weights = _bagged(margins, y, others, anchors, seed + 1 + k)
         honest[folds == k] = weights @ margins[:, folds == k]
-    return Blend(_bagged(margins, y, np.arange(len(y)), seed), honest)
+    return Blend(_bagged(margins, y, np.arange(len(y)), anchors, seed), honest)
 
 
-def greedy_weights(margins: np.ndarray, y: np.ndarray, steps: int = _STEPS) -> np.ndarray:
-    """Return the shares of `steps` greedy additions, shape (n_candidates,); they sum to 1."""
-    chosen = np.zeros(len(margins))
-    total = np.zeros(margins.shape[1])
+def greedy_weights(
+    margins: np.ndarray, y: np.ndarray, steps: int = _STEPS, start: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the shares of `start` and of `steps` greedy additions, shape (n_candidates,); they sum to 1."""
+    chosen = np.zeros(len(margins)) if start is None else start.astype(np.float64)
+    total = chosen @ margins
     sign = np.where(y == 1, -1.0, 1.0)
-    for step in range(1, steps + 1):
-        losses = [np.logaddexp(0.0, sign * (total + margin) / step).mean() for margin in margins]
+    for size in chosen.sum() + np.arange(1, steps + 1):
+        losses = [np.logaddexp(0.0, sign * (total + margin) / size).mean() for margin in margins]
         best = int(np.argmin(losses))
         chosen[best] += 1
         total += margins[best]
-    return chosen / steps
+    return np.asarray(chosen / chosen.sum())
 
 
-def _bagged(margins: np.ndarray, y: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
+def _bagged(margins: np.ndarray, y: np.ndarray, rows: np.ndarray, anchors: np.ndarray, seed: int) -> np.ndarray:
     if len(margins) == 1:
         return np.ones(1)
     rng = np.random.default_rng(seed)
     n_drawn = min(max(len(rows) // 2, 1), _MOST_ROWS)
+    start = np.zeros(len(margins))
+    if len(anchors):
+        n_bad = float(y[rows].sum())
+        start[anchors] = _STEPS * _FEW_BADS / (_FEW_BADS + n_bad) / len(anchors)
     weights = np.zeros(len(margins))
     for _ in range(_BAGS):
         drawn = rng.permutation(rows)[:n_drawn]
-        weights += greedy_weights(margins[:, drawn], y[drawn])
+        weights += greedy_weights(margins[:, drawn], y[drawn], start=start)
     weights /= weights.sum()
     kept = np.where(weights >= _LEAST_WEIGHT, weights, 0.0)
     return np.asarray(kept / kept.sum()) if kept.sum() else weights

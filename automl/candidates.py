@@ -135,7 +135,7 @@ def rank_candidates(
         Rows on which the price of each candidate is measured; left out, none is.
     """
     candidates = sorted((_candidate(one, y, spec, values) for one in entrants), key=lambda one: -one.auc.value)
-    margins = {one.name: one.margin for one in entrants}
+    margins = {one.name: one.compared for one in entrants}
     best = candidates[0]
     ranked = [best]
     for other in candidates[1:]:
@@ -148,7 +148,7 @@ def rank_candidates(
 
 
 def _candidate(one: Entrant, y: np.ndarray, spec: TrainSpec, values: np.ndarray | None) -> Candidate:
-    metrics = metrics_with_intervals(y, sigmoid(one.margin), spec.bootstrap_draws, np.random.default_rng(spec.seed))
+    metrics = metrics_with_intervals(y, sigmoid(one.compared), spec.bootstrap_draws, np.random.default_rng(spec.seed))
     return Candidate(
         family=one.name,
         simplicity=one.simplicity,

@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ __all__ = ["ENSEMBLE", "Entrant", "Member", "Price", "entrants"]
 
 ENSEMBLE = "ensemble"
 _ENSEMBLE_SIMPLICITY = 9
-_MOST_CANDIDATES = 16
+_MOST_OF_A_FAMILY = 5
+_FAR_BEHIND = 0.02
 _TIMED_ROWS = 15
 _EXPLAINED_ROWS = 3
 _MOST_TIMED_SECONDS = 0.5
@@ -78,6 +79,8 @@ class Entrant:
         Trials behind it.
     seconds : float
         Time they took.
+    judged : ndarray of float, shape (n_rows,), optional
+        Log-odds by which it is compared with others, where they are not `margin`: free of the luck of being chosen.
     """
 
     name: str
@@ -86,6 +89,12 @@ class Entrant:
     members: tuple[Member, ...]
     n_trials: int
     seconds: float
+    judged: np.ndarray | None = None
+
+    @property
+    def compared(self) -> np.ndarray:
+        """Log-odds by which it is compared with others."""
+        return self.margin if self.judged is None else self.judged
 
     @property
     def lead(self) -> SearchResult:
@@ -149,29 +158,44 @@ def entrants(
         if search.result is not None:
             seconds = round(sum(trial.seconds for trial in search.trials), 1)
             members = (Member(search.result, 1.0),)
-            found.append(
-                Entrant(
-                    search.family.name, search.family.simplicity, search.result.margin, members, search.n_tried, seconds
-                )
-            )
-    results = [result for search in searches for result in search.results]
-    if with_ensemble and len(results) > 1:
-        ensemble = _ensemble(results, y, folds, seed, found)
+            family = search.family
+            entrant = Entrant(family.name, family.simplicity, search.result.margin, members, search.n_tried, seconds)
+            found.append(replace(entrant, judged=_judged(search.results, folds)))
+    if with_ensemble and sum(len(search.results) for search in searches) > 1:
+        ensemble = _ensemble(searches, y, folds, seed, found)
         if len(ensemble.members) > 1:
             found.append(ensemble)
     return found
 
 
 def _ensemble(
-    results: list[SearchResult], y: np.ndarray, folds: np.ndarray, seed: int, others: list[Entrant]
+    searches: Sequence[FamilySearch], y: np.ndarray, folds: np.ndarray, seed: int, others: list[Entrant]
 ) -> Entrant:
-    best = sorted(results, key=lambda one: -one.value)[:_MOST_CANDIDATES]
-    mixed = blend(np.array([one.margin for one in best]), y, folds, seed)
+    """Return an ensemble of the best trials of each family; each best is an anchor where it is not far behind."""
+    pools = [sorted(search.results, key=lambda one: -one.value)[:_MOST_OF_A_FAMILY] for search in searches]
+    pools = [pool for pool in pools if pool]
+    best = [result for pool in pools for result in pool]
+    firsts = np.cumsum([0, *[len(pool) for pool in pools[:-1]]])
+    top = max(one.value for one in best)
+    anchors = np.array([i for i in firsts if best[i].value > top - _FAR_BEHIND])
+    mixed = blend(np.array([one.margin for one in best]), y, folds, seed, anchors)
     members = tuple(
         Member(result, float(weight)) for result, weight in zip(best, mixed.weights, strict=True) if weight > 0
     )
     n_trials, seconds = sum(one.n_trials for one in others), sum(one.seconds for one in others)
     return Entrant(ENSEMBLE, _ENSEMBLE_SIMPLICITY, mixed.margin, members, n_trials, round(seconds, 1))
+
+
+def _judged(results: Sequence[SearchResult], folds: np.ndarray) -> np.ndarray:
+    """Return log-odds by which a family's best trial is compared, free of the luck of having been chosen.
+
+    The rows of a fold are answered for by the trial that is best on the *other* folds.
+    """
+    margin = np.empty(len(folds))
+    for k in range(int(folds.max()) + 1):
+        elsewhere = [np.mean(np.delete(result.best.fold_values, k)) for result in results]
+        margin[folds == k] = results[int(np.argmax(elsewhere))].margin[folds == k]
+    return margin
 
 
 def _median_seconds(answer: Any, values: np.ndarray, n_rows: int) -> float:

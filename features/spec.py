@@ -194,7 +194,7 @@ class FeatureSpec(BaseModel):
     max_levels: int = Field(default=50, ge=1, le=1_000)
     select_top: int = Field(default=120, ge=1)
     max_missing_rate: float = Field(default=0.98, gt=0, le=1)
-    max_correlation: float = Field(default=0.95, gt=0, le=1)
+    max_correlation: float = Field(default=0.99, gt=0, le=1)
     min_information_value: float = Field(default=0.002, ge=0)
     max_month_psi: float | None = Field(default=0.5, gt=0)
     min_kept: int = Field(default=20, ge=1)

@@ -31,6 +31,7 @@ _FIXED = {
     "allow_writing_files": False,
     "logging_level": "Silent",
 }
+_FEW_FEATURES = 60
 _METADATA = {"model_guid": "", "train_finish_time": "", "params": "{}", "training": "{}", "output_options": "{}"}
 """What is put in place of what CatBoost notes: times, threads and names, none of which belongs to the model."""
 
@@ -101,8 +102,10 @@ class CatBoostFamily:
     def defaults(self, data: TrainingData) -> list[dict[str, Any]]:
         """Return known good parameters: CatBoost's own depth first, then shallower and more random."""
         rate = 0.05 if len(data.y) < 10_000 else 0.08
+        share = 1.0 if data.values.shape[1] <= _FEW_FEATURES else 0.5
         regular = {
-            "learning_rate": rate, "depth": 6, "l2_leaf_reg": 3.0, "random_strength": 1.0, "rsm": 0.6, "subsample": 0.8,
+            "learning_rate": rate, "depth": 6, "l2_leaf_reg": 3.0, "random_strength": 1.0, "rsm": share,
+            "subsample": 0.8,
         }  # fmt: skip
         return [
             regular,

@@ -105,22 +105,24 @@ class LightGBMFamily:
         self._dataset = _dataset(data, data.values, everything, data.categories, {"num_threads": 0}).construct()
 
     def defaults(self, data: TrainingData) -> list[dict[str, Any]]:
-        """Return known good parameters: shallow and regular first, then deep, extremely random, large, with dropout."""
+        """Return known good parameters: shallow and regular first, then free, extremely random, with dropout."""
         n = len(data.y)
         regular = {
             "mode": "gbdt", "learning_rate": 0.05, "num_leaves": 12, "min_data_in_leaf": leaf_rows(n, 60),
             "feature_fraction": 0.4, "bagging_fraction": 0.8, "lambda_l1": 0.1, "lambda_l2": 10.0, "cat_smooth": 20.0,
             "encode_levels": False,
         }  # fmt: skip
+        free = {
+            **regular, "num_leaves": 31, "min_data_in_leaf": min(leaf_rows(n, 20), 20), "feature_fraction": 1.0,
+            "bagging_fraction": 1.0, "lambda_l1": 0.001, "lambda_l2": 0.1,
+        }  # fmt: skip
         return [
             regular,
+            free,
+            {**free, "mode": "extra_trees", "feature_fraction": 0.6, "encode_levels": True},
             {**regular, "num_leaves": 31, "min_data_in_leaf": leaf_rows(n, 150), "feature_fraction": 0.3,
              "learning_rate": 0.03, "bagging_fraction": 0.6, "encode_levels": True},
-            {**regular, "mode": "extra_trees", "num_leaves": 24, "feature_fraction": 0.6, "lambda_l2": 1.0,
-             "encode_levels": True},
             {**regular, "num_leaves": 6, "learning_rate": 0.06, "feature_fraction": 0.3},
-            {**regular, "num_leaves": 128, "min_data_in_leaf": min(leaf_rows(n, 20), 20), "learning_rate": 0.03,
-             "lambda_l2": 1.0},
             {**regular, "mode": "dart", "learning_rate": 0.1, "num_leaves": 16, "feature_fraction": 0.5},
         ]  # fmt: skip
 

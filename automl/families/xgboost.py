@@ -103,8 +103,9 @@ class XGBoostFamily:
         }  # fmt: skip
         return [
             regular,
-            {**regular, "learning_rate": 0.03, "max_leaves": 64, "min_child_weight": 1.0, "colsample_bynode": 0.3},
-        ]
+            {**regular, "max_leaves": 32, "min_child_weight": 1.0, "colsample_bynode": 1.0, "subsample": 1.0,
+             "reg_alpha": 0.001, "reg_lambda": 1.0},
+        ]  # fmt: skip
 
     def suggest(self, trial: "optuna.trial.Trial", data: TrainingData) -> dict[str, Any]:  # noqa: ARG002
         """Return parameters from the search space."""
