@@ -31,6 +31,7 @@ page = st.navigation(
             st.Page(PAGES["evaluate"], title=t("Evaluate"), icon=":material/analytics:"),
             st.Page(PAGES["explain"], title=t("Explain"), icon=":material/lightbulb:"),
             st.Page(PAGES["scorecard"], title=t("Scorecard"), icon=":material/scoreboard:"),
+            st.Page(PAGES["economics"], title=t("Economics"), icon=":material/savings:"),
         ],
         t("Release"): [
             st.Page(PAGES["review"], title=t("Review"), icon=":material/rule:"),

@@ -26,6 +26,7 @@ from workbench.commands import (
     running,
     scorecard,
     snapshots,
+    weighing,
 )
 from workbench.commands.session import say
 
@@ -39,7 +40,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (running, building, catalogue, label, judging, quality, scorecard, release, snapshots, control, people):
+for group in (
+    running,
+    building,
+    catalogue,
+    label,
+    judging,
+    weighing,
+    quality,
+    scorecard,
+    release,
+    snapshots,
+    control,
+    people,
+):
     group.add_to(app)
 
 

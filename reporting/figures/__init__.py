@@ -6,6 +6,7 @@ Every function takes ``language`` (``"en"`` or ``"zh"``), ``theme`` (``"light"``
 
 from reporting.figures.canvas import chart_config, chart_csv, template
 from reporting.figures.course import bad_rate_by_period, metric_over_time, psi_over_time
+from reporting.figures.economics import limit_by_approval, net_by_approval
 from reporting.figures.explanation import dependence, dependence_by_category, importance_bars, reason_waterfall
 from reporting.figures.funnel import feature_funnel
 from reporting.figures.lineage import LineageNode, lineage_graph
@@ -33,9 +34,11 @@ __all__ = [
     "feature_funnel",
     "importance_bars",
     "intervals_by_segment",
+    "limit_by_approval",
     "lineage_graph",
     "metric_over_time",
     "missing_rates",
+    "net_by_approval",
     "psi_bars",
     "psi_over_time",
     "quality_history",

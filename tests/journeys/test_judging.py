@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from core.errors import InputError
 from core.settings import Settings
 from workbench.cli import main
-from workbench.flows import evaluation, features, importing, projects, training
+from workbench.flows import economics, evaluation, features, importing, projects, training
 from workbench.flows.context import Context, open_context
 from workbench.flows.evaluation import Attainable
 from workbench.flows.stored_columns import stored_columns
@@ -106,3 +106,63 @@ def test_new_data_without_the_old_rows_says_why_nothing_can_be_compared(ctx: Con
     answer = evaluation.attainable(ctx, PROJECT, 1)
     assert not isinstance(answer, Attainable)
     assert "another" in answer.text()
+
+
+@pytest.fixture(scope="module")
+def weighed(sample_home: Path) -> Iterator[tuple[Context, economics.EconomicsResult]]:
+    opened = open_context(Settings(home=sample_home))
+    yield opened, economics.run(opened, PROJECT)
+    opened.database.dispose()
+
+
+def test_applicants_are_those_the_version_did_not_see_declined_ones_among_them(
+    weighed: tuple[Context, economics.EconomicsResult],
+) -> None:
+    opened, found = weighed
+    assert len(found.applicants) == len(evaluation.predictions(opened, PROJECT).applicants)
+    declined = found.applicants.is_approved == 0
+    assert declined.sum() > 0
+    assert np.isnan(found.applicants.y[declined]).all()
+    assert (found.first, found.last) == ("2023-01", "2023-12")
+
+
+def test_figures_carry_intervals_and_the_loss_by_hand_is_said_to_have_none(
+    weighed: tuple[Context, economics.EconomicsResult],
+) -> None:
+    found = weighed[1]
+    for name, curve in found.trade_off.curves.items():
+        assert (curve.low[-1] <= curve.value[-1]) & (curve.value[-1] <= curve.high[-1]), name
+    assert {finding.code for finding in found.findings} >= {"loss_by_hand"}
+    assert found.assumptions.items["exposure_at_default"].source == "estimated"
+    assert sum(found.assumptions.shares.values()) + found.assumptions.value("guarantor_share") == pytest.approx(
+        1, abs=0.05
+    )
+
+
+def test_swap_sets_hold_every_applicant_that_was_decided_on(weighed: tuple[Context, economics.EconomicsResult]) -> None:
+    found = weighed[1]
+    sets = economics.swaps(found, found.trade_off.best)
+    assert sum(one.n for one in sets) == (~np.isnan(found.applicants.is_approved)).sum()
+
+
+def test_half_the_loss_by_hand_halves_the_loss(weighed: tuple[Context, economics.EconomicsResult]) -> None:
+    opened, found = weighed
+    half = economics.run(opened, PROJECT, by_hand={"loss_given_default": 0.35})
+    assert half.trade_off.curves["loss"].value == pytest.approx(found.trade_off.curves["loss"].value / 2)
+    assert half.trade_off.approval_rate[half.trade_off.best] >= found.trade_off.approval_rate[found.trade_off.best]
+
+
+def test_the_command_weighs_and_refuses_what_is_no_figure(
+    sample_home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBENCH_HOME", str(sample_home))
+    with pytest.raises(SystemExit) as ended:
+        main(["economics", "--approval-rate", "0.5", "--set", "fee_rate=0.01", "--json"])
+    assert ended.value.code == 0
+    value = json.loads(capsys.readouterr().out)
+    assert value["approval_rate"] == pytest.approx(0.5, abs=0.02)
+    assert value["assumptions"]["fee_rate"]["source"] == "by_hand"
+    assert value["swaps"][1]["observed"] is None
+    with pytest.raises(SystemExit) as ended:
+        main(["economics", "--set", "fee_rate"])
+    assert ended.value.code == 1

@@ -20,6 +20,7 @@ PAGES = (
     "evaluate",
     "explain",
     "scorecard",
+    "economics",
     "review",
     "deploy",
     "monitor",

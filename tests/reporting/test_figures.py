@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from core.i18n import msg
 from reporting import figures
 from reporting.figures.structure import layered_layout
 from reporting.tokens import palette
@@ -35,6 +36,25 @@ CHARTS: dict[str, Callable[..., go.Figure]] = {
     "capture": lambda **k: figures.capture_curve([0, 0.1, 0.5, 1], [0, 0.4, 0.8, 1], **k),
     "grades": lambda **k: figures.rates_by_grade(
         "ABC", [0.01, 0.1, np.nan], [0.012, 0.3, np.nan], [0.005, 0.2, np.nan], [0.02, 0.4, np.nan], [900, 80, 0], **k
+    ),
+    "net": lambda **k: figures.net_by_approval(
+        [0.25, 0.5, 1],
+        [1e6, 2e6, 4e6],
+        [0.2e6, 0.6e6, 4.1e6],
+        ([0.8e6, 1.4e6, -1e5], [0.6e6, 1e6, -1e6], [1e6, 2e6, 9e5]),
+        best=1,
+        best_interval=(0.4, 0.7),
+        chosen=0,
+        policy_rate=0.8,
+        **k,
+    ),
+    "limit": lambda **k: figures.limit_by_approval(
+        [0.25, 0.5, 1],
+        ([0.01, 0.03, 0.05], [0.0, 0.02, 0.04], [0.02, 0.04, 0.06]),
+        0.04,
+        name=msg("Subrogation rate"),
+        limit_name=msg("ceiling"),
+        **k,
     ),
     "importance": lambda **k: figures.importance_bars(NAMES, [0.1, 0.3, 0.05], **k),
     "waterfall": lambda **k: figures.reason_waterfall(
@@ -99,6 +119,10 @@ EMPTY: dict[str, Callable[..., go.Figure]] = {
     "segments": lambda **k: figures.intervals_by_segment(["a"], [np.nan], [np.nan], [np.nan], [3], overall=0.7, **k),
     "capture": lambda **k: figures.capture_curve([], [], **k),
     "grades": lambda **k: figures.rates_by_grade(["A"], [np.nan], [np.nan], [np.nan], [np.nan], [0], **k),
+    "net": lambda **k: figures.net_by_approval([], [], [], ([], [], []), best=0, best_interval=(0, 0), **k),
+    "limit": lambda **k: figures.limit_by_approval(
+        [], ([], [], []), 0.04, name=msg("Subrogation rate"), limit_name=msg("ceiling"), **k
+    ),
     "importance": lambda **k: figures.importance_bars([], [], **k),
     "waterfall": lambda **k: figures.reason_waterfall([], [], base=0.0, **k),
     "dependence": lambda **k: figures.dependence([], [], name="x", **k),
@@ -209,6 +233,17 @@ def test_the_segment_that_can_be_told_from_all_cases_is_named_and_one_without_ou
     assert "weaker than over all cases where it is age: .600 [.500, .660]" in " ".join(texts(figure)).lower()
     assert list(marks(figure, "AUC").x) == [0.7, 0.6]
     assert "too few outcomes" in texts(figure)
+
+
+def test_the_best_approval_rate_is_told_with_its_doubt_and_money_in_the_readers_unit() -> None:
+    plain = texts(CHARTS["net"]())[0].replace("<br>", " ")
+    assert "Approving 50% of the applicants brings most:" in plain and "CNY\u00a01.4\u00a0million" in plain
+    assert "收益最高：140万元" in re.sub(r"<br>|\s", "", texts(CHARTS["net"](language="zh"))[0])
+    assert list(marks(CHARTS["net"](language="zh"), "净收益").y) == [80, 140, -10]
+
+
+def test_a_limit_says_how_far_it_is_kept() -> None:
+    assert "kept up to 50% approved" in texts(CHARTS["limit"]())[0]
 
 
 def test_grades_that_kept_to_what_was_expected_are_counted() -> None:

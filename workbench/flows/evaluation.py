@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "Attainable", "attainable", "by_month", "by_segment", "columns", "compare", "keep_oracle", "keep_predictions",
-    "levels_of", "predictions", "version_numbers",
+    "Attainable", "attainable", "by_month", "by_segment", "columns", "common_rows", "compare", "keep_oracle",
+    "keep_predictions", "levels_of", "predictions", "version_numbers",
 ]  # fmt: skip
 
 _FOLDER = "predictions"

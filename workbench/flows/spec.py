@@ -6,6 +6,7 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from automl.economics.spec import EconomicsSpec
 from automl.label import LabelSpec
 from automl.spec import TrainSpec
 from core.errors import NotFoundError
@@ -41,6 +42,8 @@ class ProjectSpec(BaseModel):
     segments : list of str
         Columns (``table.column``, of the root table or a parent of it) that figures are split by. Left out: those of
         few levels.
+    economics : EconomicsSpec, optional
+        Where contracts, subrogations and recoveries stand, and what is set by hand.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -53,6 +56,7 @@ class ProjectSpec(BaseModel):
     training: TrainSpec = Field(default_factory=TrainSpec)
     database: DatabaseSource | None = None
     segments: list[str] = Field(default_factory=list)
+    economics: EconomicsSpec | None = None
 
     @classmethod
     def from_yaml(cls, text: str, *, where: str = "project.yaml") -> Self:

@@ -27,6 +27,7 @@ PAGES = {
     "evaluate": "app_pages/evaluate.py",
     "explain": "app_pages/explain.py",
     "scorecard": "app_pages/scorecard.py",
+    "economics": "app_pages/economics.py",
     "review": "app_pages/review.py",
     "deploy": "app_pages/deploy.py",
     "monitor": "app_pages/monitor.py",
