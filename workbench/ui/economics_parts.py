@@ -163,7 +163,14 @@ def swaps_panel(result: EconomicsResult, step: int) -> None:
     }
     nothing = t("no outcome")
     table(
-        (t("Set"), t("Applicants"), t("Amount"), t("Expected bad rate"), t("Observed bad rate"), t("With outcome")),
+        (
+            t("Side taken"),
+            t("Applicants"),
+            t("Amount"),
+            t("Expected bad rate"),
+            t("Observed bad rate"),
+            t("With outcome"),
+        ),
         [
             (
                 escape(names[one.name]),
