@@ -295,6 +295,9 @@ class ReferenceProfile:
         Rows of the reference.
     missing_rates : tuple of float
         Share of nulls per feature.
+    lows, highs : tuple of float or None
+        Least and greatest value per feature; None for categories and where every value was null. Empty in profiles
+        made before these were kept.
     """
 
     bins: tuple[FeatureBins, ...]
@@ -303,6 +306,8 @@ class ReferenceProfile:
     score_counts: tuple[int, ...]
     n_rows: int
     missing_rates: tuple[float, ...]
+    lows: tuple[float | None, ...] = ()
+    highs: tuple[float | None, ...] = ()
 
     @property
     def score_bins(self) -> FeatureBins:
@@ -325,6 +330,8 @@ class ReferenceProfile:
             score_counts=tuple(data["score_counts"]),
             n_rows=int(data["n_rows"]),
             missing_rates=tuple(data["missing_rates"]),
+            lows=tuple(data.get("lows", ())),
+            highs=tuple(data.get("highs", ())),
         )
 
 
@@ -351,6 +358,7 @@ def make_reference_profile(
     counts = tuple(tuple(bin_counts(item, matrix_values[:, i]).tolist()) for i, item in enumerate(bins))
     score_bins = fit_bins(scores, max_bins=max_bins, alias="score")
     missing = np.isnan(matrix_values).mean(axis=0) if len(matrix_values) else np.zeros(len(bins))
+    ranges = [_range(column, item.kind) for item, column in zip(plan.definitions, matrix_values.T, strict=True)]
     return ReferenceProfile(
         bins=bins,
         counts=counts,
@@ -358,7 +366,14 @@ def make_reference_profile(
         score_counts=tuple(bin_counts(score_bins, scores).tolist()),
         n_rows=len(matrix_values),
         missing_rates=tuple(missing.tolist()),
+        lows=tuple(low for low, _ in ranges),
+        highs=tuple(high for _, high in ranges),
     )
+
+
+def _range(column: np.ndarray, kind: "FeatureKind") -> tuple[float, float] | tuple[None, None]:
+    known = column[~np.isnan(column)]
+    return (float(known.min()), float(known.max())) if kind == "number" and len(known) else (None, None)
 
 
 def _category_bins(alias: str, groups: list[list[int]], n_codes: int, levels: Sequence[str]) -> FeatureBins:

@@ -17,6 +17,7 @@ from features.reference import ReferenceSnapshot, ReferenceUse, compute_live, re
 from model_registry.bundle import Bundle
 from model_registry.payload import PayloadSchema, Rows, Warned, read_time
 from model_registry.ready_features import ReadyFeatures
+from model_registry.training_range import TrainingRange
 
 if TYPE_CHECKING:
     from features.plan import FeaturePlan
@@ -43,7 +44,8 @@ class ScoreAnswer:
     reasons : tuple of Reason
         What moved the score most, strongest first.
     warnings : tuple of Warned
-        What the reader should know about the rows: missing columns, unseen categories.
+        What the reader should know about the rows: missing columns, unseen categories, values outside what training
+        saw.
     version : int or None
         Model version, where the scorer was told.
     bundle_hash : str
@@ -89,6 +91,7 @@ class Scorer:
         self._scale = bundle.scale
         self._reason_writer = ReasonWriter(self.plan)
         self._reference = bundle.reference_data
+        self._range = TrainingRange(self.plan, bundle.reference)
         if self._model.n_features != len(self.plan.aliases):
             raise IntegrityError(
                 msg(
@@ -282,6 +285,7 @@ class Scorer:
     ) -> list[ScoreAnswer]:
         probability, points, grade = self.score_matrix(values)
         reasons = self._reasons(values, n_reasons, language)
+        outside = self._range.warnings(values, language)
         return [
             ScoreAnswer(
                 key=keys[i],
@@ -290,7 +294,7 @@ class Scorer:
                 score=float(points[i]),
                 grade=str(grade[i]),
                 reasons=tuple(reasons[i]),
-                warnings=(*warnings[i], *self._unseen(row)),
+                warnings=(*warnings[i], *self._unseen(row, language), *outside[i]),
                 version=self.version,
                 bundle_hash=self.bundle_hash,
                 features=dict(zip(self.plan.aliases, row.tolist(), strict=True)),
@@ -322,12 +326,13 @@ class Scorer:
         text = msg("no time was given: scored as of {when}", when=str(now.astype("datetime64[s]")).replace("T", " "))
         return now, [Warned("as_of_assumed", text)]
 
-    def _unseen(self, values: np.ndarray) -> list[Warned]:
+    def _unseen(self, values: np.ndarray, language: str) -> list[Warned]:
         """Return a warning for each category whose level was not there in training."""
         found = []
         for alias in self.plan.category_aliases:
             if values[self.plan.positions[alias]] == len(self.plan.levels.get(alias, ())):
-                text = msg("{feature} has a value that was not there in training", feature=alias)
+                name = self.plan.definitions[self.plan.positions[alias]].name(language)
+                text = msg("{feature} ({alias}) has a value that was not there in training", feature=name, alias=alias)
                 found.append(Warned("unseen_category", text))
         return found
 

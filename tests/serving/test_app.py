@@ -125,6 +125,25 @@ def test_extreme_but_legal_numbers_give_a_probability(client: httpx.Client, extr
     assert all(np.isfinite(reason["contribution"]) for reason in answer["reasons"])
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "amount applied for (amount) is above the greatest value in training, "),
+        ("zh", "申请金额（amount）高于训练数据中的最大值 "),
+    ],
+)
+def test_a_value_outside_what_training_saw_is_scored_and_said_so(
+    client: httpx.Client, language: str, text: str
+) -> None:
+    tables = payload(example_keys(1)[0])
+    assert client.post("/v1/score", json=body("", tables=tables)).json()["warnings"] == []
+    tables["application"][0]["amount"] = 1e12
+    answer = client.post("/v1/score", json=body("", tables=tables, language=language)).json()
+    (warned,) = answer["warnings"]
+    assert warned["code"] == "out_of_range"
+    assert warned["text"].startswith(text)
+
+
 # The log, and repeated requests
 
 
