@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["PRESETS", "Preset", "SplitSpec", "TrainSpec"]
+__all__ = ["PRESETS", "Preset", "RejectSpec", "SplitSpec", "TrainSpec"]
 
 Preset = Literal["quick", "standard", "thorough"]
 PRESETS: dict[Preset, float] = {"quick": 55.0, "standard": 285.0, "thorough": 1_710.0}
@@ -39,6 +39,30 @@ class SplitSpec(BaseModel):
     holdout_share: float = Field(0.3, gt=0, lt=0.9)
     calibration_share: float | None = Field(None, ge=0, lt=0.6)
     salt: str = "0"
+
+
+class RejectSpec(BaseModel):
+    """How rejected applicants enter the fit.
+
+    Parameters
+    ----------
+    column : str, default="decision"
+        Column of the root table that says who was refused.
+    values : list of str, default=["rejected"]
+        Its values that mean refused.
+    method : {"parcelling", "fuzzy", "reweighting"}, default="parcelling"
+        Parcelling gives rejects outcomes band by band; fuzzy augmentation lets each enter as part bad, part good;
+        reweighting leaves them out and weighs accepted rows by one over the share accepted at their score.
+    odds_factor : float, default=1.5
+        Bad odds of a reject over those of an accepted applicant of the same score; not read by reweighting.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    column: str = "decision"
+    values: list[str] = ["rejected"]
+    method: Literal["parcelling", "fuzzy", "reweighting"] = "parcelling"
+    odds_factor: float = Field(1.5, gt=0, le=20)
 
 
 class TrainSpec(BaseModel):
@@ -86,6 +110,9 @@ class TrainSpec(BaseModel):
         Groups of features, by alias, column or ``table.column``: trees let features act together only inside a group,
         and a feature of no group acts alone. Left out, all may.
 
+    reject_inference : RejectSpec, optional
+        How rejected applicants enter the fit. Left out, they do not.
+
     Examples
     --------
     >>> TrainSpec().budget_seconds
@@ -116,6 +143,7 @@ class TrainSpec(BaseModel):
     use_dictionary: bool = True
     directions: dict[str, Literal[-1, 0, 1]] = Field(default_factory=dict)
     interactions: list[list[str]] = Field(default_factory=list)
+    reject_inference: RejectSpec | None = None
 
     @model_validator(mode="after")
     def _default_budget(self) -> Self:

@@ -163,6 +163,7 @@ def train(
     progress: Progress | None = None,
     watch: RaceWatch | None = None,
     checkpoint: Path | None = None,
+    is_rejected: np.ndarray | None = None,
 ) -> TrainingResult:
     """Search, choose, calibrate, evaluate and explain.
 
@@ -182,6 +183,8 @@ def train(
         Told of each trial as it ends.
     checkpoint : Path, optional
         Folder that keeps finished trials; a run that is begun again on the same data takes them from there.
+    is_rejected : ndarray of bool, shape (n_rows,), optional
+        Which rows were refused; needed where the specification asks for reject inference.
 
     Raises
     ------
@@ -197,7 +200,9 @@ def train(
     _check_rows(matrix, labels, split)
     # Fits run side by side, one thread each; BLAS threads of their own would only be in each other's way.
     with threadpool_limits(limits=1, user_api="blas"):
-        return _Training(matrix, labels, split, spec, progress or SilentProgress(), watch, checkpoint).run()
+        training = _Training(matrix, labels, split, spec, progress or SilentProgress(), watch, checkpoint)
+        training.infer_rejects(is_rejected)
+        return training.run()
 
 
 def model_fingerprint(model: Model, calibration: Calibration, scale: ScoreScale, plan: "FeaturePlan") -> str:
@@ -233,6 +238,7 @@ class _Training:
         self.watch = watch
         self.checkpoint = Checkpoint(checkpoint, self._race_key()) if checkpoint and not spec.replay else None
         self.families = _ready_families(spec.families)
+        self.reject_findings: list[Finding] = []
         self.started = time.monotonic()
         self.data = TrainingData(
             matrix.values[split.train],
@@ -244,6 +250,18 @@ class _Training:
             interaction_groups(matrix.plan, spec.interactions),
         )
         self.folds = grouped_folds(self.data.y, self.data.entities, spec.folds, spec.seed)
+
+    def infer_rejects(self, is_rejected: np.ndarray | None) -> None:
+        """Let rejected applicants into the fits, where that is asked for; the figures stay those of accepted ones."""
+        if self.spec.reject_inference is None:
+            return
+        if is_rejected is None:
+            raise InputError(msg("reject inference needs to know who was refused"), code="no_rejects")
+        from automl.reject_inference import wrap_families
+
+        self.families, self.reject_findings = wrap_families(
+            self.families, self.matrix, self.labels, self.split, is_rejected, self.spec.reject_inference
+        )
 
     def run(self) -> TrainingResult:
         searches = self._search()
@@ -266,6 +284,7 @@ class _Training:
             *grade_findings,
             *evaluation_findings(evaluation),
             *direction_findings(chosen.lead, self.data, self.spec),
+            *self.reject_findings,
         )
         if self.checkpoint is not None:
             self.checkpoint.discard()

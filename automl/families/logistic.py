@@ -130,10 +130,11 @@ class LogisticFamily:
     ) -> FoldFit:
         """Weigh the bins by the evidence in the rows `train`, then fit one coefficient per feature."""
         y, assigned = data.y[train], self._assigned[train]
-        evidence = [_evidence(assigned[:, j], y, bins.n_bins) for j, bins in enumerate(self._bins)]
+        counts = data.weights_of(train)
+        evidence = [_evidence(assigned[:, j], y, bins.n_bins, counts) for j, bins in enumerate(self._bins)]
         X = np.column_stack([table[assigned[:, j]] for j, table in enumerate(evidence)])
-        centre = X.mean(axis=0)
-        coefficients, intercept, steps = fit_ridge(X - centre, y, params["penalty"], control)
+        centre = np.average(X, axis=0, weights=counts)
+        coefficients, intercept, steps = fit_ridge(X - centre, y, params["penalty"], control, counts)
         tables = [(table - centre[j]) * coefficients[j] for j, table in enumerate(evidence)]
         model = LogisticModel(self._bins, tables, intercept)
         return FoldFit(model, model.margin(data.values[test]), steps, steps)
@@ -168,9 +169,10 @@ def load(folder: Path) -> LogisticModel:
     return LogisticModel(bins, tables, base)
 
 
-def _evidence(bins: np.ndarray, y: np.ndarray, n_bins: int) -> np.ndarray:
+def _evidence(bins: np.ndarray, y: np.ndarray, n_bins: int, counts: np.ndarray | None = None) -> np.ndarray:
     """Return the log-odds of bad of each bin less that of all rows, drawn towards it where rows are few."""
-    rate = y.mean()
-    n_bad = np.bincount(bins, weights=y, minlength=n_bins) + _SMOOTHING_ROWS * rate
-    n_good = np.bincount(bins, weights=1 - y, minlength=n_bins) + _SMOOTHING_ROWS * (1 - rate)
+    n = np.ones(len(y)) if counts is None else counts
+    rate = np.average(y, weights=n)
+    n_bad = np.bincount(bins, weights=n * y, minlength=n_bins) + _SMOOTHING_ROWS * rate
+    n_good = np.bincount(bins, weights=n * (1 - y), minlength=n_bins) + _SMOOTHING_ROWS * (1 - rate)
     return np.asarray(np.log(n_bad / n_good) - np.log(rate / (1 - rate)))

@@ -26,6 +26,8 @@ class ScorecardFamily:
     name = "scorecard"
     simplicity = 0
     is_tuned = False
+    takes_weights = False
+    """Bins count whole rows: weights of rows are not looked at."""
     limits_interactions = True
 
     def __init__(self) -> None:

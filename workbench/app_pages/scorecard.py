@@ -8,6 +8,7 @@ from workbench.flows.scorecard import CardView
 from workbench.ui.empty_project import project_or_stop
 from workbench.ui.frame import PAGES, header
 from workbench.ui.pieces import empty, panel_title
+from workbench.ui.reject_panel import reject_panel
 from workbench.ui.scorecard_editor import editor
 from workbench.ui.scorecard_files import export_panel, import_panel
 from workbench.ui.scorecard_parts import (
@@ -21,6 +22,7 @@ from workbench.ui.scorecard_parts import (
     summary,
 )
 from workbench.ui.session import Here
+from workbench.ui.state import recall, remember
 from workbench.ui.texts import t
 from workbench.ui.times import ago
 from workbench.ui.work import watch
@@ -76,6 +78,7 @@ def _below(place: Here, view: CardView) -> None:
         "points": t("Points table"),
         "changes": t("Changes"),
         "scale": t("Scale"),
+        "rejects": t("Rejects"),
         "export": t("Export"),
         "import": t("Import"),
         "again": t("Start again"),
@@ -83,12 +86,13 @@ def _below(place: Here, view: CardView) -> None:
     part = st.segmented_control(
         t("View"),
         list(names),
-        default="points",
+        default=recall("scorecard_part", "points"),
         required=True,
         format_func=lambda key: names[key],
         label_visibility="collapsed",
         key="scorecard_part",
     )
+    remember("scorecard_part", part)  # the work of a part, while it runs, takes this choice off the page
     if part == "points":
         points_table(place)
     elif part == "changes":
@@ -97,6 +101,8 @@ def _below(place: Here, view: CardView) -> None:
         scale_form(place, view)
     elif part == "export":
         export_panel(place, view)
+    elif part == "rejects":
+        reject_panel(place)
     elif part == "import":
         import_panel(place)
     else:
@@ -109,7 +115,7 @@ def _main() -> None:
     has_features = features.stored(place.ctx, place.name) is not None
     view = scorecard.view(place.ctx, place.name) if has_features else None
     header(place, t("How many points is each answer worth?"), _sentence(view))
-    is_busy = watch(place, ("scorecard",))
+    is_busy = watch(place, ("scorecard", "rejects"))
     if not has_features:
         with st.container(key="panel_no_features"):
             empty(t("No features yet"), t("A scorecard is made of the project's features."))

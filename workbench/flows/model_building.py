@@ -25,7 +25,7 @@ from features.plan import FeaturePlan
 from features.reference_publishing import make_snapshot
 from features.selection import select_features
 from model_registry.bundle import Bundle, write_bundle
-from workbench.flows import features, importing, projects, traps
+from workbench.flows import features, importing, projects, rejects, traps
 from workbench.flows.context import Context
 from workbench.flows.feature_building import full_matrix
 from workbench.flows.results import to_json
@@ -55,7 +55,10 @@ def train_stored(
         raise AssertionError("unreachable")
     matrix, labels, split = features.matrix(ctx, project), features.labels(ctx, project), features.split(ctx, project)
     ctx.say(0.0, msg("training on {n} rows and {m} features", n=len(split.train), m=len(matrix.plan.aliases)))
-    result = train(matrix, labels, split, spec, progress=ctx.progress, watch=watch, checkpoint=checkpoint)
+    refused = rejects.mask(ctx, project, spec.reject_inference) if spec.reject_inference else None
+    result = train(
+        matrix, labels, split, spec, progress=ctx.progress, watch=watch, checkpoint=checkpoint, is_rejected=refused
+    )
     result = replace(result, findings=(*result.findings, *traps.findings_for_review(ctx, project)))
     return Made(matrix, labels, split, described, result)
 

@@ -12,6 +12,7 @@ kind           arguments (all have ``project``)                                 
 ``candidate``  ``candidate``: make a version of this candidate of the last race                     ``model.train``
 ``snapshot``   publish the online snapshot for the deployed models                                  ``snapshot.publish``
 ``scorecard``  ``action``: "start" or "register"; or "import" with ``path``, ``names``, ``scale``   ``model.train``
+``rejects``    ``column``, ``values``: what taking refused applicants into account would do         ``model.train``
 ``score``      ``rows``, ``version``, ``as_of``, ``file_format``: writes a file under the project   ``model.score``
 ``monitor``    ``start``, ``end`` (ISO dates), ``source``, ``version``, ``months`` (many periods)   ``monitor.run``
 ``evidently``  ``period``                                                                           ``monitor.run``
@@ -138,6 +139,13 @@ def _scorecard(ctx: Context, args: Args) -> dict[str, Any]:
     return {"version": result.version, "auc": result.auc.value, "bundle_hash": result.bundle_hash}
 
 
+def _rejects(ctx: Context, args: Args) -> dict[str, Any]:
+    from workbench.flows import rejects
+
+    view = rejects.study(ctx, args["project"], column=args["column"], values=tuple(args["values"]))
+    return {"n_rejected": view.n_rejected, "n_accepted": view.n_accepted}
+
+
 def _score(ctx: Context, args: Args) -> dict[str, Any]:
     from workbench.flows import projects, scoring
 
@@ -185,6 +193,7 @@ KINDS: dict[str, Kind] = {
         Kind("candidate", "model.train", _candidate),
         Kind("snapshot", "snapshot.publish", _snapshot),
         Kind("scorecard", "model.train", _scorecard),
+        Kind("rejects", "model.train", _rejects),
         Kind("score", "model.score", _score),
         Kind("monitor", "monitor.run", _monitor),
         Kind("evidently", "monitor.run", _evidently),
