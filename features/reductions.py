@@ -269,6 +269,22 @@ class Codes:
                 reached = np.take_along_axis(reached, rank, axis=-1)
             yield slice(begin, end), reached, partial(levels.decode, begin)
 
+    def nth_most_common(self, place: int) -> np.ndarray:
+        """Return the code of the level with the greatest tally but `place`, shape (n_roots, n_windows).
+
+        Among equal tallies the first in order of the levels comes first; -1 where there are no more levels.
+        """
+        result = np.empty(self.pieces.starts.shape, dtype=np.int64)
+        for block, tally, decode in self.tallies():
+            left = tally
+            for _ in range(place):
+                left = left.copy()
+                np.put_along_axis(left, left.argmax(axis=1)[:, None, :], 0, axis=1)
+            best = left.argmax(axis=1)
+            is_there = np.take_along_axis(left, best[:, None, :], axis=1)[:, 0] > 0
+            result[block] = np.where(is_there, decode(best), -1)
+        return result
+
     def per_window(self, reduce: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Reduce tallies (n_roots, n_local_levels, n_windows) over their levels; returns (n_roots, n_windows)."""
         result = np.empty(self.pieces.starts.shape)

@@ -21,9 +21,4 @@ class Mode(Aggregation):
 
     def of_codes(self, codes: Codes) -> np.ndarray:
         """Find the greatest tally."""
-        result = np.empty(codes.pieces.starts.shape, dtype=np.int64)
-        for block, tally, decode in codes.tallies():
-            best = tally.argmax(axis=1)
-            has_any = np.take_along_axis(tally, best[:, None, :], axis=1)[:, 0] > 0
-            result[block] = np.where(has_any, decode(best), -1)
-        return result
+        return codes.nth_most_common(0)

@@ -33,9 +33,11 @@ from features.primitives.num_unique import NumUnique
 from features.primitives.percent_true import PercentTrue
 from features.primitives.quarter import Quarter
 from features.primitives.ratio import Ratio
+from features.primitives.second_most_common import SecondMostCommon
 from features.primitives.skew import Skew
 from features.primitives.std import Std
 from features.primitives.sum import Sum
+from features.primitives.third_most_common import ThirdMostCommon
 from features.primitives.time_since_first import TimeSinceFirst
 from features.primitives.time_since_last import TimeSinceLast
 from features.primitives.trend import Trend
@@ -46,7 +48,7 @@ __all__ = ["AGGREGATIONS", "GROUPS", "TRANSFORMS"]
 _AGGREGATIONS: Final[tuple[type[Aggregation], ...]] = (
     Count, Sum, Mean, Max, TimeSinceLast, NumUnique, Std, Min, Last, Mode,
     All, Any, AvgTimeBetween, CurrentStreak, Entropy, First, Herfindahl, LargestShare, LongestStreak,
-    MaxGap, Median, MinGap, PercentTrue, Skew, TimeSinceFirst, Trend,
+    MaxGap, Median, MinGap, PercentTrue, SecondMostCommon, Skew, ThirdMostCommon, TimeSinceFirst, Trend,
 )  # fmt: skip
 _TRANSFORMS: Final[tuple[type[Transform], ...]] = (
     Identity, Month, Weekday, DaysSince,

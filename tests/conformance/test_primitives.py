@@ -19,7 +19,7 @@ from features.primitives.vocabulary import AGGREGATIONS, GROUPS, TRANSFORMS
 from tests.features.worlds import LOANS, PAYMENTS, UP, Recipe, make_world
 from warehouse.table_set import TableSet
 
-RECIPE = Recipe(seed=9, n_firms=8, n_applications=24, n_loans=90, n_payments=700, late=True, lag_days=3.0,
+RECIPE = Recipe(seed=16, n_firms=8, n_applications=24, n_loans=90, n_payments=700, late=True, lag_days=3.0,
                 step_hours=24 * 10)  # fmt: skip
 BELOW = (UP, LOANS, PAYMENTS)
 COLUMNS = {"rows": (None, None), "number": ("paid", "recovered"), "boolean": ("failed", "rate"),

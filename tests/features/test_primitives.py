@@ -27,6 +27,7 @@ from warehouse.table_set import TableSet
 DAY = np.timedelta64(1, "D")
 BELOW = (UP, LOANS, PAYMENTS)
 NAN = math.nan
+MOST_COMMON = ("mode", "second_most_common", "third_most_common")
 MONTHS = {"6m": 6, "24m": 24}
 
 
@@ -212,13 +213,30 @@ recipes = st.builds(
 def test_values_are_those_of_plain_python(recipe, window):
     world = make_world(recipe)
     pairs = expectations(window)
-    assert {item.primitive for item, _ in pairs} == set(AGGREGATIONS) - {"mode"}  # Featuretools speaks for the mode
+    assert {item.primitive for item, _ in pairs} == set(AGGREGATIONS) - set(MOST_COMMON)  # below
     values, keys, cutoffs = computed(world, [item for item, _ in pairs])
     firms = dict(zip(world.frame("application")["application_id"], world.frame("application")["firm_id"], strict=True))
     for row, (key, cutoff) in enumerate(zip(keys, cutoffs, strict=True)):
         rows, _ = known_rows(world, firms[key], cutoff, window)
         for column, (item, expected) in enumerate(pairs):
             close(values[row, column], expected(rows), item)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(recipe=recipes, window=st.sampled_from([None, "6m", "24m"]))
+def test_the_most_common_levels_are_those_of_plain_python(recipe, window):
+    world = make_world(recipe)
+    items = [FeatureDefinition.create(BELOW, "channel", name, kind="category", window=window) for name in MOST_COMMON]
+    applications = world.frame("application")
+    keys, cutoffs = applications["application_id"].to_numpy(), applications["asked_on"].to_numpy()
+    plan = make_plan(world, "application", "application_id", items, max_levels=1_000)
+    values = build_matrix(world, plan, keys, cutoffs).values
+    for row, (firm, cutoff) in enumerate(zip(applications["firm_id"], cutoffs, strict=True)):
+        rows, _ = known_rows(world, firm, cutoff, window)
+        found = Counter(there([x["channel"] for x in rows]))
+        ordered = sorted(found, key=lambda level: (-found[level], level))[: len(items)]
+        shown = [plan.display_value(item.alias, values[row, plan.positions[item.alias]]) for item in items]
+        assert shown == [*ordered, *[None] * (len(items) - len(ordered))]
 
 
 def computed(world, definitions):

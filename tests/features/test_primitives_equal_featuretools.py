@@ -1,7 +1,8 @@
 """New primitives, conditions and stacks against Featuretools, wherever it defines the value.
 
 Deliberate differences: the slope of a trend is always per day (theirs is per hour, minute or second where the first
-time is not midnight); entropy leaves nulls out (theirs does with `dropna`); any and all of nulls only is null.
+time is not midnight); entropy leaves nulls out (theirs does with `dropna`); any and all of nulls only is null; equal
+tallies stand in the order of the levels (theirs as an unstable sort leaves them, but for the mode).
 """
 
 import warnings
@@ -18,6 +19,7 @@ from tests.features.test_equal_featuretools import (
     _assert_close,
     _cutoffs,
     _entity_set,
+    _levels,
     _our_matrix,
     _their_matrix,
     ft,
@@ -106,6 +108,34 @@ def test_values_equal_featuretools(recipe, window, seed):
 @on_schemas(60)
 def test_values_equal_featuretools_on_many_schemas(recipe, window, seed):
     check(recipe, window, seed)
+
+
+@on_schemas(20)
+def test_the_most_common_levels_equal_featuretools(recipe, window, seed):
+    """Their order among equal tallies is that of an unstable sort, so levels may differ there: tallies never do."""
+    world = make_world(recipe)
+    keys, cutoffs = _cutoffs(world, "firm", recipe, seed)
+    entity_set = _entity_set(world, recipe)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        column = entity_set["loan"].ww["product"]
+        theirs = ft.Feature(column, parent_dataframe_name="firm", primitive=P.NMostCommon(n=3))
+    expected = _their_matrix(entity_set, [theirs], keys, cutoffs, WINDOWS[window])
+
+    def create(*what, **more):
+        return FeatureDefinition.create((LOANS,), *what, window=window, **more)
+
+    names = ("mode", "second_most_common", "third_most_common")
+    ours = [create("product", name, kind="category") for name in names]
+    products = sorted(world.frame("loan")["product"].dropna().unique())
+    counts = {level: create(None, "count", where=Condition("product", "==", level)) for level in products}
+    matrix = _our_matrix(world, "firm", [*ours, *counts.values()], keys, cutoffs)
+    tallies = {level: matrix.column(item.alias) for level, item in counts.items()}
+    for item, name in zip(ours, theirs.get_feature_names(), strict=True):
+        found, wanted = _levels(matrix, item.alias), expected[name]
+        assert [level is None for level in found] == wanted.isna().tolist(), item.id
+        for row, (level, other) in enumerate(zip(found, wanted, strict=True)):
+            assert level is None or 0 < tallies[level][row] == tallies[other][row], item.id
 
 
 def check(recipe, window, seed):

@@ -35,7 +35,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "time": ("time_since_last", "time_since_first", "avg_time_between", "max_gap", "min_gap"),
     "streak": ("current_streak", "longest_streak", "percent_true", "any", "all"),
     "share": ("largest_share", "herfindahl"),
-    "category": ("num_unique", "mode", "entropy"),
+    "category": ("num_unique", "mode", "second_most_common", "third_most_common", "entropy"),
     "row": tuple(TRANSFORMS),
 }
 

@@ -53,7 +53,7 @@ def group_help(group: str) -> str:
         "time": t("Days since the first or latest row, and how far apart rows lie."),
         "streak": t("How often a condition or a yes-or-no column holds, and how many rows on end, such as overdue."),
         "share": t("Share of the largest counterparty and Herfindahl index; they need a pair of columns."),
-        "category": t("How many different values, the most frequent one, and how evenly they spread."),
+        "category": t("How many different values, the most frequent ones, and how evenly they spread."),
         "row": t(
             "Values of the case and its parents as they are; parts of dates; days to the cutoff; ratios of pairs."
         ),
@@ -90,6 +90,8 @@ def primitive_word(name: str) -> str:
         "herfindahl": t("Herfindahl index"),
         "num_unique": t("Different values"),
         "mode": t("Most frequent"),
+        "second_most_common": t("Second most frequent"),
+        "third_most_common": t("Third most frequent"),
         "entropy": t("Entropy"),
         "identity": t("Value itself"),
         "month": t("Month"),
