@@ -1,5 +1,6 @@
 """The matrix of feature values: one row per (entity, cutoff), with the plan that made it."""
 
+import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -123,14 +124,8 @@ class FeatureMatrix:
         IntegrityError
             A file is missing or its bytes are not the ones that were saved.
         """
-        import json
-
         folder = Path(folder)
-        if not (folder / _MANIFEST).is_file():
-            raise NotFoundError(msg("there is no feature matrix here"), where=str(folder))
-        for name, expected in json.loads((folder / _MANIFEST).read_bytes()).items():
-            if not (folder / name).is_file() or fingerprint_file(folder / name) != expected:
-                raise IntegrityError(msg("the bytes of the file are not the ones that were saved"), where=name)
+        _require_whole(folder)
         keys = np.empty(len(names := json.loads((folder / _KEYS).read_bytes())), dtype=object)
         keys[:] = names
         return cls(
@@ -139,6 +134,23 @@ class FeatureMatrix:
             cutoffs=np.load(folder / _CUTOFFS, allow_pickle=False),
             plan=FeaturePlan.load(folder / _PLAN),
         )
+
+    @staticmethod
+    def load_plan(folder: Path) -> FeaturePlan:
+        """Read what the columns are, and nothing of their values; raises as `load` does."""
+        folder = Path(folder)
+        _require_whole(folder, (_PLAN,))
+        return FeaturePlan.load(folder / _PLAN)
+
+
+def _require_whole(folder: Path, names: tuple[str, ...] = ()) -> None:
+    """Refuse files that are not the ones that were saved: those of `names`, or all."""
+    if not (folder / _MANIFEST).is_file():
+        raise NotFoundError(msg("there is no feature matrix here"), where=str(folder))
+    saved: dict[str, str] = json.loads((folder / _MANIFEST).read_bytes())
+    for name in names or saved:
+        if not (folder / name).is_file() or fingerprint_file(folder / name) != saved.get(name):
+            raise IntegrityError(msg("the bytes of the file are not the ones that were saved"), where=name)
 
 
 def build_matrix(

@@ -173,6 +173,15 @@ def test_a_matrix_reads_back_what_it_wrote_and_notices_changed_bytes(matrix, tmp
         FeatureMatrix.load(tmp_path)
     with pytest.raises(NotFoundError):
         FeatureMatrix.load(tmp_path / "nowhere")
+    # The plan alone does not ask for the values, broken or gone; its own bytes are still checked.
+    assert FeatureMatrix.load_plan(tmp_path) == again.plan
+    (tmp_path / "values.npy").unlink()
+    assert FeatureMatrix.load_plan(tmp_path) == again.plan
+    (tmp_path / "plan.json").write_text((tmp_path / "plan.json").read_text() + " ")
+    with pytest.raises(IntegrityError):
+        FeatureMatrix.load_plan(tmp_path)
+    with pytest.raises(NotFoundError):
+        FeatureMatrix.load_plan(tmp_path / "nowhere")
 
 
 def test_rows_and_columns_are_taken_in_the_order_asked_for(matrix):

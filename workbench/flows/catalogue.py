@@ -156,10 +156,7 @@ def _versions(ctx: Context, project: str, table: str, column: str) -> Iterable[V
 
 
 def _current_plan(ctx: Context, project: str) -> "FeaturePlan | None":
-    from features.plan import FeaturePlan
-
-    record = read_step(ctx, project, Step.FEATURES)
-    return None if record is None else FeaturePlan.load(record.path / features.MATRIX_FOLDER / "plan.json")
+    return None if read_step(ctx, project, Step.FEATURES) is None else features.plan(ctx, project)
 
 
 def _using(plan: "FeaturePlan | None", table: str, column: str) -> tuple[FeatureUse, ...]:

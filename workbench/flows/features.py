@@ -317,8 +317,16 @@ def stored(ctx: Context, project: str) -> FeatureResult | None:
 
 
 def plan(ctx: Context, project: str) -> "FeaturePlan":
-    """Return the plan of the kept features."""
-    return matrix(ctx, project).plan
+    """Return the plan of the kept features, without reading their values.
+
+    Raises
+    ------
+    ConflictError
+        If there are no features yet.
+    """
+    from features.matrix import FeatureMatrix
+
+    return FeatureMatrix.load_plan(step_folder(ctx, project) / MATRIX_FOLDER)
 
 
 def matrix(ctx: Context, project: str) -> "FeatureMatrix":
