@@ -25,7 +25,9 @@ State = Literal["complete", "pruned", "failed", "stopped"]
 _N_BEFORE_PRUNING = 4
 _MOST_KEPT = 12
 _HOPELESS = 0.03
-"""AUC behind the best of the race, over the same folds, at which known good parameters are given up too."""
+"""AUC behind the best of the race, over the same folds, at which a trial is given up where bads are many."""
+_NOISE = 0.8
+"""Over the root of the number of bads: about two standard errors of a difference of AUC."""
 
 
 @dataclass(frozen=True)
@@ -275,7 +277,9 @@ class FamilySearch:
         started = time.monotonic()
         attempt = _Attempt(params)
         message = ""
-        prune = _Pruning(trial, best_folds, is_default=is_default)
+        n_bads = tuple(float(self.data.y[self.folds == k].sum()) for k in range(int(self.folds.max()) + 1))
+        # A family that has nothing yet shall have something to show.
+        prune = _Pruning(trial, best_folds if self.results else (), n_bads, is_default=is_default)
         try:
             state = self._cross_validate(attempt, rounds, prune, limit)
         except CancelledError:
@@ -352,6 +356,7 @@ class _Pruning:
 
     trial: "optuna.trial.Trial | None"
     best_folds: tuple[float, ...]
+    n_bads: tuple[float, ...]
     is_default: bool
 
     def __call__(self, fold_values: list[float]) -> bool:
@@ -359,9 +364,10 @@ class _Pruning:
             return False
         n = len(fold_values)
         self.trial.report(float(np.mean(fold_values)), n - 1)
-        if n > 1 and self.best_folds and np.mean(self.best_folds[:n]) - np.mean(fold_values) > _HOPELESS:
+        hopeless = max(_HOPELESS, _NOISE / max(sum(self.n_bads[:n]), 1.0) ** 0.5)
+        if n > 1 and self.best_folds and np.mean(self.best_folds[:n]) - np.mean(fold_values) > hopeless:
             return True
-        return not self.is_default and self.trial.should_prune()
+        return n > 1 and not self.is_default and self.trial.should_prune()
 
 
 def honest_rounds(fits: list[FoldFit]) -> list[int]:

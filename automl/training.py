@@ -18,7 +18,7 @@ from automl.candidates import Candidate, rank_candidates
 from automl.checkpoint import Checkpoint
 from automl.control import FitControl, Supervisor
 from automl.directing import direction_array, direction_findings, interaction_groups
-from automl.entrants import Entrant, entrants
+from automl.entrants import Entrant, entrants, seconds_per_reason
 from automl.evaluating import evaluate_sample, score_psi
 from automl.evaluation import Evaluation, Metric, SampleEvaluation
 from automl.explaining import explain
@@ -51,8 +51,8 @@ _OTHER_WORK = 1.6
 """What comes after the search takes, over its bootstrap alone: weights, calibration, prices, files."""
 _MOST_SHARE_AFTER_SEARCH = 0.45
 _MOST_EXPLAINED_ROWS = 1_000
-_LEAST_EXPLAINED_ROWS = 100
-_TIMED_ROWS = 5
+_LEAST_EXPLAINED_ROWS = 30
+_TIMED_ROWS = 10
 _EXPLAIN_SHARE = 0.04
 _DEFAULT_BUDGET = 120.0
 _LARGE_PSI = 0.25
@@ -429,10 +429,7 @@ class _Training:
 
     def _affordable_rows(self, model: Model) -> np.ndarray:
         """Return the rows to explain, fewer where the model is so large that their reasons would take too long."""
-        rows = self._rows_to_explain(_TIMED_ROWS)
-        started = time.perf_counter()
-        model.contributions(rows)
-        seconds = (time.perf_counter() - started) / len(rows)
+        seconds = seconds_per_reason(model, self._rows_to_explain(_TIMED_ROWS))
         budget = self.spec.budget_seconds or _DEFAULT_BUDGET
         return self._rows_to_explain(max(int(budget * _EXPLAIN_SHARE / seconds), _LEAST_EXPLAINED_ROWS))
 

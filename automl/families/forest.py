@@ -1,5 +1,6 @@
 """Extremely randomised trees and random forests by scikit-learn, kept as LightGBM text: no pickle, exact reasons."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,6 +101,8 @@ class ForestFamily:
 
 def make_family() -> ForestFamily:
     """Return the family."""
+    # Fits run in threads, of whose settings scikit-learn finds none to hand on; it needs none.
+    warnings.filterwarnings("ignore", message=".*sklearn.utils.parallel.delayed.*", category=UserWarning)
     return ForestFamily()
 
 

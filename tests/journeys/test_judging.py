@@ -83,6 +83,19 @@ def test_two_versions_are_compared_on_the_rows_that_neither_saw(ctx: Context) ->
     assert same_way.delong.p_value == pytest.approx(found.delong.p_value)
 
 
+def test_another_candidate_is_made_from_its_recorded_trials_without_a_search(ctx: Context) -> None:
+    before = training.run(ctx, PROJECT, budget=training.Budget(n_trials=1), families=("logistic", "lightgbm"))
+    other = next(row for row in before.leaderboard if not row.is_chosen)
+    assert other.price is not None
+    made = training.run(ctx, PROJECT, candidate=other.family)
+    assert made.family == other.family
+    assert made.version == (before.version or 0) + 1
+    assert [trial.family for trial in made.trials] == [other.family]
+    assert training.under_way(ctx, PROJECT) is None
+    with pytest.raises(InputError, match="no candidate 'oracle'"):
+        training.run(ctx, PROJECT, candidate="oracle")
+
+
 def test_the_command_answers_with_every_view(
     ctx: Context, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from workbench.ui.texts import capital, language, say, t
 __all__ = ["candidates", "family_name", "live_race"]
 
 _POLL_SECONDS = 1.0
+_MEGABYTE = 1_000_000
 
 
 def family_name(family: str) -> str:
@@ -65,7 +66,7 @@ def _candidate(row: CandidateRow) -> tuple[str, ...]:
     if row.price is not None:
         price = (
             formats.count(row.price.n_leaves),
-            t("{n} MB", n=f"{row.price.size_bytes / 1e6:.1f}"),
+            _size(row.price.size_bytes),
             t("{n} ms", n=f"{row.price.row_ms:.2f}"),
             t("{n} s", n=f"{row.price.explain_seconds:.1f}"),
         )
@@ -76,6 +77,12 @@ def _candidate(row: CandidateRow) -> tuple[str, ...]:
         *price,
         str(row.n_trials),
     )
+
+
+def _size(n_bytes: int) -> str:
+    if n_bytes < _MEGABYTE / 10:
+        return t("{n} kB", n=f"{n_bytes / 1_000:.0f}")
+    return t("{n} MB", n=f"{n_bytes / _MEGABYTE:.1f}")
 
 
 def _members(row: CandidateRow) -> str:
