@@ -54,7 +54,7 @@ def _study(view: RejectView) -> None:
         t("AUC on accepted"),
         t("Change"),
         t("Median log-odds, accepted"),
-        t("rejected"),
+        t("Median log-odds, rejected"),
     )
     table(header, rows, numbers=tuple(range(1, 8)))
     st.caption(
