@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from automl.reason_codes import ReasonCode, code_of
 from core.i18n import Message, msg
 from features.definitions import FeatureDefinition
 from features.plan import FeaturePlan
@@ -34,6 +35,10 @@ class Reason:
         What the variable's features together add to the log-odds.
     value : float or str or None
         Value of the feature; the level of a category; None where missing.
+    code : str, default=""
+        From the curated map of `automl.reason_codes`: the same in every model and version.
+    statement : str, default=""
+        What that code says of this direction, fit to be told to an applicant.
     """
 
     alias: str
@@ -42,6 +47,8 @@ class Reason:
     direction: Direction
     contribution: float
     value: float | str | None
+    code: str = ""
+    statement: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the reason as JSON values."""
@@ -102,11 +109,13 @@ class ReasonWriter:
     def _reason(self, position: int, total: float, value: float, language: str) -> Reason:
         definition = self.plan.definitions[position]
         direction: Direction = "raises" if total > 0 else "lowers"
+        code = _code(self.plan, definition)
+        statement = code.sentence(raises=total > 0)
         shown = _shown_value(self.plan, definition, value)
-        text = _sentence(definition.name(language), shown, direction).text(language)
+        text = _capital(_sentence(definition.name(language), shown, direction).text(language))
         return Reason(
-            definition.alias, definition.name(language), text[:1].upper() + text[1:], direction, total,
-            _raw_value(self.plan, definition, value),
+            definition.alias, definition.name(language), text, direction, total,
+            _raw_value(self.plan, definition, value), code.code, _capital(statement.text(language)),
         )  # fmt: skip
 
 
@@ -115,6 +124,15 @@ def reasons(
 ) -> list[Reason]:
     """Return up to `n` reasons of one row; see `ReasonWriter.write`, which is quicker for many rows of one plan."""
     return ReasonWriter(plan).write(contributions_row, values_row, n, language)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _code(plan: FeaturePlan, definition: FeatureDefinition) -> ReasonCode:
+    table = definition.path[-1].table if definition.path else plan.root_table
+    return code_of((str(definition.column or ""), table, *definition.names.values()))
 
 
 def _variable(definition: FeatureDefinition) -> tuple[Any, ...]:

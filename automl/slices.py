@@ -14,7 +14,9 @@ from automl.predictions import Predictions
 from core.findings import NotApplicable
 from core.i18n import MessageLike, msg
 
-__all__ = ["MISSING_LEVEL", "OTHER_LEVEL", "Slice", "capture", "slices_by_month", "slices_by_segment"]
+__all__ = ["MISSING_LEVEL", "OTHER_LEVEL", "Slice", "capture", "level_names", "periods_of", "slices_by_month",
+    "slices_by_segment",
+]  # fmt: skip
 
 MISSING_LEVEL, OTHER_LEVEL = "(missing)", "(other)"
 _MOST_LEVELS = 12
@@ -81,7 +83,7 @@ def slices_by_segment(
         Of the bootstrap.
     """
     rows = predictions.applicants
-    names = _named(levels[rows])
+    names = level_names(levels[rows])
     order = sorted(set(names.tolist()), key=lambda name: (name == OTHER_LEVEL, -int((names == name).sum()), name))
     reference = predictions.probability[predictions.part == "train"]
     return tuple(
@@ -97,18 +99,20 @@ def slices_by_month(
     reference = predictions.probability[predictions.part == "train"]
     return tuple(
         _slice(name, predictions.take(rows[inside]), reference, n_draws=n_draws, seed=seed)
-        for name, inside in _periods(predictions.cutoffs[rows], months)
+        for name, inside in periods_of(predictions.cutoffs[rows], months)
     )
 
 
-def _periods(cutoffs: np.ndarray, months: int) -> Iterator[tuple[str, np.ndarray]]:
+def periods_of(cutoffs: np.ndarray, months: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield each period of `months` months with a mask of its rows, in order of time."""
     month = cutoffs.astype("datetime64[M]")
     start = month.astype(np.int64) // months * months
     for first in np.unique(start):
         yield str(np.datetime64(int(first), "M")), start == first
 
 
-def _named(levels: np.ndarray) -> np.ndarray:
+def level_names(levels: np.ndarray) -> np.ndarray:
+    """Return levels as names: null is one of its own, and all beyond the twelve largest are put together."""
     names = np.array([MISSING_LEVEL if _is_null(level) else str(level) for level in levels], dtype=object)
     known, counts = np.unique(names.astype(str), return_counts=True)
     kept = set(known[np.argsort(-counts, kind="stable")][:_MOST_LEVELS])

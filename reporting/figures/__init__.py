@@ -9,6 +9,7 @@ from reporting.figures.course import bad_rate_by_period, metric_over_time, psi_o
 from reporting.figures.economics import limit_by_approval, net_by_approval
 from reporting.figures.explanation import dependence, dependence_by_category, importance_bars, reason_waterfall
 from reporting.figures.funnel import feature_funnel
+from reporting.figures.leaning import shares_over_time
 from reporting.figures.lineage import LineageNode, lineage_graph
 from reporting.figures.performance import bad_rate_by_decile, calibration_curve, roc_with_ks, score_distribution
 from reporting.figures.quality import quality_history, quality_matrix
@@ -48,6 +49,7 @@ __all__ = [
     "roc_with_ks",
     "roll_matrix",
     "score_distribution",
+    "shares_over_time",
     "tables_graph",
     "template",
     "trials_progress",

@@ -14,6 +14,7 @@ from workbench.ui.answer_view import answer_view
 from workbench.ui.charts import chart
 from workbench.ui.dependence import levels_of, smoothed
 from workbench.ui.empty_project import project_or_stop
+from workbench.ui.explain_parts import change_panel, more_panels
 from workbench.ui.frame import PAGES, header
 from workbench.ui.pieces import empty, panel_title, show_error, table
 from workbench.ui.session import Here, theme
@@ -128,6 +129,7 @@ def _one_case(place: Here, result: TrainResult) -> None:
         return
     st.caption(t("Known up to {moment}", moment=exact(payload.cutoff)))
     answer_view(answer)
+    change_panel(place, result, str(key), answer.grade)
 
 
 def _main() -> None:
@@ -146,6 +148,7 @@ def _main() -> None:
         _dependence(place, result)
     with right, st.container(key="panel_faithful"):
         _faithfulness(result)
+    more_panels(place, result)
     with st.container(key="panel_case"):
         _one_case(place, result)
 

@@ -25,7 +25,11 @@ def answer_view(answer: "ScoreAnswer") -> None:
     table(
         (t("Reason"), t("Effect on log-odds")),
         [
-            (f"{_direction(reason.contribution)} {escape(reason.text)}", _signed(reason.contribution))
+            (
+                f"{_direction(reason.contribution)} {escape(reason.statement)} "
+                f'<span class="caption">{escape(reason.code)}</span><div class="caption">{escape(reason.text)}</div>',
+                _signed(reason.contribution),
+            )
             for reason in answer.reasons
         ],
         numbers=(1,),
