@@ -31,8 +31,8 @@ class ReasonCode:
     def sentence(self, *, raises: bool) -> Message:
         """Return what is said: the subject and its effect, and nothing about the value, which may be any."""
         if raises:
-            return msg("{subject} raises the risk", subject=self.subject)
-        return msg("{subject} lowers the risk", subject=self.subject)
+            return msg("Risk raised by {subject}", subject=self.subject)
+        return msg("Risk lowered by {subject}", subject=self.subject)
 
 
 CODES: Final = (

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from core.errors import InputError
+from automl.counterfactual import Counterfactual
+from core.errors import InputError, NotFoundError
+from core.findings import NotApplicable
 from core.settings import Settings
 from workbench.cli import main
-from workbench.flows import economics, evaluation, features, importing, projects, training
+from workbench.flows import economics, evaluation, explaining, features, importing, projects, training
 from workbench.flows.context import Context, open_context
 from workbench.flows.evaluation import Attainable
 from workbench.flows.stored_columns import stored_columns
@@ -119,6 +121,28 @@ def test_new_data_without_the_old_rows_says_why_nothing_can_be_compared(ctx: Con
     answer = evaluation.attainable(ctx, PROJECT, 1)
     assert not isinstance(answer, Attainable)
     assert "another" in answer.text()
+
+
+def test_reasons_segments_pairs_and_changes_are_explained_on_the_rows_of_the_version(sample_home: Path) -> None:
+    opened = open_context(Settings(home=sample_home))
+    course = explaining.over_time(opened, PROJECT)
+    assert len(course.periods) >= 10
+    assert all(0 < share < 1 for shares in course.shares.values() for share in shares)
+    treated = explaining.fairness(opened, PROJECT, "enterprise.sector")
+    assert sum(one.n_applicants for one in treated) == len(evaluation.predictions(opened, PROJECT).applicants)
+    assert max(one.impact_ratio for one in treated) >= 1.0
+    pairs = explaining.interactions(opened, PROJECT)
+    assert isinstance(pairs, NotApplicable) or pairs.largest_error < 1e-6
+    rows, steps = evaluation.predictions(opened, PROJECT), explaining.grades(opened, PROJECT)
+    risky = str(rows.keys[np.argmax(np.where(rows.part == "unseen", rows.probability, 0))])
+    answer = explaining.case_change(opened, PROJECT, risky, steps[-2])
+    assert answer.grade == steps[-1]
+    if isinstance(answer.found, Counterfactual):
+        assert answer.found.after < answer.found.before
+        assert {change.alias for change in answer.found.changes} <= set(explaining.changeable(opened, PROJECT))
+    with pytest.raises(NotFoundError):
+        explaining.case_change(opened, PROJECT, "A-nowhere", steps[0])
+    opened.database.dispose()
 
 
 @pytest.fixture(scope="module")

@@ -56,6 +56,9 @@ CHARTS: dict[str, Callable[..., go.Figure]] = {
         limit_name=msg("ceiling"),
         **k,
     ),
+    "leaning": lambda **k: figures.shares_over_time(
+        ["2023-01", "2023-07"], NAMES, [[0.2, 0.3], [0.1, 0.1], [0.1, 0.05]], [1.0, 0.6], **k
+    ),
     "importance": lambda **k: figures.importance_bars(NAMES, [0.1, 0.3, 0.05], **k),
     "waterfall": lambda **k: figures.reason_waterfall(
         NAMES, [0.01, -0.2, 0.4], base=-3.0, value_texts=["1", "2", "3"], probability=0.08, limit=2, **k
@@ -123,6 +126,7 @@ EMPTY: dict[str, Callable[..., go.Figure]] = {
     "limit": lambda **k: figures.limit_by_approval(
         [], ([], [], []), 0.04, name=msg("Subrogation rate"), limit_name=msg("ceiling"), **k
     ),
+    "leaning": lambda **k: figures.shares_over_time([], [], [], [], **k),
     "importance": lambda **k: figures.importance_bars([], [], **k),
     "waterfall": lambda **k: figures.reason_waterfall([], [], base=0.0, **k),
     "dependence": lambda **k: figures.dependence([], [], name="x", **k),

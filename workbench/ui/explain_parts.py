@@ -42,7 +42,7 @@ def more_panels(place: Here, result: TrainResult) -> None:
     """Draw the choice of a further view, and the view."""
     if result.version is None:
         return
-    views = {"time": t("Over time"), "pairs": t("Pairs"), "segments": t("Segments")}
+    views = {"time": t("Over time"), "pairs": t("Pairs of features"), "segments": t("Segments")}
     view = st.segmented_control(
         t("View"), list(views), default="time", required=True, format_func=lambda name: views[name], key="explain_view"
     )
@@ -172,7 +172,11 @@ def change_panel(place: Here, result: TrainResult, key: str, grade: str) -> None
     left, right = st.columns([0.3, 0.7])
     target = left.selectbox(t("Grade to reach"), better, index=len(better) - 1, key="target_grade")
     fixed = right.multiselect(
-        t("Keep as it is"), options, format_func=lambda alias: _name(result, alias), key="kept_fixed"
+        t("Keep as it is"),
+        options,
+        format_func=lambda alias: _name(result, alias),
+        key="kept_fixed",
+        placeholder=t("Choose features"),
     )
     try:
         answer = explaining.case_change(place.ctx, place.name, key, str(target), result.version, immutable=tuple(fixed))
