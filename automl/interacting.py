@@ -94,22 +94,11 @@ def find_interactions(
             msg("this model splits on categories themselves, for which no library computes interactions rightly")
         )
     rows = values[np.sort(np.random.default_rng(seed).permutation(len(values))[:_MOST_ROWS])]
-    table = _shap_interactions(text, rows)
+    from automl.families.lightgbm_pairs import shap_interactions
+
+    table = shap_interactions(text, rows)
     error = _checked(table, model.contributions(rows)[:, :-1])
     return _strongest(table, aliases, error)
-
-
-def _shap_interactions(text: str, rows: np.ndarray) -> np.ndarray:
-    import warnings
-
-    import lightgbm
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its plots, unused here, speak of matplotlib's future
-        import shap
-
-    explainer = shap.TreeExplainer(lightgbm.Booster(model_str=text))
-    return np.asarray(explainer.shap_interaction_values(np.ascontiguousarray(rows, dtype=np.float64)), dtype=np.float64)
 
 
 def _checked(table: np.ndarray, contributions: np.ndarray) -> float:
