@@ -217,12 +217,14 @@ def hash_splits(
     plan = FeaturePlan.load(folder / features.FULL_PLAN_FILE)
     full = full_matrix(importing.tables(ctx, project), plan, labels, progress=ctx.part(0.0, 0.05).progress)
     part_of_row = np.array([part_of(entity, n_parts) for entity in labels.entities])
+    refused = rejects.mask(ctx, project, spec.reject_inference) if spec.reject_inference else None
     figures = []
     for position, part in enumerate(parts):
         progress = ctx.part(0.05 + 0.95 * position / len(parts), 0.05 + 0.95 * (position + 1) / len(parts)).progress
         split = _part_split(labels, part_of_row == part)
         selection = select_features(full, labels, split.train, feature_spec, progress=progress.part(0.0, 0.1))
-        result = train(full.select(selection.kept), labels, split, spec, progress=_named(progress, part, n_parts))
+        named = _named(progress, part, n_parts)
+        result = train(full.select(selection.kept), labels, split, spec, progress=named, is_rejected=refused)
         best = result.evaluation.best
         auc, ks = best.metrics["auc"], best.metrics["ks"]
         figures.append(SplitFigure(part, auc.n, auc.n_bad, auc.value, auc.low, auc.high, ks.value))
