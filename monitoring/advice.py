@@ -83,9 +83,22 @@ def advise(
         return _retrain((*reasons, *_moved(last, language)))
     if last.verdict == "stable":
         return RetrainAdvice("none", msg("Nothing to do: scores and features look as when the model was built."))
-    return RetrainAdvice(
-        "watch", msg("Keep watching: what moved does not call for a new model yet."), _moved(last, language)
-    )
+    return RetrainAdvice("watch", _watched(last, consecutive), _moved(last, language))
+
+
+def _watched(report: DriftReport, consecutive: int) -> Message:
+    """Say what an "act" that stands alone is worth: the verdict is one period's, a new model wants several in a row."""
+    if report.verdict != "act":
+        return msg("Keep watching: what moved does not call for a new model yet.")
+    if consecutive == 2:
+        return msg(
+            "Look into {period}: it asks to act. A new model is advised only if the next period says the same.",
+            period=report.period,
+        )
+    return msg(
+        "Look into {period}: it asks to act. A new model is advised only once {n} periods in a row say the same.",
+        period=report.period, n=consecutive,
+    )  # fmt: skip
 
 
 def _retrain(reasons: tuple[Message, ...]) -> RetrainAdvice:

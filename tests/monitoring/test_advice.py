@@ -58,6 +58,18 @@ def test_features_alone_ask_for_a_challenger_only_when_they_keep_moving() -> Non
     assert advise([moved, moved], consecutive=3).action == "watch"
 
 
+def test_an_act_that_stands_alone_is_not_called_watching_and_says_what_a_new_model_waits_for() -> None:
+    moved, looked_at = report("act", 0.05, 0.4), report("watch", 0.05, 0.2)
+    alone = advise([looked_at, moved])
+    assert alone.action == "watch"
+    assert alone.sentence.text("en") == (
+        "Look into 2026-11: it asks to act. A new model is advised only if the next period says the same."
+    )
+    assert alone.sentence.text("zh") == "2026-11 结论为须处理，请查明原因；下一期结论仍相同时，才建议重建模型。"
+    assert "3 periods in a row" in advise([moved, moved], consecutive=3).sentence.text("en")
+    assert "Keep watching" in advise([moved, looked_at]).sentence.text("en")
+
+
 def test_a_check_without_enough_data_neither_counts_nor_breaks_a_row() -> None:
     moved, thin = report("act", 0.05, 0.4), DriftReport("2026-12", 5, 9000, "not_enough_data")
     assert advise([moved, thin]).action == "none"

@@ -1,6 +1,8 @@
 """A small lending business as CSV files: clients, of whom some default, and their monthly payments."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -8,7 +10,7 @@ from workbench.flows import importing, projects
 from workbench.flows.context import Context
 from workbench.flows.spec import ProjectSpec
 
-SPEC = {
+SPEC: dict[str, Any] = {
     "name": "lending",
     "data": {
         "tables": {
@@ -33,8 +35,14 @@ SPEC = {
 }
 
 
-def lending_project(ctx: Context, folder: Path, n_clients: int = 400) -> str:
-    """Make the project, import its tables, return its name; one payment in fifty names a client that is not there."""
+def lending_project(
+    ctx: Context, folder: Path, n_clients: int = 400, *, name: str = "lending",
+    tables: dict[str, Any] | None = None, relationships: Sequence[dict[str, str]] = (),
+) -> str:  # fmt: skip
+    """Make the project, import its tables, return its name; one payment in fifty names a client that is not there.
+
+    `tables` and `relationships` of the data model come besides; their files lie in `folder`.
+    """
     rng = np.random.default_rng(7)
     risk = rng.normal(size=n_clients)
     bad = rng.random(n_clients) < 1 / (1 + np.exp(1.2 - 1.5 * risk))
@@ -49,6 +57,8 @@ def lending_project(ctx: Context, folder: Path, n_clients: int = 400) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "clients.csv").write_text("\n".join(clients) + "\n", "utf-8")
     (folder / "payments.csv").write_text("\n".join(payments) + "\n", "utf-8")
-    name = projects.create(ctx, ProjectSpec.model_validate(SPEC)).name
+    data = {**SPEC["data"], "tables": {**SPEC["data"]["tables"], **(tables or {})},
+            "relationships": [*SPEC["data"]["relationships"], *relationships]}  # fmt: skip
+    projects.create(ctx, ProjectSpec.model_validate({**SPEC, "name": name, "data": data}))
     importing.run(ctx, name, folder)
     return name

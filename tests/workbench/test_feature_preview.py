@@ -86,6 +86,25 @@ def test_the_graph_tells_how_well_the_rows_are_linked(ctx: Context, project: str
     assert table_graph(data, "payments", FeatureSpec()).node("clients").place == "parent"
 
 
+def test_the_graph_tells_what_is_joined_by_time_from_what_is_not_linked(ctx: Context, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    for name in ("economy", "notes"):
+        lines = "\n".join(f"2024-0{month}-01,{50 + month}" for month in range(1, 9))
+        (tmp_path / "source" / f"{name}.csv").write_text(f"month,{name}_index\n{lines}\n", "utf-8")
+    data, graph = {}, {}
+    for is_macro in (True, False):
+        project = lending_project(ctx, tmp_path / "source", 120, name=f"macro_{is_macro}".lower(), tables={
+            "economy": {"event_time": "month", "is_macro": is_macro,
+                        "columns": {"month": {"type": "date", "role": "event_time"}}},
+        })  # fmt: skip
+        data[is_macro] = importing.stored(ctx, project)
+        graph[is_macro] = table_graph(data[is_macro], "clients", FeatureSpec())
+        told = feature_preview.preview(feature_preview.ground(ctx, project), FeatureSpec(windows=["3m"]))
+        assert ("economy" in told.by_table) is is_macro
+    assert (graph[True].node("economy").place, graph[True].node("notes").place) == ("by_time", "apart")
+    assert graph[False].node("economy").place == "apart"
+
+
 def answer_of(previews: PreviewProcess, project: str, choice: FeatureSpec) -> feature_preview.Preview | WorkbenchError:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:

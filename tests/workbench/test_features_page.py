@@ -24,7 +24,12 @@ def page(ctx: Context, tmp_path: Path) -> Iterator[Any]:
     from streamlit.testing.v1 import AppTest
 
     ctx.identity.create_user("lin", "lin-only-here-1", ("analyst",), by=SYSTEM)
-    lending_project(ctx, tmp_path / "source", n_clients=120)
+    (tmp_path / "source").mkdir()
+    kinds = "sector,kind\nC,goods\nF,goods\nG,trade\n"
+    (tmp_path / "source" / "sectors.csv").write_text(kinds, "utf-8")
+    above = {"parent": "sectors", "parent_column": "sector", "child": "clients", "child_column": "sector"}
+    tables = {"sectors": {"primary_key": ["sector"], "columns": {"kind": {"type": "category"}}}}
+    lending_project(ctx, tmp_path / "source", n_clients=120, tables=tables, relationships=[above])
     st.cache_resource.clear()
     app = AppTest.from_file(str(APP), default_timeout=90)
     app.session_state["signed_in_as"] = "lin"
@@ -69,6 +74,29 @@ def test_choices_stand_in_the_draft_until_they_are_saved_or_taken_back(ctx: Cont
     by_label(page.button, "Back to the defaults").click().run()
     by_label(page.button, "Save the choice").click().run()
     assert feature_choice.chosen(ctx, "lending").ignore == {}
+    assert not page.exception
+
+
+def test_what_other_firms_tell_is_switched_on_and_off_and_saved(ctx: Context, page: Any) -> None:
+    assert by_label(page.toggle, "What link tables lead to").value is True
+    assert by_label(page.toggle, "Counterparties").value is False
+    by_label(page.toggle, "What link tables lead to").set_value(False).run()
+    peers = by_label(page.multiselect, "Compare with firms of the same")
+    assert peers.value == []
+    peers.set_value(["sectors.kind"]).run()
+    by_label(page.pills, "What is told of each comparison").set_value(["z_score", "n_peers"]).run()
+    by_label(page.button, "Save the choice").click().run()
+    saved = feature_choice.chosen(ctx, "lending")
+    assert saved.links is False
+    assert saved.chosen_counterparties == ()
+    assert saved.peers is not None
+    assert (saved.peers.by, saved.peers.statistics) == (["sectors.kind"], ["z_score", "n_peers"])
+
+    by_label(page.toggle, "What link tables lead to").set_value(True).run()
+    by_label(page.multiselect, "Compare with firms of the same").set_value([]).run()
+    by_label(page.button, "Save the choice").click().run()
+    saved = feature_choice.chosen(ctx, "lending")
+    assert (saved.links, saved.peers) == (True, None)
     assert not page.exception
 
 

@@ -1,12 +1,28 @@
 """Home on a project where little has happened: every step says what is missing, and one line says what comes next."""
 
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
 import pytest
 
 from core.errors import ConflictError, NotFoundError
 from core.i18n import msg
+from monitoring.advice import advise
+from tests.monitoring.test_advice import report as drift_report
 from tests.workbench.conftest import ANALYST
-from workbench.flows import deployment, features, importing, monitoring, overview, projects, review, training
+from workbench.flows import (
+    deployment,
+    features,
+    importing,
+    loop_state,
+    monitoring,
+    overview,
+    projects,
+    review,
+    training,
+)
 from workbench.flows.context import Context
+from workbench.flows.monitoring import CheckRow, MonitoringState
 from workbench.flows.overview import Dot
 from workbench.flows.spec import ProjectSpec
 from workbench.jobs.leases import error_json, take
@@ -57,6 +73,24 @@ def test_a_running_job_shows_on_its_step_and_a_failed_one_asks_for_attention(ctx
     lease.fail(error_json("internal", msg("signal {number}", number=9)))
     item = overview.attention(ctx, project)[0]
     assert (item.kind, item.severity, item.page, str(item.evidence)) == ("job", Dot.BAD, "features", "signal 9")
+
+
+def test_a_period_that_asks_to_act_says_so_with_the_features_that_moved_most(ctx: Context, project: str) -> None:
+    alone = advise([drift_report("stable"), drift_report("act", feature=0.4)])
+    moved = tuple((f"f{number}", 1.0 - number / 10) for number in range(5))
+    day = date(2026, 11, 30)
+    check = CheckRow("2026-11", day, day, datetime.now(UTC), 1, "log", 900, 0.05, 0, 5, moved, "act")
+    advice = monitoring.Advice(alone.action, alone.sentence, alone.reasons)
+    names = {"f0": {"en": "sales", "zh": "销售额"}}
+    monitored = MonitoringState(project, 1, 900, (check,), None, advice, names)
+    facts = replace(loop_state.gather(ctx, project), monitored=monitored)
+    item = loop_state.attention(facts, loop_state.steps(facts))[0]
+    assert (item.kind, item.severity) == ("drift", Dot.BAD)
+    assert "it asks to act" in item.text.text("en")
+    assert "Keep watching" not in item.text.text("en")
+    assert [line.text("en") for line in (item.evidence, *item.more)] == [
+        "sales: PSI 1.00", "f1: PSI .900", "f2: PSI .800", "f3: PSI .700", "f4: PSI .600"
+    ]  # fmt: skip
 
 
 def test_a_failed_job_is_forgotten_once_one_of_its_kind_succeeds(ctx: Context, project: str) -> None:

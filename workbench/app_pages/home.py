@@ -34,7 +34,7 @@ def _attention(items: tuple[AttentionItem, ...]) -> None:
         with text:
             draw(
                 f"{chip(item.kind_text.text(language()), _TONES.get(item.severity, ''))} {html(item.text)}"
-                f'<div class="caption">{html(item.evidence)}</div>'
+                + "".join(f'<div class="caption">{html(line)}</div>' for line in (item.evidence, *item.more))
             )
         with age:
             if item.at is not None:
@@ -69,9 +69,9 @@ def _loop(place: Here) -> None:
     loop_strip(state)
     watch(place, _WORK)
     left, right = st.columns([0.58, 0.42], gap="small")
-    with left, st.container(key="panel_attention"):
+    with left, st.container(key="panel_attention", height="stretch"):
         _attention(state.attention)
-    with right, st.container(key="panel_drift"):
+    with right, st.container(key="panel_drift", height="stretch"):
         _drift(state)
     if place.can("project.manage"):
         with st.expander(t("New project")):

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TableGraph", "TableLink", "TableNode", "table_graph"]
 
-Place = Literal["cases", "parent", "child", "apart"]
+Place = Literal["cases", "parent", "child", "by_time", "apart"]
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,16 @@ def table_graph(data: ImportResult, root: str, choice: "FeatureSpec") -> TableGr
     up = [(link.child, link.parent) for link in links]
     above, linked = _reached(root, up), _reached(root, up + [(link.parent, link.child) for link in links])
 
-    def place(table: str) -> Place:
-        if table == root:
+    def place(table: TableProfile) -> Place:
+        if table.name == root:
             return "cases"
-        if table in above:
+        if table.is_macro:
+            return "by_time"
+        if table.name in above:
             return "parent"
-        return "child" if table in linked else "apart"
+        return "child" if table.name in linked else "apart"
 
-    nodes = tuple(TableNode(profile, place(profile.name), choice.allows(profile.name)) for profile in data.tables)
+    nodes = tuple(TableNode(profile, place(profile), choice.allows(profile.name)) for profile in data.tables)
     return TableGraph(root, nodes, links)
 
 

@@ -68,7 +68,10 @@ class ColumnProfile:
 
 @dataclass(frozen=True)
 class TableProfile:
-    """One table at a glance; `first_event` and `last_event` are of its event time, None for a static table."""
+    """One table at a glance; `first_event` and `last_event` are of its event time, None for a static table.
+
+    `is_macro` says that its rows count for every case from their known-at time on, without a key.
+    """
 
     name: str
     label: dict[str, str]
@@ -79,6 +82,7 @@ class TableProfile:
     first_event: datetime | None
     last_event: datetime | None
     columns: tuple[ColumnProfile, ...]
+    is_macro: bool = False
 
     @property
     def missing_rate(self) -> float:

@@ -38,6 +38,7 @@ _KINDS = {
 }
 _VERDICT_DOTS = {"stable": Dot.GOOD, "watch": Dot.WATCH, "act": Dot.BAD, "not_enough_data": Dot.WATCH}
 _GRAVITY = (Dot.BAD, Dot.WATCH, Dot.RUNNING, Dot.EMPTY, Dot.GOOD)
+_MOST_MOVED = 5
 _SHOW_FAILED_FOR = timedelta(days=2)
 _EXPIRES_SOON = timedelta(days=30)
 
@@ -310,17 +311,21 @@ def _drift_items(facts: Facts) -> list[AttentionItem]:
     if last.verdict not in ("watch", "act"):
         return []
     names = facts.monitored.feature_names
-    alias, psi = last.worst_features[0] if last.worst_features else ("", None)
-    evidence = msg("{feature}: PSI {psi}", feature=feature_name(names, alias, facts.language), psi=metric(psi))
+    moved = [
+        msg("{feature}: PSI {psi}", feature=feature_name(names, alias, facts.language), psi=metric(psi))
+        for alias, psi in last.worst_features[:_MOST_MOVED]
+    ]
+    moved = moved or [msg("score PSI {psi}", psi=metric(last.score_psi))]
     item = AttentionItem(
         "drift",
         _VERDICT_DOTS[last.verdict],
         msg("drift"),
         advice.sentence,
-        evidence if alias else msg("score PSI {psi}", psi=metric(last.score_psi)),
+        moved[0],
         last.checked_at,
         "monitor",
         msg("look"),
+        tuple(moved[1:]),
     )
     return [item]
 

@@ -61,7 +61,7 @@ class LoopStep:
 
 @dataclass(frozen=True)
 class AttentionItem:
-    """One line of "needs attention"; `kind` is "drift", "review", "data", "job" or "next"."""
+    """One line of "needs attention"; `kind` is "drift", "review", "data", "job" or "next"; `more` is more evidence."""
 
     kind: str
     severity: Dot
@@ -71,6 +71,7 @@ class AttentionItem:
     at: datetime | None
     page: str
     action: MessageField
+    more: tuple[MessageField, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from warehouse import profile as figures
+    from warehouse.data_model import TableSpec
     from warehouse.table_set import TableSet
 
 __all__ = ["views"]
@@ -36,7 +37,7 @@ def views(
         RelationshipView(link.parent, link.parent_column, link.child, link.child_column, link.n_orphans)
         for link in found.links
     )
-    return tuple(_table(table, personal[table.name]) for table in found.tables), links
+    return tuple(_table(table, personal[table.name], table_set.spec(table.name)) for table in found.tables), links
 
 
 def _first_rows(table_set: "TableSet", name: str) -> "pd.DataFrame":
@@ -53,7 +54,7 @@ def _first_rows(table_set: "TableSet", name: str) -> "pd.DataFrame":
     return rows
 
 
-def _table(table: "figures.TableProfile", personal: Collection[str]) -> TableProfile:
+def _table(table: "figures.TableProfile", personal: Collection[str], spec: "TableSpec") -> TableProfile:
     return TableProfile(
         name=table.name,
         label={str(language): text for language, text in table.label.items()},
@@ -64,6 +65,7 @@ def _table(table: "figures.TableProfile", personal: Collection[str]) -> TablePro
         first_event=_moment(table.first_event),
         last_event=_moment(table.last_event),
         columns=tuple(_column(column, is_personal=column.name in personal) for column in table.columns),
+        is_macro=spec.is_macro,
     )
 
 

@@ -47,6 +47,8 @@ def _proposed(node: TableNode, n_features: int, *, is_known: bool) -> str:
         return t("not linked")
     if not node.is_used:
         return t("left out")
+    if node.place == "by_time":
+        return t("by time, {n} proposed", n=n_features) if is_known else t("joined by time")
     return t("{n} proposed", n=n_features) if is_known else "…"
 
 
@@ -169,9 +171,14 @@ def _facts(graph: TableGraph, node: TableNode, preview: Preview | None) -> None:
         "cases": chip(t("table of the cases"), "brand"),
         "parent": chip(t("parent")),
         "child": chip(t("rows below")),
+        "by_time": chip(t("joined by time")),
         "apart": chip(t("not linked"), "watch"),
     }
     lines = [_times(node)]
+    if node.place == "apart" and node.profile.event_time is not None:
+        lines.append(
+            t("Rows that count for every case, such as months of the economy: set is_macro in the data model.")
+        )
     if preview is not None:
         lines.insert(0, t("{n} features proposed", n=preview.by_table.get(node.name, 0)))
     for link in graph.links_of(node.name):
