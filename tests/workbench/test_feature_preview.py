@@ -62,6 +62,29 @@ def test_the_preview_counts_what_the_build_computes_and_the_build_is_watched(ctx
     assert more.memory_mb > by_rate.memory_mb
 
 
+def told_of(by_primitive: dict[str, int], n_rows: int = 35_843) -> feature_preview.Preview:
+    n = sum(by_primitive.values())
+    return feature_preview.Preview(n, n, {}, by_primitive, {}, n_rows, {})
+
+
+def seconds_of(by_primitive: dict[str, int], select_top: int = 60, n_table_cells: int = 22_600_000) -> float:
+    choice = FeatureSpec(select_top=select_top)
+    return feature_preview.estimate(told_of(by_primitive), choice, n_table_cells=n_table_cells).seconds
+
+
+def test_without_a_build_the_estimate_is_that_of_builds_of_the_sample_project() -> None:
+    """Processor seconds of `feature_building.build` there, reading the tables included."""
+    for n, select_top, measured in ((300, 60, 15.1), (600, 60, 17.3), (600, 30, 13.2)):
+        usual = {"sum": n * 7 // 10, "num_unique": n // 10, "time_since_last": n // 10, "identity": n // 10}
+        assert seconds_of(usual, select_top) == pytest.approx(measured, rel=0.3)
+
+
+def test_the_estimate_knows_dear_primitives_and_large_tables() -> None:
+    assert seconds_of({"skew": 100}) > seconds_of({"sum": 100}) > seconds_of({"identity": 100})
+    assert seconds_of({"sum": 100}, n_table_cells=10**9) > 5 * seconds_of({"sum": 100})
+    assert set(feature_preview._S_PER_VALUE) == set(feature_choice.primitive_groups()) - {"more"}
+
+
 def test_a_cancelled_build_leaves_nothing_to_watch(ctx: Context, project: str) -> None:
     def stop(_fraction: float, _message: object) -> None:
         raise CancelledError("stop")

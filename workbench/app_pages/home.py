@@ -30,7 +30,7 @@ def _attention(items: tuple[AttentionItem, ...]) -> None:
     if not items:
         empty(t("Nothing waits for anybody"), t("Drift, reviews and broken feeds appear here when they need somebody."))
     for index, item in enumerate(items):
-        text, age, link = st.columns([0.66, 0.14, 0.2], vertical_alignment="center")
+        text, age, link = st.columns([0.66, 0.14, 0.2], vertical_alignment="top")
         with text:
             draw(
                 f"{chip(item.kind_text.text(language()), _TONES.get(item.severity, ''))} {html(item.text)}"
