@@ -25,7 +25,6 @@ _GOOD, _WATCH, _BAD = "good", "watch", "bad"
 _WATCH_PSI, _BAD_PSI = 0.10, 0.25
 _FEW_BADS = 50
 _LARGE_FALL = 0.05
-_ADDITIVITY = 1e-6
 
 
 def build(ctx: Context, project: str, number: int) -> Dossier:
@@ -67,7 +66,7 @@ def _checks(bundle: "Bundle", certificate: CertificateView, findings: tuple[Find
         _fall(evaluation),
         _calibration(best),
         _stability(evaluation),
-        _additivity(bundle.explanation.largest_additivity_error),
+        _additivity(bundle),
         _open_findings(findings),
     ]
     return tuple(check for check in found if check is not None)
@@ -147,8 +146,12 @@ def _stability(evaluation: Evaluation) -> Check | None:
     return Check("stability", state, msg("Score is stable"), metric(psi.value), text)
 
 
-def _additivity(error: float) -> Check:
-    state = _GOOD if error < _ADDITIVITY else _BAD
+def _additivity(bundle: "Bundle") -> Check:
+    """Hold the reasons to what the model's library can do: 1e-9, or 1e-4 where it works in 32 bits."""
+    from automl.families import load_model
+
+    error = bundle.explanation.largest_additivity_error
+    state = _GOOD if error <= load_model(bundle.model_folder).additivity else _BAD
     return Check(
         "additivity", state, msg("Reasons add up to the score"), f"{error:.0e}", msg("largest difference in log-odds")
     )
