@@ -43,6 +43,8 @@ class Settings(BaseSettings):
         Whether a score from older data carries a warning or is refused.
     scorer_host, scorer_port : str, int
         Where the scoring service listens.
+    scorer_workers : int, default=1
+        Processes of the scoring service.
     ui_host, ui_port : str, int
         Where the workbench listens.
     secret_key : str, optional
@@ -60,6 +62,7 @@ class Settings(BaseSettings):
     stale_snapshot: Literal["flag", "refuse"] = "flag"
     scorer_host: str = "127.0.0.1"
     scorer_port: int = Field(default=8502, ge=1, le=65535)
+    scorer_workers: int = Field(default=1, ge=1, le=64)
     ui_host: str = "127.0.0.1"
     ui_port: int = Field(default=8501, ge=1, le=65535)
     secret_key: SecretStr | None = None

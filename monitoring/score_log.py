@@ -8,15 +8,16 @@ line is never read as a record, and its answer was never given.
 import logging
 import os
 import queue
+import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import orjson
@@ -28,20 +29,27 @@ from core.errors import UnavailableError
 from core.i18n import msg
 from monitoring.tables import score_record
 
+if TYPE_CHECKING:
+    from monitoring.score_index import ScoreIndex
+
 __all__ = [
+    "LOG_FILES",
     "LocalScoreLog",
     "LoggedScores",
     "ScoreRecord",
     "latest_scores",
     "read_local",
+    "read_record",
     "read_scores",
     "remove_shipped",
     "ship",
+    "whole_lines",
     "write_scores",
 ]
 
 _LOG = logging.getLogger(__name__)
-_PATTERN = "scores-*.jsonl"
+LOG_FILES = "scores-*.jsonl"
+"""Names of the files of the local log."""
 _CHUNK = 200
 _STOP = None
 
@@ -140,13 +148,23 @@ class LocalScoreLog:
         Where the files are; made if missing.
     max_file_bytes, max_file_seconds : float
         Size and age at which a new file is begun.
+    index : ScoreIndex, optional
+        Where named records are noted, for the other processes.
     """
 
-    def __init__(self, folder: Path, *, max_file_bytes: float = 32e6, max_file_seconds: float = 3600.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_file_bytes: float = 32e6,
+        max_file_seconds: float = 3600.0,
+        index: "ScoreIndex | None" = None,
+    ) -> None:
         self.folder = folder
+        self._index = index
         self._max_file_bytes = max_file_bytes
         self._max_file_seconds = max_file_seconds
-        self._queue: queue.SimpleQueue[tuple[bytes, Future[None]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[bytes, bytes | None, Future[None]] | None] = queue.SimpleQueue()
         self._file: _File | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self._thread = threading.Thread(target=self._write_until_closed, name="score-log", daemon=True)
@@ -162,10 +180,13 @@ class LocalScoreLog:
         """
         self.append_soon(record).result()
 
-    def append_soon(self, record: ScoreRecord) -> "Future[None]":
-        """Hand `record` to the writer; the future is done when it is on the disk."""
+    def append_soon(self, record: ScoreRecord, name: bytes | None = None) -> "Future[None]":
+        """Hand `record` to the writer; the future is done when it is on the disk.
+
+        `name` is what the index shall know it by; None where nobody will ask for it again.
+        """
         future: Future[None] = Future()
-        self._queue.put((record.to_line(), future))
+        self._queue.put((record.to_line(), name, future))
         return future
 
     def close(self) -> None:
@@ -190,19 +211,22 @@ class LocalScoreLog:
         if self._file is not None:
             self._file.close()
 
-    def _write_group(self, group: list[tuple[bytes, "Future[None]"]]) -> None:
+    def _write_group(self, group: list[tuple[bytes, bytes | None, "Future[None]"]]) -> None:
         if not group:
             return
         try:
-            self._current_file().write(b"".join(line for line, _ in group))
-        except OSError as error:
+            file = self._current_file()
+            if self._index is not None and any(name is not None for _, name, _ in group):
+                self._index.note(file.name, file.n_bytes, [(name, len(line)) for line, name, _ in group])
+            file.write(b"".join(line for line, _, _ in group))
+        except (OSError, sqlite3.Error) as error:
             _LOG.exception("the score log cannot be written")
             problem = UnavailableError(msg("The score log cannot be written, so no score is given"), code="score_log")
             problem.__cause__ = error
-            for _, future in group:
+            for _, _, future in group:
                 future.set_exception(problem)
             return
-        for _, future in group:
+        for _, _, future in group:
             future.set_result(None)
 
     def _current_file(self) -> "_File":
@@ -218,10 +242,10 @@ class _File:
     """One file of the local log, always ending in a whole line."""
 
     def __init__(self, folder: Path) -> None:
-        name = f"scores-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
-        self._descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self.name = f"scores-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
+        self._descriptor = os.open(folder / self.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self._began = time.monotonic()
-        self._n_bytes = 0
+        self.n_bytes = 0
         self._is_broken = False
         _fsync_folder(folder)
 
@@ -234,11 +258,11 @@ class _File:
         except OSError:
             self._cut_back()
             raise
-        self._n_bytes += len(lines)
+        self.n_bytes += len(lines)
 
     def is_spent(self, max_bytes: float, max_seconds: float) -> bool:
         is_old = time.monotonic() - self._began > max_seconds
-        return self._is_broken or self._n_bytes >= max_bytes or is_old
+        return self._is_broken or self.n_bytes >= max_bytes or is_old
 
     def close(self) -> None:
         os.close(self._descriptor)
@@ -247,7 +271,7 @@ class _File:
         """Take half-written lines away; a file where that fails is left, and its half line never read."""
         self._is_broken = True
         try:
-            os.ftruncate(self._descriptor, self._n_bytes)
+            os.ftruncate(self._descriptor, self.n_bytes)
         except OSError:
             _LOG.exception("a half-written line stays at the end of a file of the score log")
 
@@ -255,8 +279,8 @@ class _File:
 def read_local(folder: Path, *, max_records: int) -> list[ScoreRecord]:
     """Return the newest records of the local log, oldest first, at most `max_records`."""
     found: list[ScoreRecord] = []
-    for path in sorted(folder.glob(_PATTERN), reverse=True):
-        records = [record for _, line in _lines(path, 0) if (record := _parse(line)) is not None]
+    for path in sorted(folder.glob(LOG_FILES), reverse=True):
+        records = [record for _, line in whole_lines(path, 0) if (record := read_record(line)) is not None]
         found = records[-(max_records - len(found)) :] + found
         if len(found) >= max_records:
             break
@@ -286,15 +310,21 @@ def ship(folder: Path, database: Database) -> int:
     UnavailableError
         If the database cannot be reached; what was shipped before stays shipped.
     """
-    return sum(_ship_file(path, database) for path in sorted(folder.glob(_PATTERN)))
+    return sum(_ship_file(path, database) for path in sorted(folder.glob(LOG_FILES)))
 
 
-def remove_shipped(folder: Path, *, older_than_seconds: float) -> int:
-    """Delete files of the local log that are wholly in the database and were not written to for so long."""
+def remove_shipped(
+    folder: Path, *, older_than_seconds: float, on_remove: Callable[[Path], None] = lambda _: None
+) -> int:
+    """Delete files of the local log that are wholly in the database and were not written to for so long.
+
+    `on_remove` is told each before it goes. Called by one process at a time.
+    """
     removed = 0
-    for path in folder.glob(_PATTERN):
+    for path in folder.glob(LOG_FILES):
         status = path.stat()
         if time.time() - status.st_mtime > older_than_seconds and _offset(path) >= status.st_size:
+            on_remove(path)
             _marker(path).unlink(missing_ok=True)
             path.unlink()
             removed += 1
@@ -456,8 +486,8 @@ def _ship_file(path: Path, database: Database) -> int:
     n_new = 0
     chunk: list[ScoreRecord] = []
     shipped = end = _offset(path)
-    for end, line in _lines(path, shipped):
-        if (record := _parse(line)) is not None:
+    for end, line in whole_lines(path, shipped):
+        if (record := read_record(line)) is not None:
             chunk.append(record)
         else:
             _reject(path, line)
@@ -488,7 +518,7 @@ def _write_or_reject(path: Path, database: Database, record: ScoreRecord) -> int
         return 0
 
 
-def _lines(path: Path, offset: int) -> Iterator[tuple[int, bytes]]:
+def whole_lines(path: Path, offset: int) -> Iterator[tuple[int, bytes]]:
     """Yield each whole line from `offset` on with where it ends; a half line at the end is not yielded."""
     with path.open("rb") as file:
         file.seek(offset)
@@ -499,7 +529,8 @@ def _lines(path: Path, offset: int) -> Iterator[tuple[int, bytes]]:
             yield offset, line
 
 
-def _parse(line: bytes) -> ScoreRecord | None:
+def read_record(line: bytes) -> ScoreRecord | None:
+    """Return the record in a line of the local log, or None where it holds none."""
     try:
         return ScoreRecord.from_line(line)
     except ValueError:

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 
-def run(settings: "Settings", host: str | None = None, port: int | None = None) -> None:
+def run(settings: "Settings", host: str | None = None, port: int | None = None, n_workers: int | None = None) -> None:
     """Serve until told to stop; see `serving.server.run`."""
     from serving.server import run as run_server
 
-    run_server(settings, host, port)
+    run_server(settings, host, port, n_workers)

@@ -1,7 +1,6 @@
 """From a score to the record that is kept, and from the record to the answer: what is logged is what was said."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -87,17 +86,13 @@ class GivenAnswers:
 
     Parameters
     ----------
-    records : iterable of ScoreRecord
-        What the local log holds from before, oldest first.
     max_answers : int
         How many are kept.
     """
 
-    def __init__(self, records: Iterable[ScoreRecord], *, max_answers: int) -> None:
+    def __init__(self, *, max_answers: int) -> None:
         self._max_answers = max_answers
         self._answers: OrderedDict[tuple[str, str], tuple[str, bytes]] = OrderedDict()
-        for record in records:
-            self.put(record)
 
     def get(self, project: str, request_id: str, payload_hash: str) -> bytes | None:
         """Return the answer given to this request before, or None.

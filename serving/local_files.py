@@ -1,12 +1,15 @@
 """Small JSON files by which the service remembers what it must know when it starts without the database."""
 
+import fcntl
 import json
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["read_json", "write_whole"]
+__all__ = ["read_json", "sole", "write_whole"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,3 +34,26 @@ def read_json(path: Path) -> Any:
     except ValueError:
         _LOG.error("%s is damaged and passed over", path.name)
         return None
+
+
+@contextmanager
+def sole(path: Path, *, is_patient: bool = False) -> Iterator[bool]:
+    """Do what only one process shall do at a time; yields whether it is this one's turn.
+
+    Parameters
+    ----------
+    path : Path
+        Empty file that stands for it.
+    is_patient : bool, default=False
+        Wait until it is.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if is_patient else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)

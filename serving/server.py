@@ -9,7 +9,7 @@ from core.settings import Settings
 from serving.app import create_app
 from serving.limits import Limits
 
-__all__ = ["make_server", "run"]
+__all__ = ["make_server", "prepare_process", "run"]
 
 _MAX_AT_ONCE = 512
 _KEEP_ALIVE_SECONDS = 30
@@ -47,13 +47,33 @@ def make_server(
     return uvicorn.Server(config)
 
 
-def run(settings: Settings, host: str | None = None, port: int | None = None) -> None:
-    """Serve in this process until it is told to stop (SIGINT or SIGTERM): requests under way are answered first.
+def run(settings: Settings, host: str | None = None, port: int | None = None, n_workers: int | None = None) -> None:
+    """Serve until told to stop (SIGINT or SIGTERM): requests under way are answered first.
 
-    One process, one worker: the answers that are remembered for repeated requests are its own.
+    Parameters
+    ----------
+    settings : Settings
+        As loaded from the environment: several workers load them again. `scorer_host`, `scorer_port` and
+        `scorer_workers` where the others are left out.
+    host, port : str, int, optional
+        Where to listen.
+    n_workers : int, optional
+        Processes; one serves in this process itself.
     """
+    prepare_process()
+    n_workers = settings.scorer_workers if n_workers is None else n_workers
+    if n_workers == 1:
+        make_server(settings, host, port).run()
+        return
+    from serving.workers import Workers
+
+    chosen = settings.scorer_host if host is None else host
+    Workers(chosen, settings.scorer_port if port is None else port, n_workers).run()
+
+
+def prepare_process() -> None:
+    """Set what holds for the whole process: where its log goes, and how threads take turns."""
     if not logging.getLogger().handlers:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(process)d %(name)s %(message)s")
     # The thread that ships the log holds the interpreter at most so long before an answer gets its turn.
     sys.setswitchinterval(_SWITCH_SECONDS)
-    make_server(settings, host, port).run()

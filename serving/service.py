@@ -6,8 +6,8 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Container, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,11 +24,11 @@ from core.identity import Identity
 from core.settings import Settings
 from model_registry.registry import Registry
 from model_registry.scorer import ScoreAnswer
-from model_registry.versions import CHAMPION
-from monitoring.score_log import LocalScoreLog, ScoreRecord, read_local, remove_shipped, ship
+from monitoring.score_log import ScoreRecord
 from serving.answers import GivenAnswers, answer_of, record_of
 from serving.callers import Callers
 from serving.deployed import DeployedModel, DeployedModels
+from serving.host_log import HostLog
 from serving.limits import Gate, Limits, RateLimit
 from serving.lookups import Gathered, Lookups
 from serving.metrics import ServiceMetrics
@@ -44,7 +44,6 @@ __all__ = ["Asked", "ScoringService", "content_hash", "new_request_id"]
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
 _REMEMBERED_ANSWERS = 20_000
-_KEEP_SHIPPED_SECONDS = 7 * 86_400.0
 _CLEAN_EVERY_SECONDS = 3_600.0
 _LOOKUP_THREADS = 8
 
@@ -63,6 +62,11 @@ class Asked:
     def name(self) -> tuple[str, str]:
         """What tells it from every other request."""
         return self.request.project, self.request_id
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the caller named it, and so may repeat it."""
+        return self.request.request_id is not None
 
 
 class ScoringService:
@@ -102,19 +106,23 @@ class ScoringService:
         # A snapshot that answers slowly takes neither the places nor the threads of those who ask without it.
         self._looking_up = Gate(limits.max_lookups)
         self._lookup_threads = ThreadPoolExecutor(_LOOKUP_THREADS, "lookup")
-        self._shadow = Shadow(self._challengers, self._append, lambda: self.gate.is_busy, self.metrics, self.lookups)
-        self._log: LocalScoreLog | None = None
-        self._answers = GivenAnswers((), max_answers=_REMEMBERED_ANSWERS)
+        self._shadow = Shadow(
+            self._challengers,
+            lambda record: self._log.append(record),  # noqa: PLW0108 - the log is opened later
+            lambda: self.gate.is_busy,
+            self.metrics,
+            self.lookups,
+        )
+        self._host_log: HostLog | None = None
+        self._answers = GivenAnswers(max_answers=_REMEMBERED_ANSWERS)
         self._under_way: dict[tuple[str, str], asyncio.Future[bytes]] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Read what the local log holds, look models and keys up once, and go on looking in a thread."""
-        self._log = LocalScoreLog(self._log_folder)
-        records = read_local(self._log_folder, max_records=_REMEMBERED_ANSWERS)
-        given = [record for record in records if record.slot == CHAMPION]
-        self._answers = GivenAnswers(given, max_answers=_REMEMBERED_ANSWERS)
+        """Index what the local log holds, look models and keys up once, and go on looking in a thread."""
+        self._host_log = HostLog(self._log_folder)
+        self.metrics.workers.set(1)
         self.look()
         self._thread = threading.Thread(target=self._look_until_stopped, name="scorer-look", daemon=True)
         self._thread.start()
@@ -128,9 +136,8 @@ class ScoringService:
         self._shadow.stop()
         self._lookup_threads.shutdown()
         self.lookups.close()
-        if self._log is not None:
-            self._log.close()
-        self._ship()
+        self._log.close()
+        self._ship(self._log.ship_last)
         self.refusals.write()
         self._database.dispose()
 
@@ -185,7 +192,10 @@ class ScoringService:
         if (given := self._answers.get(*asked.name, asked.payload_hash)) is not None:
             return given
         with self._claimed([asked]):
-            return await self._score(asked)
+            async with self._log.held([asked.name]):
+                self._recall([asked])
+                given = self._answers.get(*asked.name, asked.payload_hash)
+                return await self._score(asked) if given is None else given
 
     async def answer_many(
         self,
@@ -215,12 +225,27 @@ class ScoringService:
                     found[i] = given
                 elif rows[i].name not in fresh:
                     fresh[rows[i].name] = i
-            chosen = list(fresh.values())
-            with self._claimed([rows[i] for i in chosen]):
-                answers = await self._score_many([rows[i] for i in chosen], score_rows, is_kept=is_kept)
-            found.update(zip(chosen, answers, strict=True))
+            with self._claimed([rows[i] for i in fresh.values()]):
+                found.update(await self._answer_fresh(rows, list(fresh.values()), score_rows, is_kept=is_kept))
             left = [i for i in left if i not in found]
         return [found[i] for i in range(len(rows))]
+
+    async def _answer_fresh(
+        self,
+        rows: Sequence[Asked],
+        chosen: Sequence[int],
+        score_rows: Callable[[Sequence[Asked]], Sequence[ScoreAnswer | WorkbenchError]],
+        *,
+        is_kept: bool,
+    ) -> dict[int, bytes | WorkbenchError]:
+        """Answer the `chosen` of `rows`, which this process does not remember; another may."""
+        named = [i for i in chosen if is_kept and rows[i].is_named]
+        async with self._log.held([rows[i].name for i in named]):
+            self._recall([rows[i] for i in named])
+            found = {i: given for i in named if (given := self._given(rows[i])) is not None}
+            new = [i for i in chosen if i not in found]
+            answers = await self._score_many([rows[i] for i in new], score_rows, is_kept=is_kept)
+        return found | dict(zip(new, answers, strict=True))
 
     async def _score_many(
         self,
@@ -234,23 +259,32 @@ class ScoringService:
         if not is_kept:
             return [one if isinstance(one, WorkbenchError) else orjson.dumps(answer_of(one)) for one in made]
         try:
-            await self.keep([one for one in made if isinstance(one, ScoreRecord)])
+            named = {asked.request_id for asked in rows if asked.is_named}
+            await self.keep([one for one in made if isinstance(one, ScoreRecord)], named)
         except UnavailableError as error:
             return [one if isinstance(one, WorkbenchError) else error for one in made]
         return [
             one
             if isinstance(one, WorkbenchError)
             else self._answers.put(one)
-            if asked.request.request_id is not None
+            if asked.is_named
             else orjson.dumps(answer_of(one))
             for one, asked in zip(made, rows, strict=True)
         ]
 
-    async def keep(self, records: Sequence[ScoreRecord]) -> None:
-        """Return when all records are on the disk; raise `UnavailableError` if any could not be written."""
-        waiting = [self._append(record) for record in records]
+    async def keep(self, records: Sequence[ScoreRecord], named: Container[str] = ()) -> None:
+        """Return when all records are on the disk; raise `UnavailableError` if any could not be written.
+
+        `named` are the request ids that callers chose, under which the records are found again.
+        """
+        waiting = [self._log.append(record, is_named=record.request_id in named) for record in records]
         for future in waiting:
             await asyncio.wrap_future(future)
+
+    def _recall(self, rows: Sequence[Asked]) -> None:
+        """Remember what any process of this host answered to these requests."""
+        for record in self._log.find(asked.name for asked in rows):
+            self._answers.put(record)
 
     def _given(self, asked: Asked) -> bytes | WorkbenchError | None:
         try:
@@ -280,7 +314,7 @@ class ScoringService:
         gathered = await self._gather(asked) if asked.request.is_looked_up else None
         answer = score(asked.model, asked.request, asked.request_id, asked.language, gathered)
         record = _record(asked, answer, asked_at)
-        await self.keep([record])
+        await self.keep([record], (asked.request_id,) if asked.is_named else ())
         content = self._answers.put(record)
         # After the answer: the response is written before the loop comes to this.
         asyncio.get_running_loop().call_soon(self._shadow.offer, asked.request, record)
@@ -291,27 +325,28 @@ class ScoringService:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._lookup_threads, self.lookups.gather, asked.model, asked.request)
 
-    def _append(self, record: ScoreRecord) -> "Future[None]":
-        if self._log is None:
+    @property
+    def _log(self) -> HostLog:
+        if self._host_log is None:
             raise RuntimeError("the service is not started")
-        return self._log.append_soon(record)
+        return self._host_log
 
     def _look_until_stopped(self) -> None:
         cleaned = time.monotonic()
         while not self._stop.wait(self._poll_seconds):
             try:
                 self.look()
-                self._ship()
+                self._ship(self._log.ship)
                 self.refusals.write()
                 if time.monotonic() - cleaned > _CLEAN_EVERY_SECONDS:
-                    remove_shipped(self._log_folder, older_than_seconds=_KEEP_SHIPPED_SECONDS)
+                    self._log.clean()
                     cleaned = time.monotonic()
             except Exception:  # noqa: BLE001 - this thread must outlive whatever one round meets; the next one tries again
                 _LOG.exception("a round of looking failed")
 
-    def _ship(self) -> None:
+    def _ship(self, ship: Callable[[Database], int]) -> None:
         try:
-            self.metrics.shipped.inc(ship(self._log_folder, self._database))
+            self.metrics.shipped.inc(ship(self._database))
         except (UnavailableError, sa.exc.SQLAlchemyError) as error:
             _LOG.warning("the score log waits for the database: %s", type(error).__name__)
 

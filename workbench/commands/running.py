@@ -12,6 +12,9 @@ from workbench.commands.session import JsonOption, LanguageOption, checked_langu
 __all__ = ["add_to"]
 
 HostOption = Annotated[str | None, typer.Option("--host", help=say(msg("Where to listen; the settings' host.")))]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, max=64, help=say(msg("Processes; the settings' number.")))
+]
 PortOption = Annotated[int | None, typer.Option("--port", help=say(msg("Port; the settings' port.")))]
 
 
@@ -61,11 +64,11 @@ def up(
     raise typer.Exit(run_together(Settings.load(), local_login=local_login))
 
 
-def serve(host: HostOption = None, port: PortOption = None) -> None:
+def serve(host: HostOption = None, port: PortOption = None, workers: WorkersOption = None) -> None:
     """Run the scoring service."""
     from serving.server import run
 
-    run(Settings.load(), host=host, port=port)
+    run(Settings.load(), host=host, port=port, n_workers=workers)
 
 
 def worker(

@@ -1,0 +1,76 @@
+"""The score log of a host as one of its processes uses it: writes its own file, finds what all have written."""
+
+from collections.abc import Iterable
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from core.database import Database
+from monitoring.score_index import ScoreIndex, name_of
+from monitoring.score_log import LocalScoreLog, ScoreRecord, remove_shipped, ship
+from serving.claims import Claims
+from serving.local_files import sole
+
+__all__ = ["HostLog"]
+
+_KEEP_SHIPPED_SECONDS = 7 * 86_400.0
+
+
+class HostLog:
+    """One process's part in the log that the processes of a host share by a folder. Opened when it is made.
+
+    Parameters
+    ----------
+    folder : Path
+        The same for all.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._turn = folder / "shipping"
+        with sole(folder / "indexing", is_patient=True):
+            self._index = ScoreIndex(folder)
+            self._index.catch_up()
+        self._claims = Claims(folder / "claims")
+        self._log = LocalScoreLog(folder, index=self._index)
+
+    def append(self, record: ScoreRecord, *, is_named: bool = False) -> "Future[None]":
+        """Hand a record to the writer; the future is done when it is on the disk.
+
+        One that `is_named` by its caller is found again by every process.
+        """
+        return self._log.append_soon(record, name_of(record.project, record.request_id) if is_named else None)
+
+    def find(self, names: Iterable[tuple[str, str]]) -> list[ScoreRecord]:
+        """Return what any process of the host answered to requests, given by project and request id."""
+        return list(self._index.find(names).values())
+
+    def held(self, names: Iterable[tuple[str, str]]) -> AbstractAsyncContextManager[None]:
+        """Keep the other processes from answering these requests meanwhile; see `Claims.held`."""
+        return self._claims.held(names)
+
+    def ship(self, database: Database) -> int:
+        """Bring what all have written to the database, also those that were killed; return how many were new.
+
+        Does nothing where another process is at it.
+        """
+        with sole(self._turn) as is_mine:
+            return ship(self._folder, database) if is_mine else 0
+
+    def clean(self) -> None:
+        """Delete files that are in the database for a week."""
+        with sole(self._turn) as is_mine:
+            if is_mine:
+                remove_shipped(self._folder, older_than_seconds=_KEEP_SHIPPED_SECONDS, on_remove=self._index.forget)
+
+    def close(self) -> None:
+        """Write what was handed over, and stop."""
+        self._log.close()
+        self._index.close()
+        self._claims.close()
+
+    def ship_last(self, database: Database) -> int:
+        """Ship after `close`, and wait for one's turn: who ships just now may have passed this one's last records."""
+        with sole(self._turn, is_patient=True):
+            return ship(self._folder, database)
