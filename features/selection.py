@@ -125,8 +125,10 @@ def select_features(
 
     In this order: left out by a person; too many nulls; constant; equal to or closely correlated with a feature of more
     information; no more information than with the outcomes shuffled, or too little; on OptBinning's bins unstable from
-    month to month; beyond the number to keep. The rules on information and stability never leave fewer than
-    ``spec.min_kept``. What a person keeps (``spec.keep``) passes all of them.
+    month to month; beyond the number to keep. A feature is not judged by its own information where no more are left
+    than are to be kept: there is nothing to save, and together with others it may tell what it does not tell alone. The
+    rules on information and stability never leave fewer than ``spec.min_kept``. What a person keeps (``spec.keep``)
+    passes all of them.
 
     Parameters
     ----------
@@ -161,7 +163,8 @@ def select_features(
     rough = {alias: _rough_information(funnel, alias, y) for alias in funnel.left}
     ranked = sorted(funnel.left, key=lambda alias: -rough[alias])
     _drop_correlated(funnel, ranked, spec)
-    _drop_weak(funnel, funnel.rank(rough), rough, y, spec)
+    if len(funnel.left) > spec.select_top:
+        _drop_weak(funnel, funnel.rank(rough), rough, y, spec)
     ranked = funnel.rank(rough)
     wanted = [alias for alias in ranked[_BINNED_PER_KEPT * spec.select_top :] if alias in funnel.pinned]
     exact, bins = _bin_exactly(funnel, [*ranked[: _BINNED_PER_KEPT * spec.select_top], *wanted], y, progress)

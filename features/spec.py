@@ -155,7 +155,8 @@ class FeatureSpec(BaseModel):
     max_levels : int
         Most levels of a category to keep apart; the rest become one "other".
     select_top : int
-        Most features to keep in selection.
+        Most features to keep in selection. Where no more are left once empty, constant and correlated ones are out,
+        none goes for telling too little.
     max_missing_rate, max_correlation, min_information_value : float
         Limits of selection.
     max_month_psi : float or None

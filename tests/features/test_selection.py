@@ -56,7 +56,7 @@ def codes(selection):
 
 
 def test_each_drop_has_its_reason():
-    selection = select()
+    selection = select(select_top=10)
     why = codes(selection)
     assert selection.kept[:2] == ["signal", "weaker"] or selection.kept[:2] == ["near_twin", "weaker"]
     assert (why["constant"], why["empty"]) == ("constant", "missing")
@@ -68,7 +68,8 @@ def test_each_drop_has_its_reason():
 
 
 def test_reasons_are_readable_in_both_languages():
-    selection = select()
+    selection = select(select_top=10)
+    assert {"noise", "constant", "missing"} < set(codes(selection).values())
     twin = next(item for item in selection.dropped if item.alias == "twin")
     other = twin.other
     assert f"the {other}" in twin.text(matrix().plan, "en")
@@ -91,7 +92,22 @@ def test_no_more_are_kept_than_asked_for_and_the_best_stay():
 
 
 def test_weak_features_stay_where_fewer_would_be_left_than_asked_for():
-    assert len(select(min_kept=10).kept) >= 10
+    assert len(select(min_kept=10, select_top=12).kept) >= 10
+
+
+def test_no_feature_is_judged_alone_where_no_more_are_left_than_are_to_be_kept():
+    """An exclusive or: neither half tells anything without the other, as of ratios in a small table."""
+    first, second = RNG.normal(size=N), RNG.normal(size=N)
+    y = ((first > 0) ^ (second > 0)).astype(float)
+    halves = {"first": first, "second": second}
+    columns = {**halves, **{f"noise_{index}": COLUMNS[f"noise_{index}"] for index in range(6)}}
+    roomy, tight = (
+        select_features(matrix(columns), y, TRAIN, FeatureSpec(min_kept=2, select_top=top)) for top in (8, 7)
+    )
+    assert set(roomy.kept) == set(columns)
+    assert max(roomy.information_values[name] for name in halves) < 0.05
+    assert set(codes(tight).values()) <= {"noise", "weak"}
+    assert len(tight.kept) < 7
 
 
 def test_what_a_person_keeps_passes_every_rule_and_what_they_leave_out_fails_all():
@@ -110,7 +126,7 @@ def test_a_category_of_many_levels_does_not_pass_for_information():
     columns = {"signal": SIGNAL, "weaker": COLUMNS["weaker"]}
     columns |= {f"levels_{index}": rng.integers(0, 40, N).astype(float) for index in range(12)}
     given = matrix(columns, categories=[name for name in columns if name.startswith("levels")])
-    selection = select_features(given, Y, TRAIN, FeatureSpec(min_kept=2))
+    selection = select_features(given, Y, TRAIN, FeatureSpec(min_kept=2, select_top=10))
     assert list(codes(selection).values()).count("noise") >= 10
     assert min(selection.information_values[name] for name in columns) > 0.05  # far more than random numbers reach
 
