@@ -15,6 +15,7 @@ from core.i18n import msg
 from core.identity import Actor
 from core.settings import Settings
 from features.online import SnapshotAbout
+from serving.answer_form import ANSWER_SCHEMAS
 from serving.arrow_batch import ARROW, answer_arrow
 from serving.batch import LINES, LineBatch
 from serving.body import content_type, read_body, read_flag
@@ -257,11 +258,20 @@ def _json(content: Any, status: int = 200) -> Response:
 
 
 _PROBLEM = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+
+
+def _schema(name: str) -> dict[str, Any]:
+    return {"schema": {"$ref": f"#/components/schemas/{name}"}}
+
+
 _SCORE_OPENAPI: dict[str, Any] = {
     "security": [{"bearer": []}],
     "requestBody": {"required": True, "content": {"application/json": {"schema": ScoreRequest.model_json_schema()}}},
     "responses": {
-        "200": {"description": str(msg("The answer, kept in the score log."))},
+        "200": {
+            "description": str(msg("The answer, kept in the score log.")),
+            "content": {"application/json": _schema("AnswerForm")},
+        },
         "401": {"description": str(msg("No usable key.")), **_PROBLEM},
         "403": {"description": str(msg("The key may not score, or not by id.")), **_PROBLEM},
         "404": {
@@ -313,7 +323,10 @@ _BATCH_OPENAPI: dict[str, Any] = {
         },
     },
     "responses": {
-        "200": {"description": str(msg("A line or a row per row: its answer or its error."))},
+        "200": {
+            "description": str(msg("A line or a row per row: its answer or its error.")),
+            "content": {LINES: _schema("BatchLineForm"), ARROW: {"schema": {"type": "string", "format": "binary"}}},
+        },
         **{
             status: _SCORE_OPENAPI["responses"][status]
             for status in ("401", "403", "404", "413", "415", "422", "429", "503")
@@ -328,7 +341,10 @@ _OUTCOMES_OPENAPI: dict[str, Any] = {
         "content": {"application/json": {"schema": OutcomesRequest.model_json_schema()}},
     },
     "responses": {
-        "200": {"description": str(msg("The effect of each: new, corrected, unchanged, or why it was refused."))},
+        "200": {
+            "description": str(msg("The effect of each: new, corrected, unchanged, or why it was refused.")),
+            "content": {"application/json": _schema("OutcomesForm")},
+        },
         **{
             status: _SCORE_OPENAPI["responses"][status]
             for status in ("401", "403", "404", "408", "413", "415", "422", "429", "503")
@@ -339,6 +355,7 @@ _OUTCOMES_OPENAPI: dict[str, Any] = {
 _COMPONENTS: dict[str, Any] = {
     "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
     "schemas": {
+        **ANSWER_SCHEMAS,
         "Problem": {
             "type": "object",
             "required": ["error", "request_id"],
@@ -351,6 +368,6 @@ _COMPONENTS: dict[str, Any] = {
                     | {"points": {"type": "array", "items": {"type": "object"}}},
                 },
             },
-        }
+        },
     },
 }
