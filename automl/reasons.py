@@ -143,7 +143,8 @@ def _shown_value(plan: FeaturePlan, definition: FeatureDefinition, value: float)
     if np.isnan(value):
         return None
     if definition.kind == "category":
-        return plan.display_value(definition.alias, value) or msg("another value")
+        level = plan.display_value(definition.alias, value)
+        return plan.named_level(definition.alias, level) if level else msg("another value")
     return number_text(value)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from core.errors import ConfigurationError, InputError, NotFoundError
 from core.fingerprints import fingerprint_json
-from core.i18n import msg
+from core.i18n import MessageLike, Named, msg
 from features.definitions import Condition, FeatureDefinition, PathStep, parse_window
 from features.primitives.vocabulary import AGGREGATIONS
 
@@ -209,6 +209,9 @@ class FeaturePlan:
         same order, to the last bit, whichever features are left.
     reference : ReferenceSettings or None
         Of the reference features, where there are any.
+    level_names : mapping of str to mapping of str to mapping of str to str
+        Per alias of a category feature, level and language: what a person calls it. No value depends on it, nor does
+        the fingerprint.
 
     Examples
     --------
@@ -225,6 +228,7 @@ class FeaturePlan:
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     windows: tuple[str | None, ...] = ()
     reference: ReferenceSettings | None = None
+    level_names: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
 
     @cached_property
     def comparisons(self) -> "Comparisons | None":
@@ -303,6 +307,11 @@ class FeaturePlan:
         levels = self.levels.get(alias, ())
         return levels[int(value)] if value == value and 0 <= value < len(levels) else None
 
+    def named_level(self, alias: str, level: str) -> MessageLike:
+        """Return a level as a person calls it: by its name where it has one."""
+        names = self.level_names.get(alias, {}).get(level)
+        return Named(level, dict(names)) if names else level
+
     def select(self, aliases: Sequence[str]) -> "FeaturePlan":
         """Return the plan of only these features, in this order; tables and columns no longer needed are left out."""
         definitions = tuple(self.definition(alias) for alias in aliases)
@@ -312,12 +321,14 @@ class FeaturePlan:
             definitions=definitions,
             tables=needed_tables(self.root_table, self.key_column, definitions, self.tables),
             levels={name: self.levels[name] for name in named if name in self.levels},
+            level_names={name: self.level_names[name] for name in named if name in self.level_names},
             reference=self.reference if any(item.liveness == "reference" for item in definitions) else None,
         )
 
     def to_json(self) -> str:
         """Return the plan as JSON text; `from_json` reads it back."""
-        return json.dumps(self._content(), ensure_ascii=False, indent=1)
+        names = {"level_names": self.level_names} if self.level_names else {}
+        return json.dumps(self._content() | names, ensure_ascii=False, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> "FeaturePlan":
@@ -387,6 +398,7 @@ class FeaturePlan:
             levels={alias: tuple(levels) for alias, levels in data["levels"].items()},
             windows=tuple(data["windows"]),
             reference=ReferenceSettings(**data["reference"]) if "reference" in data else None,
+            level_names=data.get("level_names", {}),
         )
 
 

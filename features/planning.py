@@ -1,5 +1,6 @@
 """Making a plan of definitions: the schema they need from the data model, and the frozen levels of their categories."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,7 @@ from features.primitives.interface import Aggregation, Transform
 from features.primitives.vocabulary import AGGREGATIONS, TRANSFORMS
 
 if TYPE_CHECKING:
+    from core.i18n import Language
     from warehouse.data_model import TableSpec
     from warehouse.table_set import TableSet
 
@@ -90,7 +92,8 @@ def make_plan(
     if keys is not None and cutoffs is not None and len(keys):
         return freeze_levels(plan, table_set, keys, cutoffs, max_levels=max_levels)
     counts = _level_counts(plan, table_set)
-    return _with_levels(plan, {alias: _most_frequent(count, max_levels) for alias, count in counts.items()})
+    plan = _with_levels(plan, {alias: _most_frequent(count, max_levels) for alias, count in counts.items()})
+    return _with_level_names(plan, table_set)
 
 
 def freeze_levels(
@@ -115,7 +118,7 @@ def freeze_levels(
         counts = np.bincount(column[~np.isnan(column)].astype(np.int64), minlength=len(names))
         seen = {name: int(count) for name, count in zip(names, counts, strict=False) if count}
         levels[alias] = _most_frequent(seen, max_levels)
-    return _with_levels(plan, levels)
+    return _with_level_names(_with_levels(plan, levels), table_set)
 
 
 def table_schema(spec: "TableSpec", key_columns: Iterable[str]) -> TableSchema:
@@ -261,6 +264,26 @@ def _group_levels(plan: FeaturePlan, table_set: "TableSet") -> dict[str, tuple[s
                         where=_leaf(plan, group),
                     )  # fmt: skip
     return found
+
+
+def _with_level_names(plan: FeaturePlan, table_set: "TableSet") -> FeaturePlan:
+    """Return the plan with what its levels are called, where the data model says so."""
+    found: dict[str, Mapping[str, Mapping[str, str]]] = {}
+    for item in _categories(plan):
+        names = table_set.spec(_leaf(plan, item)).columns[item.column or ""].level_names
+        named = {level: {**names[level]} for level in plan.levels.get(item.alias, ()) if names.get(level)}
+        if named:
+            found[item.alias] = _told_apart(named)
+    return replace(plan, level_names=found)
+
+
+def _told_apart(named: Mapping[str, "Mapping[Language, str]"]) -> dict[str, dict[str, str]]:
+    """Return the names, those that several levels share with the level behind, such as districts."""
+    times = Counter((language, text) for names in named.values() for language, text in names.items())
+    return {
+        level: {key: text if times[key, text] == 1 else f"{text} ({level})" for key, text in names.items()}
+        for level, names in named.items()
+    }
 
 
 def _level_counts(plan: FeaturePlan, table_set: "TableSet") -> dict[str, dict[str, int]]:

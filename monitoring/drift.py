@@ -147,7 +147,7 @@ def _compare_feature(plan: FeaturePlan, reference: ReferenceProfile, i: int, col
         unseen = (float(before[other_bin] / before.sum()), float((column >= other).mean()))
         if broken is None and unseen[1] >= _EMPTY_FROM and unseen[0] < _SPREAD_BELOW:
             broken = msg("no category is one the model knows")
-    return _compare(bins, plan.definitions[i].names, before, now, unseen=unseen, broken=broken)
+    return _compare(bins, plan.definitions[i].names, before, now, plan=plan, unseen=unseen, broken=broken)
 
 
 def _compare(
@@ -156,12 +156,13 @@ def _compare(
     before: npt.NDArray[np.int64],
     now: npt.NDArray[np.int64],
     *,
+    plan: FeaturePlan | None = None,
     unseen: tuple[float, float] = (0.0, 0.0),
     broken: Message | None = None,
 ) -> Comparison:
     index = psi(before, now)
     mean, rare = chance_psi(int(((before > 0) | (now > 0)).sum()), int(before.sum()), int(now.sum()))
-    labels = bin_labels(bins)
+    labels = bin_labels(bins, plan)
     shares = before / before.sum(), now / now.sum()
     return Comparison(
         alias=bins.alias,

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from core.errors import InputError
-from core.i18n import Message, msg
+from core.i18n import Message, msg, render
 from features.plan import FeaturePlan
 from monitoring.report import ACT_FROM, ACT_SHARE
 
@@ -87,11 +87,12 @@ def feature_frame(plan: FeaturePlan, values: npt.ArrayLike, language: str = "en"
     columns: dict[str, npt.NDArray[np.float64] | npt.NDArray[np.object_]] = {}
     for i, (name, alias) in enumerate(zip(unique, plan.aliases, strict=True)):
         is_category = alias in plan.levels
-        columns[name] = _level_names(matrix[:, i], plan.levels[alias], language) if is_category else matrix[:, i]
+        levels = [render(plan.named_level(alias, level), language) for level in plan.levels.get(alias, ())]
+        columns[name] = _level_names(matrix[:, i], levels, language) if is_category else matrix[:, i]
     return pd.DataFrame(columns)
 
 
-def _level_names(codes: npt.NDArray[np.float64], levels: tuple[str, ...], language: str) -> npt.NDArray[np.object_]:
+def _level_names(codes: npt.NDArray[np.float64], levels: list[str], language: str) -> npt.NDArray[np.object_]:
     names = np.array([*levels, msg("other").text(language), None], dtype=object)
     is_null = ~np.isfinite(codes)
     index = np.where(is_null, len(levels) + 1, np.clip(np.nan_to_num(codes), 0, len(levels))).astype(np.int64)

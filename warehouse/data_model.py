@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, NotFoundError
 from core.fingerprints import fingerprint_json
 from core.i18n import Language, Message, msg
 from warehouse.yaml_text import parse_yaml, read_yaml
@@ -71,12 +71,27 @@ class ColumnSpec(_Spec):
         Readable name per language (``en``, ``zh``).
     unit : str or None, default=None
         Unit of a number, such as ``CNY`` or ``days``.
+    code_table : str or None, default=None
+        Code table of the data standard that says what the values of a category mean.
+    levels : dict of str to dict, default={}
+        What values of a category mean, per language; they go before those of the code table.
     """
 
     type: ColumnType = "text"
     role: ColumnRole = "feature"
     label: dict[Language, str] = Field(default_factory=dict)
     unit: str | None = None
+    code_table: str | None = None
+    levels: dict[str, dict[Language, str]] = Field(default_factory=dict)
+
+    @property
+    def level_names(self) -> dict[str, dict[Language, str]]:
+        """What the values mean, per language; raises `NotFoundError` where there is no such code table."""
+        if self.code_table is None:
+            return self.levels
+        from warehouse.standard import load
+
+        return {**load().code_table(self.code_table).entries, **self.levels}
 
 
 class LateColumns(_Spec):
@@ -211,6 +226,8 @@ class DataModel(_Spec):
         for table in content["tables"].values():
             if not table["is_macro"]:
                 del table["is_macro"]  # younger than the fingerprints of many models
+            for column in table["columns"].values():  # what values are called changes no value
+                del column["code_table"], column["levels"]
         content["relationships"].sort(key=lambda link: tuple(link.values()))
         return fingerprint_json(content)
 
@@ -273,6 +290,8 @@ def _check_table(name: str, table: TableSpec) -> None:
     for group in table.late_columns:
         for column in group.columns:
             _require(table, column, name, msg("a group of late columns"))
+    for column, spec in table.columns.items():
+        _require_code_table(spec, f"{name}, column {column}")
 
 
 def _require(table: TableSpec, column: str, where: str, user: Message) -> None:
@@ -281,6 +300,15 @@ def _require(table: TableSpec, column: str, where: str, user: Message) -> None:
             msg("{user} names the column {column}, which the table does not have", user=user, column=column),
             where=where,
         )
+
+
+def _require_code_table(column: ColumnSpec, where: str) -> None:
+    try:
+        column.level_names  # noqa: B018 - looked up
+    except NotFoundError as error:
+        raise ConfigurationError(
+            error.message, where=where, fix=msg("Name a code table of the data standard, or give levels.")
+        ) from error
 
 
 def _require_time(table: TableSpec, column: str, where: str) -> None:

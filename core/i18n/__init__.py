@@ -5,6 +5,6 @@ A text is written once, in English, where it is used: ``msg("file {file} has no 
 """
 
 from core.i18n.catalogue import translate
-from core.i18n.message import LANGUAGES, Language, Message, MessageLike, msg, render
+from core.i18n.message import LANGUAGES, Language, Message, MessageLike, Named, msg, render
 
-__all__ = ["LANGUAGES", "Language", "Message", "MessageLike", "msg", "render", "translate"]
+__all__ = ["LANGUAGES", "Language", "Message", "MessageLike", "Named", "msg", "render", "translate"]

@@ -44,6 +44,8 @@ class Message:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Message":
         """Read what `to_json` wrote."""
+        if data.get("is_name"):
+            return Named(data["template"], dict(data["values"]))
         return cls(data["template"], {name: _from_json(value) for name, value in data.get("values", {}).items()})
 
     def __str__(self) -> str:
@@ -51,6 +53,25 @@ class Message:
 
     def __hash__(self) -> int:
         return hash((self.template, tuple((name, str(value)) for name, value in sorted(self.values.items()))))
+
+
+class Named(Message):
+    """A code of the data and what it is called in each language; shown as its name, the code itself where it has none.
+
+    Examples
+    --------
+    >>> str(Named("C", {"en": "manufacturing", "zh": "制造业"})), Named("C", {"zh": "制造业"}).text("zh")
+    ('manufacturing', '制造业')
+    """
+
+    def text(self, language: str = "en") -> str:
+        """Return the name in `language`, else in English, else in the other one."""
+        found = (self.values.get(name) for name in (language, "en", *self.values))
+        return next((str(name) for name in found if name), self.template)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the name as JSON values; `Message.from_json` reads it back."""
+        return {"template": self.template, "values": dict(self.values), "is_name": True}
 
 
 MessageLike = Message | str

@@ -1,6 +1,7 @@
 """Reasons: which variables, in which words, in both languages."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,6 +30,18 @@ def _plan() -> FeaturePlan:
     )
     windows = tuple(_window(f"{months}m") for months in (3, 6, 12, 24))
     return FeaturePlan("firm", "ent", (*windows, sector, age, cases), {}, levels={"sector": ("mining", "retail")})
+
+
+def test_a_level_is_told_by_its_name_and_answered_as_its_code() -> None:
+    names = {"sector": {"retail": {"en": "shops", "zh": "零售业"}}}
+    named = replace(_plan(), level_names=names)
+    assert named.fingerprint == _plan().fingerprint
+    contributions = np.array([0.0, 0.0, 0.0, 0.0, 0.2, 0.0, 0.0])
+    (english,), (chinese,) = (reasons(contributions, VALUES, named, language=lang) for lang in ("en", "zh"))
+    assert (english.text, english.value) == ("Sector is shops, which raises the risk", "retail")
+    assert "零售业" in chinese.text
+    unnamed = reasons(contributions, np.where(np.arange(7) == 4, 0.0, VALUES), named)
+    assert unnamed[0].text == "Sector is mining, which raises the risk"
 
 
 VALUES = np.array([10.0, 12.3, 14.0, 15.0, 1.0, np.nan, 2.0])

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from core.errors import ConfigurationError, InputError, IntegrityError, NotFoundError
+from core.i18n import render
 from features.definitions import Condition, FeatureDefinition, PathStep, Stage, make_alias, parse_window
 from features.matrix import FeatureMatrix, build_matrix
 from features.plan import FeaturePlan, sort_windows
@@ -17,6 +18,7 @@ from features.planning import make_plan
 from features.spec import FeatureSpec
 from tests.features.test_engine import asked, definitions
 from tests.features.worlds import LOANS, PAYMENTS, UP, Recipe, make_world
+from warehouse.table_set import TableSet
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,31 @@ def test_a_plan_reads_back_what_it_wrote(matrix, tmp_path):
     again = FeaturePlan.load(tmp_path / "plan.json")
     assert again == matrix.plan
     assert again.fingerprint == matrix.plan.fingerprint
+
+
+def test_what_levels_are_called_travels_with_the_plan_and_changes_nothing_else(matrix):
+    world = make_world(Recipe(seed=1, n_applications=20, late=True))
+    keys, cutoffs = asked(world)
+    alias = FeatureDefinition.create((UP,), "sector", "identity", kind="category").alias
+    first, second = matrix.plan.levels[alias][:2]
+    levels = {first: {"en": "trade", "zh": "批发"}, second: {"en": "trade"}, "elsewhere": {"en": "mining"}}
+    firm = world.spec("firm")
+    column = firm.columns["sector"].model_copy(update={"levels": levels})
+    firm = firm.model_copy(update={"columns": {**firm.columns, "sector": column}})
+    model = world.data_model.model_copy(update={"tables": {**world.data_model.tables, "firm": firm}})
+    named_world = TableSet.from_frames({name: world.frame(name) for name in world.names}, model)
+    expected = {first: {"en": f"trade ({first})", "zh": "批发"}, second: {"en": f"trade ({second})"}}  # one name twice
+    for known in ({"keys": keys, "cutoffs": cutoffs}, {}):
+        plan = make_plan(named_world, "application", "application_id", definitions(), **known)
+        assert plan.level_names[alias] == expected
+    plan = make_plan(named_world, "application", "application_id", definitions(), keys=keys, cutoffs=cutoffs)
+    assert plan.fingerprint == matrix.plan.fingerprint
+    assert FeaturePlan.from_json(plan.to_json()) == plan
+    assert plan.select([alias]).level_names == {alias: expected}
+    assert render(plan.named_level(alias, first), "zh") == "批发"
+    assert plan.named_level(alias, "nowhere") == "nowhere"
+    assert build_matrix(named_world, plan, keys, cutoffs).values.tobytes() == matrix.values.tobytes()
+    assert "level_names" not in matrix.plan.to_json()
 
 
 def test_something_else_is_not_a_plan():

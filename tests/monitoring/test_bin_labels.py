@@ -1,6 +1,9 @@
 import numpy as np
 
+from core.i18n import Message, render
 from features.binning import FeatureBins, fit_bins
+from features.definitions import FeatureDefinition
+from features.plan import FeaturePlan
 from monitoring.bin_labels import bin_labels
 
 
@@ -41,3 +44,17 @@ def test_long_lists_of_levels_are_cut() -> None:
     names = tuple(f"level {i}" for i in range(100))
     bins = fit_bins(np.arange(100.0), kind="category", levels=names, min_share=0.05)
     assert max(map(len, labels(bins))) < 80
+
+
+def test_levels_are_called_by_their_names_in_the_readers_language() -> None:
+    sector = FeatureDefinition.create((), "sector", "identity", kind="category")
+    names = {"C": {"en": "manufacturing", "zh": "制造业"}, "F": {"en": "trade", "zh": "批发和零售业"}}
+    plan = FeaturePlan("firm", "ent", (sector,), {}, levels={"sector": ("C", "F", "X")}, level_names={"sector": names})
+    bins = FeatureBins("sector", "category", code_bins=(0, 0, 1, 1), labels=("C, F", "X, other", "missing"))
+    found = bin_labels(bins, plan)
+    assert [str(render(label, "en")) for label in found] == ["manufacturing, trade", "X and others", "missing"]
+    assert [str(render(label, "zh")) for label in found] == ["制造业、批发和零售业", "X 及其他", "缺失"]
+    again = [Message.from_json(label.to_json()) for label in found if isinstance(label, Message)]
+    assert [label.text("zh") for label in again] == ["制造业、批发和零售业", "X 及其他", "缺失"]
+    alone = FeatureBins("sector", "category", code_bins=(0, 0, 0, 1), labels=("C, F, X", "other", "missing"))
+    assert [str(render(label, "en")) for label in bin_labels(alone, plan)][1] == "other"

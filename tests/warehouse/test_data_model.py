@@ -121,3 +121,25 @@ def test_a_relationship_to_nothing_is_refused(link, problem):
     relationship = Relationship(parent=parent, parent_column=parent_column, child=child, child_column=child_column)
     with pytest.raises(ConfigurationError, match=problem):
         DataModel(tables=_model().tables, relationships=[relationship]).check()
+
+
+def sectors(**more):
+    column = ColumnSpec(type="category", **more)
+    return DataModel(tables={"firm": TableSpec(columns={"sector": column}, primary_key=[])})
+
+
+def test_what_levels_are_called_comes_from_the_code_table_and_from_the_model_before_it():
+    column = ColumnSpec(type="category", code_table="sector", levels={"C": {"en": "makers"}, "ZZ": {"zh": "其他"}})
+    assert (column.level_names["C"], column.level_names["ZZ"]) == ({"en": "makers"}, {"zh": "其他"})
+    assert column.level_names["F"]["zh"] == "批发和零售业"
+    assert ColumnSpec(type="category").level_names == {}
+    sectors(code_table="sector").check()
+    with pytest.raises(ConfigurationError, match="has no nothing") as refused:
+        sectors(code_table="nothing").check()
+    assert refused.value.where == "firm, column sector"
+
+
+def test_naming_levels_changes_no_fingerprint_and_survives_yaml():
+    named = sectors(code_table="sector", levels={"C": {"en": "makers"}})
+    assert named.fingerprint == sectors().fingerprint
+    assert DataModel.from_text(named.to_yaml()) == named

@@ -307,7 +307,7 @@ def profile(
     values = matrix.column(row.alias)
     x, y = values[split.train], labels.y[split.train]
     n_all, n_bad = bin_counts(bins, x), bin_counts(bins, x[y == 1])
-    names = [str(render(label, language)) for label in bin_labels(bins)]
+    names = [str(render(label, language)) for label in bin_labels(bins, matrix.plan)]
     return FeatureProfile(
         feature=row,
         bins=tuple(

@@ -29,7 +29,7 @@ _S_PER_SELECTED_VALUE = 1.3e-7
 _S_PER_FEATURE = {"selection": 0.012, "proof": 0.085}
 _S_PER_TABLE_CELL = {"tables": 6.6e-8, "computing": 3.5e-8, "proof": 9e-8}
 _S_FIXED = {"labels": 0.1, "proposal": 3.0}
-_BYTES_PER_CELL = 20.0
+_BYTES_PER_CELL = 10.0
 _BASE_MB = 450.0
 _BYTES_PER_TABLE_CELL = 30.0
 

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.i18n import render
+from workbench.ui.texts import language
+
 if TYPE_CHECKING:
     from automl.explanation import Dependence
     from features.plan import FeaturePlan
@@ -47,7 +50,7 @@ def levels_of(
     cloud: "Dependence", plan: "FeaturePlan", missing: str, other: str
 ) -> tuple[list[str], list[float], list[int]]:
     """Return level names, mean contributions and case counts of a category feature."""
-    levels = plan.levels.get(cloud.alias, ())
+    levels = [render(plan.named_level(cloud.alias, level), language()) for level in plan.levels.get(cloud.alias, ())]
     effects = np.array(cloud.contributions)
     codes = np.array([-1 if value is None else int(value) for value in cloud.values])
     present = np.unique(codes)
