@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from automl.control import FitControl
-from automl.families.interface import Model, TrainingData
+from automl.families.interface import Family, Model, TrainingData
+from automl.families.titles import family_title
 from automl.metrics import paired_auc_difference
 from automl.scorecard.directions import (
     DEFAULT_RULES,
@@ -19,6 +20,7 @@ from automl.scorecard.directions import (
 )
 from automl.spec import TrainSpec
 from automl.split import grouped_folds
+from core.errors import InputError
 from core.findings import Finding, Severity
 from core.i18n import Message, msg
 from core.i18n.formats import percent
@@ -28,7 +30,14 @@ if TYPE_CHECKING:
     from features.definitions import FeatureDefinition
     from features.plan import FeaturePlan
 
-__all__ = ["direction_array", "direction_findings", "directions_of", "interaction_groups", "model_violations"]
+__all__ = [
+    "direction_array",
+    "direction_findings",
+    "directions_of",
+    "interaction_groups",
+    "keep_limits",
+    "model_violations",
+]
 
 _N_ROWS = 200
 _QUANTILES = np.linspace(0.05, 0.95, 9)
@@ -72,6 +81,37 @@ def interaction_groups(plan: "FeaturePlan", groups: Sequence[Sequence[str]]) -> 
     named = {column for group in found for column in group}
     alone = [(column,) for column in range(len(plan.aliases)) if column not in named]
     return (*(group for group in found if group), *alone)
+
+
+def keep_limits(
+    families: Sequence[Family], interactions: tuple[tuple[int, ...], ...]
+) -> tuple[list[Family], list[Finding]]:
+    """Return the families that keep the groups of features that may act together, and a finding that names the others.
+
+    Raises
+    ------
+    InputError
+        No family is left.
+    """
+    kept = [family for family in families if family.limits_interactions or not interactions]
+    if not kept:
+        raise InputError(
+            msg("none of the model families chosen can limit which features act together"),
+            fix=msg("Choose another family, such as LightGBM, or leave the groups out."),
+            code="no_family_keeps_interactions",
+        )
+    findings = [
+        Finding(
+            "family_cannot_limit_interactions",
+            Severity.INFO,
+            msg("{family} cannot limit which features act together and stays out of the race.",
+                family=family_title(family.name)),
+            where=family.name,
+        )
+        for family in families
+        if family not in kept
+    ]  # fmt: skip
+    return kept, findings
 
 
 def direction_findings(chosen: "SearchResult", data: TrainingData, spec: TrainSpec) -> list[Finding]:

@@ -17,7 +17,7 @@ from automl.calibration import Calibration
 from automl.candidates import Candidate, rank_candidates
 from automl.checkpoint import Checkpoint
 from automl.control import FitControl, Supervisor
-from automl.directing import direction_array, direction_findings, interaction_groups
+from automl.directing import direction_array, direction_findings, interaction_groups, keep_limits
 from automl.entrants import Entrant, entrants, seconds_per_reason
 from automl.evaluating import evaluate_sample, score_psi
 from automl.evaluation import Evaluation, Metric, SampleEvaluation
@@ -237,7 +237,8 @@ class _Training:
         self.progress = progress
         self.watch = watch
         self.checkpoint = Checkpoint(checkpoint, self._race_key()) if checkpoint and not spec.replay else None
-        self.families = _ready_families(spec.families)
+        groups = interaction_groups(matrix.plan, spec.interactions)
+        self.families, self.limit_findings = keep_limits(_ready_families(spec.families), groups)
         self.reject_findings: list[Finding] = []
         self.started = time.monotonic()
         self.data = TrainingData(
@@ -247,7 +248,7 @@ class _Training:
             matrix.plan,
             max((spec.num_threads or os.cpu_count() or 1) // self._n_workers(), 1),
             direction_array(matrix.plan, spec),
-            interaction_groups(matrix.plan, spec.interactions),
+            groups,
         )
         self.folds = grouped_folds(self.data.y, self.data.entities, spec.folds, spec.seed)
 
@@ -280,6 +281,7 @@ class _Training:
             *self.labels.findings,
             *self.split.findings,
             Finding("verdict", Severity.INFO, ranking.verdict),
+            *self.limit_findings,
             *self._search_findings(searches),
             *grade_findings,
             *evaluation_findings(evaluation),

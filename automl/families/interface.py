@@ -66,7 +66,7 @@ class TrainingData:
         Threads of one fit.
     directions : tuple of int, of length n_features
         How risk must run along each feature: 1 rises, -1 falls, 0 as it likes (and every category); empty for none.
-        A family of trees keeps them as monotone constraints.
+        Every family keeps them: trees as monotone constraints, sums of tables by the order of their bins.
     interactions : tuple of tuple of int
         Groups of columns; features may act together only inside a group. Empty: all may.
     weights : ndarray of float, shape (n_rows,), optional

@@ -128,13 +128,22 @@ class LogisticFamily:
         rounds: int | None = None,  # noqa: ARG002  # Newton's method ends by itself
         stop_early: bool = True,  # noqa: ARG002  # the rows left out are never looked at
     ) -> FoldFit:
-        """Weigh the bins by the evidence in the rows `train`, then fit one coefficient per feature."""
+        """Weigh the bins by the evidence in the rows `train`, then fit one coefficient per feature.
+
+        Along a feature with a direction the evidence is made to run its way, and a coefficient that would turn it round
+        leaves the feature out.
+        """
         y, assigned = data.y[train], self._assigned[train]
         counts = data.weights_of(train)
-        evidence = [_evidence(assigned[:, j], y, bins.n_bins, counts) for j, bins in enumerate(self._bins)]
+        signs = data.directions or (0,) * len(self._bins)
+        evidence = [
+            _evidence(assigned[:, j], y, bins.n_bins, counts, sign)
+            for j, (bins, sign) in enumerate(zip(self._bins, signs, strict=True))
+        ]
         X = np.column_stack([table[assigned[:, j]] for j, table in enumerate(evidence)])
         centre = np.average(X, axis=0, weights=counts)
-        coefficients, intercept, steps = fit_ridge(X - centre, y, params["penalty"], control, counts)
+        X -= centre
+        coefficients, intercept, steps = _fit_bound(X, y, params["penalty"], control, counts, np.flatnonzero(signs))
         tables = [(table - centre[j]) * coefficients[j] for j, table in enumerate(evidence)]
         model = LogisticModel(self._bins, tables, intercept)
         return FoldFit(model, model.margin(data.values[test]), steps, steps)
@@ -169,10 +178,39 @@ def load(folder: Path) -> LogisticModel:
     return LogisticModel(bins, tables, base)
 
 
-def _evidence(bins: np.ndarray, y: np.ndarray, n_bins: int, counts: np.ndarray | None = None) -> np.ndarray:
-    """Return the log-odds of bad of each bin less that of all rows, drawn towards it where rows are few."""
+def _evidence(
+    bins: np.ndarray, y: np.ndarray, n_bins: int, counts: np.ndarray | None = None, sign: int = 0
+) -> np.ndarray:
+    """Return the log-odds of bad of each bin less that of all rows, drawn towards it where rows are few.
+
+    With a `sign` bins of numbers, all but the last, rise (1) or fall (-1): the isotonic fit, weighted by rows.
+    """
     n = np.ones(len(y)) if counts is None else counts
     rate = np.average(y, weights=n)
     n_bad = np.bincount(bins, weights=n * y, minlength=n_bins) + _SMOOTHING_ROWS * rate
     n_good = np.bincount(bins, weights=n * (1 - y), minlength=n_bins) + _SMOOTHING_ROWS * (1 - rate)
-    return np.asarray(np.log(n_bad / n_good) - np.log(rate / (1 - rate)))
+    evidence = np.asarray(np.log(n_bad / n_good) - np.log(rate / (1 - rate)))
+    if sign and n_bins > 2:
+        from sklearn.isotonic import isotonic_regression
+
+        weights = (n_bad + n_good)[:-1]
+        evidence[:-1] = isotonic_regression(evidence[:-1], sample_weight=weights, increasing=sign > 0)
+    return evidence
+
+
+def _fit_bound(
+    X: np.ndarray, y: np.ndarray, penalty: float, control: "FitControl", counts: np.ndarray | None, bound: np.ndarray
+) -> tuple[np.ndarray, float, int]:
+    """Fit ridge regression; of `bound` columns the worst with a negative coefficient is left out, again and again."""
+    left, steps = np.arange(X.shape[1]), 0
+    while True:
+        is_whole = len(left) == X.shape[1]
+        found, intercept, made = fit_ridge(X if is_whole else X[:, left], y, penalty, control, counts)
+        steps += made
+        against = np.where(np.isin(left, bound), found, np.inf)
+        if not len(left) or against.min() >= 0:
+            break
+        left = np.delete(left, int(np.argmin(against)))
+    coefficients = np.zeros(X.shape[1])
+    coefficients[left] = found
+    return coefficients, intercept, steps

@@ -11,6 +11,7 @@ from automl.scorecard.directions import DEFAULT_RULES
 from automl.spec import TrainSpec
 from automl.split import make_split
 from automl.training import train
+from core.errors import InputError
 from features.definitions import FeatureDefinition, PathStep
 from features.plan import FeaturePlan, TableSchema
 
@@ -61,6 +62,26 @@ def test_a_name_of_nothing_is_told_and_harms_nothing() -> None:
 def test_features_of_no_group_stand_alone() -> None:
     assert interaction_groups(_plan(), [["amount", "repay.overdue_days"]]) == ((0, 1, 2), (3,))
     assert interaction_groups(_plan(), []) == ()
+
+
+def test_a_family_that_cannot_limit_interactions_stays_out_and_is_named(world: Callable) -> None:
+    matrix, labels = world()
+    given = [["x0", "x1"]]
+    spec = TrainSpec(
+        n_trials=1, families=["logistic", "forest", "catboost"], bootstrap_draws=50, interactions=given, folds=3
+    )
+    found = train(matrix, labels, make_split(labels, spec), spec)
+    assert {trial.family for trial in found.trials} == {"logistic"}
+    told = [item for item in found.findings if item.code == "family_cannot_limit_interactions"]
+    assert [item.where for item in told] == ["forest", "catboost"]
+    assert "CatBoost" in told[1].message.text("zh")
+
+
+def test_a_race_that_no_family_may_enter_is_refused(world: Callable) -> None:
+    matrix, labels = world()
+    spec = TrainSpec(n_trials=1, families=["catboost"], interactions=[["x0", "x1"]])
+    with pytest.raises(InputError, match="act together"):
+        train(matrix, labels, make_split(labels, spec), spec)
 
 
 class _Sine:
