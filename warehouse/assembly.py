@@ -3,7 +3,7 @@
 A given field always wins over an inferred one, column by column and field by field.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,8 +73,8 @@ class _Draft:
         spec = self.given.columns.get(column)
         return spec.type if spec is not None and "type" in spec.model_fields_set else None
 
-    def column_of_role(self, role: ColumnRole) -> str | None:
-        return next((name for name in self.types if self.given_role(name) == role), None)
+    def column_of_role(self, role: ColumnRole, *, but: Collection[str] = ()) -> str | None:
+        return next((name for name in self.types if self.given_role(name) == role and name not in but), None)
 
     def convert(self, column: str, kind: ColumnType) -> None:
         converted = convert_column(self.raw, column, kind, arrow_texts=self.raw.staging is not None)
@@ -204,7 +204,10 @@ def _choose_times(draft: _Draft) -> None:
     late = {column for group in draft.late_columns for column in (*group.columns, group.known_at)}
     free = {name: kind for name, kind in draft.types.items() if draft.given_role(name) is None and name not in late}
     event_time = draft.given.event_time if draft.is_given("event_time") else draft.column_of_role("event_time")
-    known_at = draft.given.known_at if draft.is_given("known_at") else draft.column_of_role("known_at")
+    # A time since when columns were filled in is that of the rows only where the model says so.
+    of_late = [group.known_at for group in draft.given.late_columns]
+    by_role = draft.column_of_role("known_at", but=of_late)
+    known_at = draft.given.known_at if draft.is_given("known_at") else by_role
     found = infer_times(
         {name: kind for name, kind in free.items() if name not in {event_time, known_at}}, draft.raw.name
     )

@@ -186,6 +186,17 @@ tables:
     assert (loans.primary_key, result.data_model.relationships) == ([], [])
 
 
+@pytest.mark.parametrize(("more", "known_at"), [("", None), (", seen: {type: date, role: known_at}", "seen")])
+def test_the_time_of_late_columns_is_not_that_of_the_rows_though_its_role_is_known_at(folder, more, known_at):
+    content = "loan_id,signed,seen,status,closed\n1,2024-01-01,2024-01-05,paid,2024-06-01\n2,2024-02-01,2024-02-05,,\n"
+    late = "event_time: signed, late_columns: [{columns: [status], known_at: closed}]"
+    columns = f"columns: {{closed: {{type: date, role: known_at}}{more}}}"
+    given = model(f"tables: {{loans: {{{late}, {columns}}}}}")
+    table = import_tables(folder({"loans.csv": content}), given).data_model.tables["loans"]
+    assert (table.event_time, table.known_at) == ("signed", known_at)
+    assert [(group.columns, group.known_at) for group in table.late_columns] == [(["status"], "closed")]
+
+
 def test_late_columns_and_lag_come_from_the_model(folder):
     content = "loan_id,signed,status,closed\n1,2024-01-01,paid,2024-06-01\n2,2024-02-01,,\n"
     given = model("tables: {loans: {known_at_lag_days: 3, late_columns: [{columns: [status], known_at: closed}]}}")
