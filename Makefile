@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := pyproject.toml constraints.txt
 
-.PHONY: run demo up test test-long check format environment clean help
+.PHONY: run demo up test test-long check format environment wheelhouse clean help
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -30,6 +30,9 @@ format: .venv/.installed-dev  ## put the code in the house's form
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
 environment: .venv/.installed-all  ## only make the environment
+
+wheelhouse:      ## one archive to install from without internet (EXTRA=serve for a scoring host alone)
+	@PYTHON="$(PYTHON)" bash deploy/wheelhouse.sh $(or $(EXTRA),all)
 
 clean:           ## remove the environment and everything the demo made here
 	rm -rf .venv .workbench build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

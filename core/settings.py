@@ -15,6 +15,7 @@ from core.i18n import msg
 
 __all__ = ["Settings"]
 
+_SECRETS_FOLDER = "WORKBENCH_SECRETS_FOLDER"
 _POSTGRESQL_SCHEMES = ("postgres://", "postgresql://")
 
 
@@ -22,7 +23,8 @@ class Settings(BaseSettings):
     """What an installation may choose; everything has a default that works on one machine.
 
     Each field is the environment variable of the same name in capitals after ``WORKBENCH_``. An empty variable counts
-    as not set.
+    as not set. What is secret may stand in files instead, ``workbench_database_url`` for example, in the folder that
+    ``WORKBENCH_SECRETS_FOLDER`` names; a variable goes before a file.
 
     Parameters
     ----------
@@ -76,8 +78,11 @@ class Settings(BaseSettings):
         ConfigurationError
             Where a variable is not what it must be; the finding names the variable, never its value.
         """
+        folder = os.environ.get(_SECRETS_FOLDER) or None
+        if folder is not None and not Path(folder).is_dir():
+            raise ConfigurationError(msg("there is no such folder"), where=_SECRETS_FOLDER)
         try:
-            return cls()
+            return cls(_secrets_dir=folder)
         except ValidationError as error:
             findings = [_finding(str(detail["loc"][0]), str(detail["msg"])) for detail in error.errors()]
             raise ConfigurationError(findings[0].message, where=findings[0].where, findings=findings) from None

@@ -68,6 +68,7 @@ case "${1:-}" in
     need "a Chromium browser for the browser tests" chromium has_browser
     need "a PostgreSQL server for the database tests" postgresql has_postgresql
     need "a MariaDB server for the database tests" mariadb-server has_mariadb
+    need "systemd-analyze, which checks the service files" systemd command -v systemd-analyze
     need "fontconfig" fontconfig command -v fc-list
     need "a Chinese font for the screenshots" fonts-noto-cjk has_chinese_font
     report_missing || [ -z "${CI:-}" ]

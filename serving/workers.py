@@ -20,12 +20,13 @@ from core.i18n import msg
 from core.settings import Settings
 from serving.metrics import FOLDER_VARIABLE
 
-__all__ = ["Workers", "run_worker"]
+__all__ = ["STOP_SECONDS", "Workers", "run_worker"]
 
 _LOG = logging.getLogger(__name__)
 _BACKLOG = 1024
 _POLL_SECONDS = 0.1
-_STOP_SECONDS = 45.0
+STOP_SECONDS = 45.0
+"""How long workers may take to finish before they are killed."""
 _STEADY_SECONDS = 10.0
 _FIRST_PAUSE_SECONDS = 0.2
 _LAST_PAUSE_SECONDS = 10.0
@@ -117,7 +118,7 @@ class Workers:
             place.socket.close()
         for process in running:
             process.terminate()
-        deadline = time.monotonic() + _STOP_SECONDS
+        deadline = time.monotonic() + STOP_SECONDS
         for process in running:
             try:
                 process.wait(max(deadline - time.monotonic(), 0.1))

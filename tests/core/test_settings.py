@@ -89,3 +89,20 @@ def test_processes_that_start_at_once_agree_on_the_secret(tmp_path, run_python):
 def test_a_given_secret_is_used_and_not_written(tmp_path):
     assert Settings(secret_key="given").secret() == "given"
     assert not (tmp_path / ".workbench").exists()
+
+
+def test_secrets_are_read_from_files_and_variables_go_before_them(monkeypatch, tmp_path):
+    (tmp_path / "workbench_database_url").write_text("postgresql://u:p@db/w\n")
+    (tmp_path / "workbench_secret_key").write_text("from the file\n")
+    monkeypatch.setenv("WORKBENCH_SECRETS_FOLDER", str(tmp_path))
+    monkeypatch.setenv("WORKBENCH_SECRET_KEY", "from the variable")
+    settings = Settings.load()
+    assert settings.database_url == "postgresql://u:p@db/w"
+    assert settings.secret() == "from the variable"
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("WORKBENCH_SECRETS_FOLDER", str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigurationError) as refused:
+        Settings.load()
+    assert refused.value.where == "WORKBENCH_SECRETS_FOLDER"

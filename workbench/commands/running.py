@@ -23,6 +23,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("demo", help=say(msg("Run the whole loop on the sample world and show what came of it.")))(demo)
     app.command("up", help=say(msg("Start the pages, a worker and the scorer on this machine; Ctrl-C stops all.")))(up)
     app.command("serve", help=say(msg("Run the scoring service until it is stopped.")))(serve)
+    app.command("pages", help=say(msg("Run the pages until stopped.")))(pages)
     app.command("worker", help=say(msg("Run jobs until stopped.")))(worker)
 
 
@@ -69,6 +70,13 @@ def serve(host: HostOption = None, port: PortOption = None, workers: WorkersOpti
     from serving.server import run
 
     run(Settings.load(), host=host, port=port, n_workers=workers)
+
+
+def pages() -> None:
+    """Run the pages alone."""
+    from workbench.server import run
+
+    run(Settings.load())
 
 
 def worker(
