@@ -22,7 +22,11 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass
 class LossCurve:
-    """Log-loss of the rows left out after each round, and whether to go on.
+    """How wrongly the rows left out are ordered after each round, and whether to go on.
+
+    The rounds are chosen by order, 1 - AUC, not by log-loss: where bads are few, log-odds grow too bold long before the
+    order is at its best, and boldness is what the calibration mends. A fit ends once neither has gained for a while,
+    because the order of few bads is at its best by luck now and then.
 
     Parameters
     ----------
@@ -38,21 +42,23 @@ class LossCurve:
     control: "FitControl"
     rounds: int | None = None
     losses: list[float] = field(default_factory=list)
+    log_losses: list[float] = field(default_factory=list)
     is_cut_short: bool = False
 
     @property
     def best(self) -> int:
-        """Round of the least loss, the first of equals."""
+        """Round of the best order, the first of equals."""
         return int(np.argmin(self.losses)) + 1 if self.losses else 1
 
-    def goes_on(self, loss: float) -> bool:
-        """Note the loss of one more round and say whether another is wanted; may raise `StopFittingError`."""
+    def goes_on(self, log_loss: float, auc: float) -> bool:
+        """Note the figures of one more round and say whether another is wanted; may raise `StopFittingError`."""
         self.control.check()
-        self.losses.append(loss)
+        self.losses.append(1 - auc)
+        self.log_losses.append(log_loss)
         done = len(self.losses)
         if self.rounds is not None:
             return done < self.rounds
-        if done - self.best >= round(_PATIENCE / self.learning_rate):
+        if done - max(self.best, int(np.argmin(self.log_losses)) + 1) >= round(_PATIENCE / self.learning_rate):
             return False
         if done >= _LEAST_ROUNDS and self.control.is_over():
             self.is_cut_short = True

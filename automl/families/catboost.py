@@ -23,6 +23,7 @@ __all__ = ["CatBoostFamily", "CatBoostModel", "load", "make_family"]
 _FILE = "model.cbm"
 _FIXED = {
     "loss_function": "Logloss",
+    "custom_metric": ["AUC"],
     "boosting_type": "Plain",
     "bootstrap_type": "MVS",
     "nan_mode": "Min",
@@ -136,7 +137,7 @@ class CatBoostFamily:
         rounds: int | None = None,
         stop_early: bool = True,
     ) -> FoldFit:
-        """Boost until the log-loss of the rows left out no longer falls; keep the best round."""
+        """Boost until the rows left out are no longer told apart better; keep the best round."""
         control.check()
         library = native_library("catboost")
         encoding, values = fit_encoding(data, train, data.categories, seed)
@@ -183,7 +184,8 @@ class _Watch:
 
     def after_iteration(self, info: Any) -> bool:
         try:
-            return self.curve.goes_on(info.metrics["validation"]["Logloss"][-1])
+            figures = info.metrics["validation"]
+            return self.curve.goes_on(figures["Logloss"][-1], figures["AUC"][-1])
         except Exception as error:  # noqa: BLE001  # raised again by `fit`
             self.error = error
             return False

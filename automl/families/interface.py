@@ -113,7 +113,7 @@ class FoldFit:
     is_cut_short : bool
         Whether time ended the fit.
     losses : tuple of float
-        Log-loss of the rows left out after each step; empty where the family has no steps to choose from.
+        How wrongly the rows left out are ordered after each step, 1 - AUC; empty where there are no steps.
     """
 
     model: Model

@@ -30,7 +30,7 @@ _DATASET = {"max_bin": 255, "feature_pre_filter": False, "verbosity": -1}
 _FIXED: dict[str, Any] = {
     **_DATASET,
     "objective": "binary",
-    "metric": "binary_logloss",
+    "metric": ["binary_logloss", "auc"],
     "bagging_freq": 1,
     "deterministic": True,
     "force_row_wise": True,
@@ -108,8 +108,8 @@ class LightGBMFamily:
         """Return known good parameters: shallow and regular first, then free, extremely random, with dropout."""
         n = len(data.y)
         regular = {
-            "mode": "gbdt", "learning_rate": 0.05, "num_leaves": 12, "min_data_in_leaf": leaf_rows(n, 60),
-            "feature_fraction": 0.4, "bagging_fraction": 0.8, "lambda_l1": 0.1, "lambda_l2": 10.0, "cat_smooth": 20.0,
+            "mode": "gbdt", "learning_rate": 0.05, "num_leaves": 12, "min_data_in_leaf": leaf_rows(n, 20),
+            "feature_fraction": 0.6, "bagging_fraction": 0.8, "lambda_l1": 0.1, "lambda_l2": 1.0, "cat_smooth": 20.0,
             "encode_levels": False,
         }  # fmt: skip
         free = {
@@ -121,8 +121,9 @@ class LightGBMFamily:
             free,
             {**free, "mode": "extra_trees", "feature_fraction": 0.6, "encode_levels": True},
             {**regular, "num_leaves": 31, "min_data_in_leaf": leaf_rows(n, 150), "feature_fraction": 0.3,
-             "learning_rate": 0.03, "bagging_fraction": 0.6, "encode_levels": True},
-            {**regular, "num_leaves": 6, "learning_rate": 0.06, "feature_fraction": 0.3},
+             "learning_rate": 0.03, "bagging_fraction": 0.6, "lambda_l2": 10.0, "encode_levels": True},
+            {**regular, "num_leaves": 6, "learning_rate": 0.06, "min_data_in_leaf": leaf_rows(n, 60),
+             "feature_fraction": 0.3, "lambda_l2": 10.0},
             {**regular, "mode": "dart", "learning_rate": 0.1, "num_leaves": 16, "feature_fraction": 0.5},
         ]  # fmt: skip
 
@@ -154,7 +155,7 @@ class LightGBMFamily:
         rounds: int | None = None,
         stop_early: bool = True,
     ) -> FoldFit:
-        """Boost until the log-loss of the rows left out no longer falls; keep the best round.
+        """Boost until the rows left out are no longer told apart better; keep the best round.
 
         With dropout later rounds change earlier trees, so that there is no best round to go back to: their number is
         fixed.
@@ -164,7 +165,7 @@ class LightGBMFamily:
         booster = lightgbm.Booster(_booster_params(params, data, seed), train_set)
         booster.add_valid(test_set, "left_out")
         curve = LossCurve(params["learning_rate"], control, rounds or (_DART_ROUNDS if is_dart else None))
-        while not booster.update() and curve.goes_on(booster.eval_valid()[0][2]):
+        while not booster.update() and curve.goes_on(*(figures[2] for figures in booster.eval_valid())):
             pass
         done = booster.current_iteration()
         best = min(curve.best, done) if stop_early and not is_dart else done

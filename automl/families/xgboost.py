@@ -24,7 +24,7 @@ __all__ = ["XGBoostFamily", "XGBoostModel", "load", "make_family"]
 _FILE = "model.ubj"
 _FIXED = {
     "objective": "binary:logistic",
-    "eval_metric": "logloss",
+    "eval_metric": ["logloss", "auc"],
     "tree_method": "hist",
     "grow_policy": "lossguide",
     "max_depth": 0,
@@ -131,7 +131,7 @@ class XGBoostFamily:
         rounds: int | None = None,
         stop_early: bool = True,
     ) -> FoldFit:
-        """Boost until the log-loss of the rows left out no longer falls; keep the best round."""
+        """Boost until the rows left out are no longer told apart better; keep the best round."""
         control.check()
         library = native_library("xgboost")
         encoding, values = fit_encoding(data, train, data.categories, seed)
@@ -150,7 +150,8 @@ class XGBoostFamily:
         goes_on = True
         while goes_on:
             booster.update(fitted, len(curve.losses))
-            goes_on = curve.goes_on(float(booster.eval(left_out).rpartition(":")[2]))
+            figures = [float(part.rpartition(":")[2]) for part in booster.eval(left_out).split("\t")[1:]]
+            goes_on = curve.goes_on(*figures)
         done = len(curve.losses)
         best = curve.best if stop_early else done
         model = XGBoostModel(_raw(booster[:best]), encoding)

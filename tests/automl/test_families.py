@@ -10,10 +10,12 @@ import lightgbm
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from sklearn.metrics import roc_auc_score
 
 from automl.control import FitControl, StopFittingError
 from automl.explaining import checked_contributions
 from automl.families import FAMILIES, load_model, make_family, save_model
+from automl.families.boosting import LossCurve
 from automl.families.encoding import CategoryEncoding, fit_encoding
 from automl.families.ensemble import EnsembleModel
 from automl.families.interface import Family, FoldFit, TrainingData
@@ -159,6 +161,15 @@ def test_a_wrong_number_of_columns_is_refused(world: Callable, family: Family) -
         model.contributions(np.zeros(7))
 
 
+def test_a_boosting_goes_on_while_order_or_log_loss_gains_and_keeps_the_best_order() -> None:
+    curve = LossCurve(learning_rate=0.5, control=FitControl())  # patience of 5 rounds
+    order = [0.6, 0.7, 0.7, 0.8, 0.75, 0.75, 0.75, 0.75, 0.75, 0.75, 0.75, 0.75]
+    log_loss = [0.5, 0.4, 0.6, 0.7, 0.7, 0.7, 0.39, 0.7, 0.7, 0.7, 0.7, 0.7]
+    asked = [curve.goes_on(*figures) for figures in zip(log_loss, order, strict=True)]
+    assert asked.index(False) == 11
+    assert curve.best == 4
+
+
 def test_a_fit_cut_to_fewer_rounds_is_the_shorter_fit(world: Callable, family: Family) -> None:
     data = _data(world)
     long = _fit(family, data, rounds=20, stop_early=False)
@@ -170,8 +181,7 @@ def test_a_fit_cut_to_fewer_rounds_is_the_shorter_fit(world: Callable, family: F
     assert len(long.losses) == 20
     assert cut.best_rounds == 8
     np.testing.assert_allclose(cut.margin, short.margin, atol=1e-12)
-    loss = np.logaddexp(0, short.margin).mean() - (data.y[TEST] * short.margin).mean()
-    assert long.losses[7] == pytest.approx(loss, abs=1e-6)
+    assert long.losses[7] == pytest.approx(1 - roc_auc_score(data.y[TEST], short.margin), abs=1e-6)
 
 
 def test_levels_without_number_are_learnt_and_do_not_give_the_outcome_away(world: Callable, family: Family) -> None:
