@@ -1,5 +1,6 @@
 """Several workers at one port: even where one is killed, every answer is right, and none that was given is lost."""
 
+import json
 import os
 import re
 import signal
@@ -159,19 +160,46 @@ def test_one_request_at_all_workers_at_once_is_answered_once_and_workers_end_wit
         for thread in threads:
             thread.join()
         assert all(len(given) == 6 and len(set(given)) == 1 for given in answers.values())
+        batches = together(address, headers, [{**body, "request_id": f"line-{i}", "reasons": 0} for i in range(40)])
+        assert all(given == batches[0] for given in batches)
         other = httpx.post(
             f"{address}/v1/score", json={**body, "request_id": "same-0", "reasons": 1}, headers=headers, timeout=20
         )
         assert (other.status_code, other.json()["error"]["code"]) == (409, "request_id_reused")
         # One record each in the local logs themselves, of all workers together.
         lines = b"".join(path.read_bytes() for path in (site.settings.home / "scorer" / "log").glob("scores-*.jsonl"))
-        assert [lines.count(f'"{name}"'.encode()) for name in answers] == [1] * len(answers)
+        names = [*answers, *(f"line-{i}" for i in range(40))]
+        assert [lines.count(f'"{name}"'.encode()) for name in names] == [1] * len(names)
         assert len(list((site.settings.home / "scorer" / "log").glob("scores-*.jsonl"))) >= 2
         workers = children(process)
         assert len(workers) == 3
         process.kill()
         process.wait()
         wait_until(lambda: not any(is_running(pid) for pid in workers), 30)
+
+
+def together(address: str, headers: dict[str, str], bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Send the same lines as six batches at once, each in another order; return what each id was answered."""
+    answers: list[dict[str, Any]] = []
+
+    def send(turn: int) -> None:
+        lines = b"".join(json.dumps(body).encode() + b"\n" for body in bodies[turn * 7 :] + bodies[: turn * 7])
+        answer = httpx.post(
+            f"{address}/v1/score/batch",
+            content=lines,
+            headers={**headers, "Content-Type": "application/x-ndjson"},
+            timeout=30,
+        )
+        given = [json.loads(line)["answer"] for line in answer.content.splitlines()[:-1]]
+        answers.append({one["request_id"]: one for one in given})
+
+    threads = [threading.Thread(target=send, args=(turn,)) for turn in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [len(given) for given in answers] == [len(bodies)] * 6
+    return answers
 
 
 def is_running(pid: int) -> bool:
