@@ -19,7 +19,7 @@ from automl.families.boosting import LossCurve
 from automl.families.encoding import CategoryEncoding, fit_encoding
 from automl.families.ensemble import EnsembleModel
 from automl.families.interface import Family, FoldFit, TrainingData
-from automl.families.lightgbm import LightGBMModel
+from automl.families.lightgbm import LightGBMModel, _booster_params
 from automl.families.lightgbm_text import plain_text, split_by_levels
 from automl.metrics import auc
 from automl.ridge import fit_ridge
@@ -159,6 +159,16 @@ def test_a_wrong_number_of_columns_is_refused(world: Callable, family: Family) -
         model.margin(np.zeros((2, 6)))
     with pytest.raises(InputError):
         model.contributions(np.zeros(7))
+
+
+def test_the_same_ridge_weighs_the_more_the_fewer_bads_there_are(world: Callable) -> None:
+    data = _data(world)
+    params = {**make_family("lightgbm").defaults(data)[0], "lambda_l2": 10.0}
+    few = replace(data, y=np.where(np.arange(N) % 10 == 0, data.y, 0.0))
+    given = [_booster_params(params, each, TRAIN, 1)["lambda_l2"] for each in (data, few)]
+    variances = [each.y[TRAIN].mean() * (1 - each.y[TRAIN].mean()) for each in (data, few)]
+    np.testing.assert_allclose(given, 50.0 * np.array(variances))
+    assert params["lambda_l2"] == 10.0
 
 
 def test_a_boosting_goes_on_while_order_or_log_loss_gains_and_keeps_the_best_order() -> None:
@@ -386,7 +396,8 @@ def test_it_keeps_the_directions_it_is_given(world: Callable, name: str) -> None
     against = replace(data, directions=(-1, 0, 0, 0, 0, 0, 0))
     grid = np.repeat(data.values[TEST[:40]], 25, axis=0)
     grid[:, 0] = np.tile(np.linspace(-3, 3, 25), 40)
-    free, kept = (_fit(make_family(name), each).model.margin(grid).reshape(40, 25) for each in (data, against))
+    fits = [_fit(make_family(name), each, stop_early=False) for each in (data, against)]
+    free, kept = (fit.model.margin(grid).reshape(40, 25) for fit in fits)
     assert np.diff(free, axis=1).max() > 0.1
     assert np.diff(kept, axis=1).max() <= 1e-9
 
