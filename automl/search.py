@@ -378,10 +378,10 @@ def honest_rounds(fits: list[FoldFit]) -> list[int]:
     Examples
     --------
     >>> from automl.families.interface import FoldFit
-    >>> losses = [(0.5, 0.4, 0.6), (0.5, 0.4, 0.3), (0.5, 0.3, 0.4)]
+    >>> losses = [(0.5, 0.4, 0.6), (0.5, 0.4, 0.3), (0.5, 0.45, 0.2)]
     >>> fits = [FoldFit(None, np.zeros(1), 3, 3, losses=each) for each in losses]
     >>> honest_rounds(fits)
-    [3, 2, 3]
+    [3, 3, 2]
     """
     if not all(fit.losses for fit in fits) or len(fits) < 2:
         return [fit.best_rounds for fit in fits]

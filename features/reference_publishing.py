@@ -29,6 +29,7 @@ def make_snapshot(
     plan: FeaturePlan,
     *,
     as_of: np.datetime64 | None = None,
+    n_months: int | None = None,
     engine: Literal["stream", "dask"] | None = None,
     progress: Progress | None = None,
 ) -> ReferenceSnapshot | None:
@@ -42,6 +43,8 @@ def make_snapshot(
         Of the model that will use it.
     as_of : datetime64, optional
         The day up to which the data is complete; by default that of the table set. Later records are in no month.
+    n_months : int, optional
+        How many months it reaches back; by default as many as the plan's settings say.
     engine : {"stream", "dask"}, optional
         As in `features.peer_reference.peer_reference`.
     progress : Progress, optional
@@ -64,8 +67,8 @@ def make_snapshot(
         raise InputError(msg("say up to which day the data is complete"))
     day = moment.astype("datetime64[D]")
     last = latest_month(day)
-    settings = plan.reference or ReferenceSettings()
-    months = np.arange(last - settings.n_months + 1, last + 1).astype("datetime64[M]")
+    span = n_months or (plan.reference or ReferenceSettings()).n_months
+    months = np.arange(last - span + 1, last + 1).astype("datetime64[M]")
     reference = peer_reference(tables, plan, months, engine=engine, progress=progress)
     return ReferenceSnapshot(
         fingerprint=reference_fingerprint(plan),

@@ -1,6 +1,7 @@
 """The scorer: one bundle in memory that answers for rows or for a matrix, by the same code in batch and live."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -228,6 +229,25 @@ class Scorer:
             return False
         self._reference = reference
         return True
+
+    def with_reference(self, reference: ReferenceSnapshot) -> "Scorer":
+        """Return the same scorer with other reference data, such as that of a month long past; this one keeps its own.
+
+        Raises
+        ------
+        IntegrityError
+            If it was made for another plan.
+        """
+        other = copy(self)
+        other._reference = None  # noqa: SLF001 - one of our own kind, not seen by anybody yet
+        other.refresh(reference)
+        return other
+
+    def lacks_reference_of(self, moment: np.datetime64) -> bool:
+        """Return whether `moment` lies before the months that the reference data knows peers of."""
+        if self.plan.comparisons is None or self._reference is None:
+            return False
+        return int(moment.astype("datetime64[M]").astype(np.int64)) < min(self._reference.peers, default=0)
 
     @property
     def reference_date(self) -> str | None:

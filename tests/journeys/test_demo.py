@@ -16,6 +16,7 @@ from core.identity import Actor
 from core.settings import Settings
 from features.matrix import build_matrix
 from features.online_places import snapshot_place
+from features.reference_publishing import make_snapshot
 from model_registry.scorer import Scorer
 from workbench.commands.demo_display import show_demo
 from workbench.flows import (
@@ -234,6 +235,9 @@ def test_a_thousand_cases_by_id_have_the_features_and_scores_of_the_matrix_and_o
     assert len(set(keys)) == 1_200
     plan, snapshot = scorer.plan, snapshot_place(ctx.settings, PROJECT).reader().current()
     tables = importing.tables(ctx, PROJECT)
+    of_all_months = make_snapshot(tables, plan, n_months=90)  # the bundle holds the latest months only
+    assert of_all_months is not None
+    scorer = scorer.with_reference(of_all_months)
     offline = build_matrix(tables, plan, keys, cutoffs).values
     by_id, found = snapshot.rows_of_each(plan, list(keys))
     assert found == set(keys)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from automl.label import LabelSpec
+    from features.reference import ReferenceSnapshot
     from model_registry.bundle import Bundle
     from model_registry.scorer import ScoreAnswer, Scorer
     from warehouse.table_set import TableSet
@@ -123,13 +124,28 @@ def score(
 ) -> "ScoreAnswer":
     """Score one payload with the champion (or `version`) in this process; needs ``model.score``.
 
-    Nothing is logged: the service logs what business systems ask.
+    Nothing is logged: the service logs what business systems ask. A case of long ago is compared with its peers of
+    then, made of the stored tables; the service knows those of the latest months only.
     """
     from model_registry.scorer import Scorer
 
     ctx.require("model.score")
     number, bundle = _served(ctx, project, version)
-    return Scorer(bundle, version=number).score_rows(tables, key=key, cutoff=as_of, language=ctx.language)
+    scorer = Scorer(bundle, version=number)
+    if as_of is not None and scorer.lacks_reference_of(np.datetime64(as_of)):
+        scorer = scorer.with_reference(_reference_of(ctx, project, scorer, np.datetime64(as_of)))
+    return scorer.score_rows(tables, key=key, cutoff=as_of, language=ctx.language)
+
+
+def _reference_of(ctx: Context, project: str, scorer: "Scorer", moment: np.datetime64) -> "ReferenceSnapshot":
+    """Return the peers of the month of `moment`, as they were known the day before the month began."""
+    from features.reference_publishing import make_snapshot
+
+    day_before = moment.astype("datetime64[M]").astype("datetime64[D]") - np.timedelta64(1, "D")
+    made = make_snapshot(importing.tables(ctx, project), scorer.plan, as_of=day_before, n_months=1)
+    if made is None:
+        raise ValueError("the plan has no reference features")
+    return made
 
 
 def score_stored(
