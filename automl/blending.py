@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Blend", "blend", "greedy_weights"]
+__all__ = ["Blend", "blend", "greedy_weights", "n_losses"]
 
 _STEPS = 20
 _BAGS = 8
@@ -74,6 +74,11 @@ def greedy_weights(
         chosen[best] += 1
         total += margins[best]
     return np.asarray(chosen / chosen.sum())
+
+
+def n_losses(n_candidates: int, n_rows: int, n_folds: int) -> int:
+    """Return how many losses of a row `blend` looks at."""
+    return _STEPS * _BAGS * n_candidates * min(n_rows // 2, _MOST_ROWS) * (n_folds + 1)
 
 
 def _bagged(margins: np.ndarray, y: np.ndarray, rows: np.ndarray, anchors: np.ndarray, seed: int) -> np.ndarray:

@@ -16,11 +16,11 @@ from automl.families.ensemble import EnsembleModel
 from automl.families.interface import Model
 from automl.search import FamilySearch, SearchResult
 
-__all__ = ["ENSEMBLE", "Entrant", "Member", "Price", "entrants", "seconds_per_reason"]
+__all__ = ["ENSEMBLE", "MOST_OF_A_FAMILY", "Entrant", "Member", "Price", "entrants", "seconds_per_reason"]
 
 ENSEMBLE = "ensemble"
 _ENSEMBLE_SIMPLICITY = 9
-_MOST_OF_A_FAMILY = 5
+MOST_OF_A_FAMILY = 5
 _FAR_BEHIND = 0.02
 _TIMED_ROWS = 15
 _EXPLAINED_ROWS = 10
@@ -172,7 +172,7 @@ def _ensemble(
     searches: Sequence[FamilySearch], y: np.ndarray, folds: np.ndarray, seed: int, others: list[Entrant]
 ) -> Entrant:
     """Return an ensemble of the best trials of each family; each best is an anchor where it is not far behind."""
-    pools = [sorted(search.results, key=lambda one: -one.value)[:_MOST_OF_A_FAMILY] for search in searches]
+    pools = [sorted(search.results, key=lambda one: -one.value)[:MOST_OF_A_FAMILY] for search in searches]
     pools = [pool for pool in pools if pool]
     best = [result for pool in pools for result in pool]
     firsts = np.cumsum([0, *[len(pool) for pool in pools[:-1]]])

@@ -13,11 +13,11 @@ from core.errors import IntegrityError
 from core.i18n import msg
 from features.plan import FeaturePlan
 
-__all__ = ["LocalExplanation", "checked_contributions", "explain", "explain_row"]
+__all__ = ["N_STABILITY_ROWS", "LocalExplanation", "checked_contributions", "explain", "explain_row"]
 
 _N_DEPENDENCE = 12
 _N_POINTS = 400
-_N_STABILITY_ROWS = 100
+N_STABILITY_ROWS = 100
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def explain(model: Model, fold_models: list[Model], values: np.ndarray, plan: Fe
         base=float(contributions[:, -1].mean()),
         n_rows=len(values),
         largest_additivity_error=error,
-        stability=_stability(fold_models, values[shown[:_N_STABILITY_ROWS]], plan),
+        stability=_stability(fold_models, values[shown[:N_STABILITY_ROWS]], plan),
     )
 
 

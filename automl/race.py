@@ -10,6 +10,7 @@ from automl.checkpoint import Checkpoint
 from automl.control import Supervisor
 from automl.families.interface import Family, TrainingData
 from automl.families.titles import family_title
+from automl.reserve import Reserve
 from automl.search import FamilySearch, SearchResult, TrialRecord
 from automl.spec import TrainSpec
 from core.i18n import msg
@@ -65,6 +66,13 @@ class Race:
         self.searches = [FamilySearch(family, data, folds, spec, supervisor, checkpoint) for family in families]
         self._watch = watch
         self._started = time.monotonic()
+        self._ends = math.inf
+        self._reserve: Reserve | None = None
+
+    def keep_budget(self, ends: float, reserve: Reserve) -> None:
+        """End the search so that all is done at `ends` (`time.monotonic`); `reserve` says what follows the search."""
+        self._ends, self._reserve = ends, reserve
+        self._set_deadline()
 
     def run(self) -> list[FamilySearch]:
         """Race until trials, time or ideas run out."""
@@ -117,8 +125,14 @@ class Race:
         self._announce(search)
         best = self.best
         search.step(best.best.fold_values if best else (), limit_seconds)
+        self._set_deadline()
         if self._watch:
             self._watch(self.trials, self._seconds_left())
+
+    def _set_deadline(self) -> None:
+        """Move the deadline to where what follows the search, by the models found so far, still has its time."""
+        if self._reserve is not None:
+            self.supervisor.deadline = self._ends - self._reserve.seconds([one.results for one in self.searches])
 
     def _announce(self, search: FamilySearch) -> None:
         best = self.best

@@ -26,8 +26,8 @@ from automl.explanation import Explanation
 from automl.families import FAMILIES, load_library, make_family, save_model
 from automl.families.interface import Family, FoldFit, Model, TrainingData
 from automl.label import LEAST_OF_A_CLASS, Labels
-from automl.metrics import metrics_with_intervals
 from automl.race import Race, RaceWatch
+from automl.reserve import EXPLAIN_SHARE, LEAST_EXPLAINED_ROWS, MOST_EXPLAINED_ROWS, Reserve
 from automl.scale import ScoreScale
 from automl.search import FamilySearch, SearchResult, TrialRecord
 from automl.spec import TrainSpec
@@ -46,14 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["TrainingResult", "model_fingerprint", "train"]
 
 _SEARCH_SHARE = 0.85
-_TRIED_DRAWS = 5
-_OTHER_WORK = 1.6
-"""What comes after the search takes, over its bootstrap alone: weights, calibration, prices, files."""
-_MOST_SHARE_AFTER_SEARCH = 0.45
-_MOST_EXPLAINED_ROWS = 1_000
-_LEAST_EXPLAINED_ROWS = 30
 _TIMED_ROWS = 10
-_EXPLAIN_SHARE = 0.04
 _DEFAULT_BUDGET = 120.0
 _LARGE_PSI = 0.25
 _LIBRARIES = ("lightgbm", "optuna", "numpy", "scikit-learn")
@@ -311,8 +304,11 @@ class _Training:
         )
 
     def _search(self) -> list[FamilySearch]:
-        supervisor = Supervisor(self.progress.part(0.0, _SEARCH_SHARE), self._n_workers(), self._deadline())
-        searches = Race(self.families, self.data, self.folds, self.spec, supervisor, self.watch, self.checkpoint).run()
+        supervisor = Supervisor(self.progress.part(0.0, _SEARCH_SHARE), self._n_workers())
+        race = Race(self.families, self.data, self.folds, self.spec, supervisor, self.watch, self.checkpoint)
+        if self.spec.replay is None and self.spec.budget_seconds is not None:
+            race.keep_budget(self.started + self.spec.budget_seconds, self._reserve())
+        searches = race.run()
         if not any(search.result for search in searches):
             raise _all_failed(searches)
         return searches
@@ -324,22 +320,16 @@ class _Training:
         rows = {"train": self.split.train.tolist(), "y": self.labels.y[self.split.train].tolist()}
         return fingerprint_json({"matrix": self.matrix.fingerprint, "spec": settings, **rows})
 
-    def _deadline(self) -> float:
-        if self.spec.replay is not None or self.spec.budget_seconds is None:
-            return float("inf")
-        budget = self.spec.budget_seconds
-        needed = self._seconds_after_search() + _EXPLAIN_SHARE * 2 * budget
-        after = min(max(budget * (1 - _SEARCH_SHARE), needed), _MOST_SHARE_AFTER_SEARCH * budget)
-        return self.started + budget - after
-
-    def _seconds_after_search(self) -> float:
-        """Return about how long ranking and evaluating will take on this machine as busy as it is now."""
-        rng = np.random.default_rng(self.spec.seed)
-        started = time.monotonic()
-        metrics_with_intervals(self.data.y, rng.uniform(0.01, 0.99, len(self.data.y)), _TRIED_DRAWS, rng)
-        per_draw = (time.monotonic() - started) / _TRIED_DRAWS
-        n_samples = len(self.families) + 1 + len(self._unseen_parts())
-        return per_draw * self.spec.bootstrap_draws * n_samples * _OTHER_WORK
+    def _reserve(self) -> Reserve:
+        """Return what says how long the end of the training takes."""
+        return Reserve(
+            self.data.values,
+            self.data.y,
+            [len(rows) for rows in self._unseen_parts().values()],
+            self.spec,
+            is_repeated=self.split.kind == "cross_validation",
+            is_bound=any(self.data.directions),
+        )
 
     def _honest_margin(self, chosen: Entrant) -> np.ndarray:
         """Return the log-odds of each training row by models that did not see it.
@@ -424,16 +414,16 @@ class _Training:
     def _psi(self, expected: np.ndarray, y: np.ndarray, actual: np.ndarray) -> Metric:
         return score_psi(expected, actual, int(y.sum()), n_draws=self.spec.bootstrap_draws, seed=self.spec.seed)
 
-    def _rows_to_explain(self, most: int = _MOST_EXPLAINED_ROWS) -> np.ndarray:
+    def _rows_to_explain(self, most: int = MOST_EXPLAINED_ROWS) -> np.ndarray:
         rng = np.random.default_rng(self.spec.seed)
-        rows = rng.permutation(len(self.data.y))[: min(most, _MOST_EXPLAINED_ROWS)]
+        rows = rng.permutation(len(self.data.y))[: min(most, MOST_EXPLAINED_ROWS)]
         return self.data.values[np.sort(rows)]
 
     def _affordable_rows(self, model: Model) -> np.ndarray:
         """Return the rows to explain, fewer where the model is so large that their reasons would take too long."""
         seconds = seconds_per_reason(model, self._rows_to_explain(_TIMED_ROWS))
         budget = self.spec.budget_seconds or _DEFAULT_BUDGET
-        return self._rows_to_explain(max(int(budget * _EXPLAIN_SHARE / seconds), _LEAST_EXPLAINED_ROWS))
+        return self._rows_to_explain(max(int(budget * EXPLAIN_SHARE / seconds), LEAST_EXPLAINED_ROWS))
 
     def _search_findings(self, searches: list[FamilySearch]) -> list[Finding]:
         findings = [finding for search in searches for finding in _trial_findings(search)]
