@@ -80,7 +80,6 @@ def fit_encoding(
         return CategoryEncoding(), values
     y = data.y[train]
     folds = grouped_folds(y, data.entities[train], _FOLDS, seed)
-    values = values.copy()
     tables = {}
     for column in columns:
         size = len(data.plan.levels.get(data.plan.aliases[column], ())) + 2

@@ -1,7 +1,7 @@
 """Ridge logistic regression on weights of evidence: one table of log-odds per feature, saved as JSON."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,13 +74,14 @@ class LogisticModel:
         text = json.dumps({"base": self.base, "features": features}, ensure_ascii=False, indent=1, allow_nan=False)
         (folder / _FILE).write_text(text, encoding="utf-8")
 
-    def _columns(self, X: np.ndarray) -> list[np.ndarray]:
+    def _columns(self, X: np.ndarray) -> Iterator[np.ndarray]:
         X = np.asarray(X, dtype=np.float64)
         if X.ndim != 2 or X.shape[1] != self.n_features:
             raise InputError(
                 msg("the model reads {n} features, but got shape {shape}", n=self.n_features, shape=X.shape)
             )
-        return [table[bins.assign(X[:, j])] for j, (bins, table) in enumerate(zip(self.bins, self.tables, strict=True))]
+        for j, (bins, table) in enumerate(zip(self.bins, self.tables, strict=True)):
+            yield table[bins.assign(X[:, j])]
 
 
 class LogisticFamily:
@@ -140,7 +141,9 @@ class LogisticFamily:
             _evidence(assigned[:, j], y, bins.n_bins, counts, sign)
             for j, (bins, sign) in enumerate(zip(self._bins, signs, strict=True))
         ]
-        X = np.column_stack([table[assigned[:, j]] for j, table in enumerate(evidence)])
+        X = np.empty(assigned.shape)  # filled column by column: a list of columns would hold all of it twice
+        for j, table in enumerate(evidence):
+            X[:, j] = table[assigned[:, j]]
         centre = np.average(X, axis=0, weights=counts)
         X -= centre
         coefficients, intercept, steps = _fit_bound(X, y, params["penalty"], control, counts, np.flatnonzero(signs))
