@@ -7,7 +7,7 @@ from automl.control import FitControl
 __all__ = ["fit_ridge"]
 
 _MOST_STEPS = 50
-_BLOCK_ROWS = 50_000
+_BLOCK_ROWS = 8_000
 
 
 def fit_ridge(
