@@ -103,7 +103,13 @@ def tiny_world() -> TinyWorld:
 def tiny_training(family: str, long_run_bad_rate: float | None = None) -> TrainingResult:
     world = tiny_world()
     spec = TrainSpec(
-        n_trials=1, families=[family], folds=2, bootstrap_draws=50, num_threads=1, long_run_bad_rate=long_run_bad_rate
+        n_trials=1,
+        families=[family],
+        ensemble=False,  # the model shall be of the family, not of several trials of it
+        folds=2,
+        bootstrap_draws=50,
+        num_threads=1,
+        long_run_bad_rate=long_run_bad_rate,
     )
     return train(world.matrix, world.labels, make_split(world.labels, spec), spec)
 
