@@ -12,6 +12,7 @@ from automl.families.interface import Family, TrainingData
 from automl.families.titles import family_title
 from automl.reserve import Reserve
 from automl.search import FamilySearch, SearchResult, TrialRecord
+from automl.search_dask import ClusterFits
 from automl.spec import TrainSpec
 from core.i18n import msg
 from core.i18n.formats import MISSING, metric
@@ -49,6 +50,8 @@ class Race:
         Told of each trial.
     checkpoint : Checkpoint, optional
         Keeps finished trials.
+    cluster : ClusterFits, optional
+        Makes the fits; left out, threads here do.
     """
 
     def __init__(
@@ -60,10 +63,13 @@ class Race:
         supervisor: Supervisor,
         watch: RaceWatch | None = None,
         checkpoint: Checkpoint | None = None,
+        cluster: ClusterFits | None = None,
     ) -> None:
         self.spec = spec
         self.supervisor = supervisor
-        self.searches = [FamilySearch(family, data, folds, spec, supervisor, checkpoint) for family in families]
+        self.searches = [
+            FamilySearch(family, data, folds, spec, supervisor, checkpoint, cluster) for family in families
+        ]
         self._watch = watch
         self._started = time.monotonic()
         self._ends = math.inf

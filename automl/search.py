@@ -1,16 +1,17 @@
 """The search inside one family, a trial at a time: known good parameters first, then Optuna; weak trials are pruned."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from automl.control import FitControl, StopFittingError, Supervisor
 from automl.families.interface import Family, FoldFit, Model, TrainingData
+from automl.fold_fits import fold_fit
 from automl.metrics import auc
+from automl.search_dask import ClusterFits
 from core.errors import CancelledError
 
 if TYPE_CHECKING:
@@ -146,6 +147,8 @@ class FamilySearch:
         Deadline, progress, cancel; runs the folds side by side.
     checkpoint : Checkpoint, optional
         Keeps finished trials, and knows those of an earlier run that was killed.
+    cluster : ClusterFits, optional
+        Makes the fits; left out, threads here do.
     """
 
     def __init__(
@@ -156,6 +159,7 @@ class FamilySearch:
         spec: "TrainSpec",
         supervisor: Supervisor,
         checkpoint: "Checkpoint | None" = None,
+        cluster: ClusterFits | None = None,
     ) -> None:
         self.family = family
         self.data = data
@@ -163,6 +167,7 @@ class FamilySearch:
         self.spec = spec
         self.supervisor = supervisor
         self.checkpoint = checkpoint
+        self.cluster = cluster
         self.trials: list[TrialRecord] = []
         self.results: list[SearchResult] = []
         self.first_error: Exception | None = None
@@ -303,7 +308,7 @@ class FamilySearch:
         self, attempt: _Attempt, rounds: tuple[int, ...] | None, prune: "_Pruning", limit: float | None
     ) -> State:
         n_folds = int(self.folds.max()) + 1
-        jobs = [partial(self._fit_fold, attempt.params, k, rounds[k] if rounds else None) for k in range(n_folds)]
+        jobs = [self._job(attempt.params, k, rounds[k] if rounds else None) for k in range(n_folds)]
 
         def goes_on(fits: list[FoldFit]) -> bool:
             k = len(fits) - 1
@@ -324,13 +329,16 @@ class FamilySearch:
             self.family.cut(fit, self.data, np.flatnonzero(self.folds == k), wanted[k]) for k, fit in enumerate(fits)
         ]
 
-    def _fit_fold(self, params: dict[str, Any], k: int, rounds: int | None, control: FitControl) -> FoldFit:
-        train, test = np.flatnonzero(self.folds != k), np.flatnonzero(self.folds == k)
-        fit = self.family.fit(
-            params, self.data, train, test, seed=self.spec.seed + k, control=control, rounds=rounds, stop_early=False
-        )
-        if not np.isfinite(fit.margin).all():
-            raise ArithmeticError("the model answered with NaN or infinity")
+    def _job(self, params: dict[str, Any], k: int, rounds: int | None) -> Callable[[FitControl], FoldFit]:
+        """Return what makes the fit of fold `k`, here or on the cluster."""
+        if self.cluster is not None and self.cluster.can_make(self.family):
+            return self.cluster.job(self.family.name, params, k, rounds)
+
+        def fit(control: FitControl) -> FoldFit:
+            return fold_fit(
+                self.family, self.data, self.folds, k, params, seed=self.spec.seed, control=control, rounds=rounds
+            )
+
         return fit
 
     def _keep(self, record: TrialRecord, attempt: _Attempt) -> SearchResult:

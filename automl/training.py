@@ -4,6 +4,7 @@ import os
 import platform
 import tempfile
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
@@ -30,6 +31,7 @@ from automl.race import Race, RaceWatch
 from automl.reserve import EXPLAIN_SHARE, LEAST_EXPLAINED_ROWS, MOST_EXPLAINED_ROWS, Reserve
 from automl.scale import ScoreScale
 from automl.search import FamilySearch, SearchResult, TrialRecord
+from automl.search_dask import ClusterFits
 from automl.spec import TrainSpec
 from automl.split import Split, grouped_folds
 from core.errors import InputError, WorkbenchError
@@ -157,6 +159,7 @@ def train(
     watch: RaceWatch | None = None,
     checkpoint: Path | None = None,
     is_rejected: np.ndarray | None = None,
+    cluster: Any = None,
 ) -> TrainingResult:
     """Search, choose, calibrate, evaluate and explain.
 
@@ -178,6 +181,8 @@ def train(
         Folder that keeps finished trials; a run that is begun again on the same data takes them from there.
     is_rejected : ndarray of bool, shape (n_rows,), optional
         Which rows were refused; needed where the specification asks for reject inference.
+    cluster : distributed.Client, optional
+        Makes the fits of the search, as `automl.search_dask.open_cluster` gives it; the model is the same.
 
     Raises
     ------
@@ -193,7 +198,7 @@ def train(
     _check_rows(matrix, labels, split)
     # Fits run side by side, one thread each; BLAS threads of their own would only be in each other's way.
     with threadpool_limits(limits=1, user_api="blas"):
-        training = _Training(matrix, labels, split, spec, progress or SilentProgress(), watch, checkpoint)
+        training = _Training(matrix, labels, split, spec, progress or SilentProgress(), watch, checkpoint, cluster)
         training.infer_rejects(is_rejected)
         return training.run()
 
@@ -222,7 +227,9 @@ class _Training:
         progress: Progress,
         watch: RaceWatch | None = None,
         checkpoint: Path | None = None,
+        cluster: Any = None,
     ) -> None:
+        self.cluster = cluster
         self.matrix = matrix
         self.labels = labels
         self.split = split
@@ -304,8 +311,19 @@ class _Training:
         )
 
     def _search(self) -> list[FamilySearch]:
-        supervisor = Supervisor(self.progress.part(0.0, _SEARCH_SHARE), self._n_workers())
-        race = Race(self.families, self.data, self.folds, self.spec, supervisor, self.watch, self.checkpoint)
+        with self._cluster_fits() as cluster:
+            return self._race(cluster)
+
+    def _cluster_fits(self) -> AbstractContextManager[ClusterFits | None]:
+        """Return what makes the fits, None where threads here do."""
+        if self.cluster is None:
+            return nullcontext()
+        return ClusterFits(self.cluster, self.data, self.folds, self.spec.seed)
+
+    def _race(self, cluster: ClusterFits | None) -> list[FamilySearch]:
+        n_workers = self._n_workers() if cluster is None else min(cluster.n_slots, self.spec.folds)
+        supervisor = Supervisor(self.progress.part(0.0, _SEARCH_SHARE), n_workers)
+        race = Race(self.families, self.data, self.folds, self.spec, supervisor, self.watch, self.checkpoint, cluster)
         if self.spec.replay is None and self.spec.budget_seconds is not None:
             race.keep_budget(self.started + self.spec.budget_seconds, self._reserve())
         searches = race.run()

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
         How far the data of an online snapshot may lie before the moment a score is asked for.
     stale_snapshot : {"flag", "refuse"}, default="flag"
         Whether a score from older data carries a warning or is refused.
+    dask_scheduler : str, optional
+        Address of a Dask scheduler, ``tcp://scheduler:8786``, whose workers make the fits of a training. Left out: the
+        cores of this machine do.
     scorer_host, scorer_port : str, int
         Where the scoring service listens.
     scorer_workers : int, default=1
@@ -62,6 +65,7 @@ class Settings(BaseSettings):
     snapshot_store: str | None = Field(default=None, repr=False)
     snapshot_max_age_days: float = Field(default=3.0, gt=0, allow_inf_nan=False)
     stale_snapshot: Literal["flag", "refuse"] = "flag"
+    dask_scheduler: str | None = None
     scorer_host: str = "127.0.0.1"
     scorer_port: int = Field(default=8502, ge=1, le=65535)
     scorer_workers: int = Field(default=1, ge=1, le=64)

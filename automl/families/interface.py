@@ -1,6 +1,6 @@
 """What a family of models must offer: a model that scores, and a maker of such models for the search."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -81,6 +81,10 @@ class TrainingData:
     directions: tuple[int, ...] = ()
     interactions: tuple[tuple[int, ...], ...] = ()
     weights: np.ndarray | None = None
+
+    def with_threads(self, num_threads: int) -> "TrainingData":
+        """Return the same data for fits of `num_threads` each."""
+        return replace(self, num_threads=num_threads)
 
     def n_levels(self, column: int) -> int:
         """Levels of a category column, those never seen apart."""

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from automl.evaluation import Metric
 from automl.label import Labels
 from automl.race import RaceWatch
+from automl.search_dask import open_cluster
 from automl.spec import TrainSpec
 from automl.split import Split
 from automl.training import TrainingResult, train
@@ -56,11 +58,19 @@ def train_stored(
     matrix, labels, split = features.matrix(ctx, project), features.labels(ctx, project), features.split(ctx, project)
     ctx.say(0.0, msg("training on {n} rows and {m} features", n=len(split.train), m=len(matrix.plan.aliases)))
     refused = rejects.mask(ctx, project, spec.reject_inference) if spec.reject_inference else None
-    result = train(
-        matrix, labels, split, spec, progress=ctx.progress, watch=watch, checkpoint=checkpoint, is_rejected=refused
-    )
+    with _cluster(ctx) as cluster:
+        result = train(
+            matrix, labels, split, spec, progress=ctx.progress, watch=watch, checkpoint=checkpoint, is_rejected=refused,
+            cluster=cluster,
+        )  # fmt: skip
     result = replace(result, findings=(*result.findings, *traps.findings_for_review(ctx, project)))
     return Made(matrix, labels, split, described, result)
+
+
+def _cluster(ctx: Context) -> AbstractContextManager[Any]:
+    """Return the cluster that the settings name, None where fits are made on this machine."""
+    address = ctx.settings.dask_scheduler
+    return open_cluster(address) if address else nullcontext()
 
 
 def seal(ctx: Context, project: str, made: Made, folder: Path, more: Mapping[str, Any] | None = None) -> Bundle:
@@ -224,7 +234,9 @@ def hash_splits(
         split = _part_split(labels, part_of_row == part)
         selection = select_features(full, labels, split.train, feature_spec, progress=progress.part(0.0, 0.1))
         named = _named(progress, part, n_parts)
-        result = train(full.select(selection.kept), labels, split, spec, progress=named, is_rejected=refused)
+        with _cluster(ctx) as cluster:
+            kept = full.select(selection.kept)
+            result = train(kept, labels, split, spec, progress=named, is_rejected=refused, cluster=cluster)
         best = result.evaluation.best
         auc, ks = best.metrics["auc"], best.metrics["ks"]
         figures.append(SplitFigure(part, auc.n, auc.n_bad, auc.value, auc.low, auc.high, ks.value))
