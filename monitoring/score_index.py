@@ -9,11 +9,13 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from monitoring.score_log import LOG_FILES, ScoreRecord, read_record, whole_lines
+from monitoring.log_files import LOG_FILES, read_entry, whole_entries
+from monitoring.score_block import ScoreBlock
+from monitoring.score_record import ScoreRecord
 
 __all__ = ["ScoreIndex", "name_of"]
 
@@ -63,8 +65,8 @@ class ScoreIndex:
             self._reader, self._writer = self._open(), self._open()
             self._writer.executescript(_SCHEMA)
 
-    def note(self, file: str, start: int, lines: Sequence[tuple[bytes | None, int]]) -> None:
-        """Say which lines are about to be appended to a file of the log, before they are.
+    def note(self, file: str, start: int, contents: Sequence[tuple[Sequence[bytes], int]]) -> None:
+        """Say which entries are about to be appended to a file of the log, before they are.
 
         The order matters: a process that is killed between the two leaves an entry that `find` proves and drops, never
         a record that nobody finds.
@@ -75,13 +77,12 @@ class ScoreIndex:
             Name of the file.
         start : int
             Its length before.
-        lines : sequence of (bytes or None, int)
-            `name_of` each line's request, None for one that cannot be repeated, and the line's length.
+        contents : sequence of (sequence of bytes, int)
+            Of each entry `name_of` the requests in it that can be repeated, and its length.
         """
         entries, at = [], start
-        for name, length in lines:
-            if name is not None:
-                entries.append((name, file, at, length))
+        for names, length in contents:
+            entries += [(name, file, at, length) for name in names]
             at += length
         self._write("INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?)", entries, file, at)
 
@@ -95,11 +96,13 @@ class ScoreIndex:
                 marks = ",".join("?" * len(some))
                 query = f"SELECT name, file, start, length FROM answer WHERE name IN ({marks})"  # noqa: S608 - only marks
                 rows += self._reader.execute(query, some).fetchall()
-        found = {}
+        places: dict[tuple[str, int, int], list[tuple[str, str]]] = {}
         for key, *place in rows:
-            record = self._read(*place)
-            if record is not None and (record.project, record.request_id, record.slot) == (*wanted[key], self._slot):
-                found[wanted[key]] = record
+            places.setdefault(tuple(place), []).append(wanted[key])
+        found = {}
+        for place, names_there in places.items():
+            for record in self._records(self._read(*place), set(names_there)):
+                found[record.project, record.request_id] = record
         return found
 
     def catch_up(self) -> None:
@@ -112,7 +115,7 @@ class ScoreIndex:
 
     def forget(self, path: Path) -> None:
         """Drop the entries of a file of the log that is about to be deleted."""
-        keys = [(name, path.name) for name, _, _ in self._named_lines(path, 0)]
+        keys = [(name, path.name) for names, _, _ in self._named_entries(path, 0) for name in names]
         with self._writing, self._writer:
             self._writer.execute("BEGIN IMMEDIATE")
             self._writer.executemany("DELETE FROM answer WHERE name = ? AND file = ?", keys)
@@ -136,16 +139,30 @@ class ScoreIndex:
     def _catch_up_with(self, path: Path, start: int) -> None:
         end = start
         entries = []
-        for name, at, length in self._named_lines(path, start):
-            entries.append((name, path.name, at, length))
+        for names, at, length in self._named_entries(path, start):
+            entries += [(name, path.name, at, length) for name in names]
             end = at + length
         self._write("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?)", entries, path.name, end)
 
-    def _named_lines(self, path: Path, start: int) -> Iterable[tuple[bytes, int, int]]:
-        for end, line in whole_lines(path, start):
-            record = read_record(line)
-            if record is not None and record.slot == self._slot:
-                yield name_of(record.project, record.request_id), end - len(line), len(line)
+    def _named_entries(self, path: Path, start: int) -> Iterable[tuple[list[bytes], int, int]]:
+        """Yield the names in each entry, where that begins, and its length."""
+        for end, entry in whole_entries(path, start):
+            content = read_entry(entry)
+            if isinstance(content, ScoreBlock):
+                request_ids = content.request_ids if content.is_named else ()
+            else:
+                request_ids = () if content is None else (content.request_id,)
+            if content is not None and content.slot == self._slot and request_ids:
+                yield [name_of(content.project, one) for one in request_ids], end - len(entry), len(entry)
+
+    def _records(self, content: ScoreRecord | ScoreBlock | None, wanted: set[tuple[str, str]]) -> Iterator[ScoreRecord]:
+        """Yield the records of an entry that are wanted."""
+        if content is None or content.slot != self._slot:
+            return
+        request_ids = content.request_ids if isinstance(content, ScoreBlock) else (content.request_id,)
+        for number, request_id in enumerate(request_ids):
+            if (content.project, request_id) in wanted:
+                yield content.row(number) if isinstance(content, ScoreBlock) else content
 
     def _write(self, statement: str, entries: list[tuple[bytes, str, int, int]], file: str, noted: int) -> None:
         with self._writing, self._writer:
@@ -153,17 +170,17 @@ class ScoreIndex:
             self._writer.executemany(statement, entries)
             self._writer.execute("INSERT OR REPLACE INTO file VALUES (?, ?)", (file, noted))
 
-    def _read(self, file: str, start: int, length: int) -> ScoreRecord | None:
+    def _read(self, file: str, start: int, length: int) -> ScoreRecord | ScoreBlock | None:
         try:
             descriptor = os.open(self._folder / file, os.O_RDONLY)
         except FileNotFoundError:
             return None
         try:
-            line = os.pread(descriptor, length, start)
-            record = read_record(line) if line.endswith(b"\n") else None
-            if record is not None:
+            entry = os.pread(descriptor, length, start)
+            content = read_entry(entry) if len(entry) == length and entry.endswith(b"\n") else None
+            if content is not None:
                 # Its writer may have been killed before it did this.
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        return record
+        return content

@@ -14,9 +14,8 @@ from fastapi.concurrency import run_in_threadpool
 from core.errors import InputError
 from core.i18n import msg
 from model_registry.payload import MAX_KEY, printable
-from model_registry.scorer import Scorer
-from monitoring.score_log import ScoreRecord
-from serving.answers import record_of
+from model_registry.scorer import Scorer, present
+from monitoring.score_log import ScoreBlock
 from serving.arrow_messages import check_plain
 from serving.deployed import DeployedModel
 from serving.lines import body_chunks
@@ -47,7 +46,7 @@ async def answer_arrow(service: ScoringService, request: Request, *, is_kept: bo
         Its body is an Arrow IPC stream with one column per feature and, where wanted, one of keys, `KEY_COLUMN`; its
         query names the project.
     is_kept : bool
-        Whether the answers go to the score log, each row a record of its own.
+        Whether the answers go to the score log, a record for each row.
 
     Raises
     ------
@@ -96,13 +95,14 @@ class _ArrowBatch:
         with pa.ipc.new_stream(pa.PythonFile(sink, "w"), self._schema()) as writer:
             while (batch := await run_in_threadpool(_next, self._reader)) is not None:
                 for start in range(0, batch.num_rows, _MAX_ROWS_AT_ONCE):
-                    answers, records = await run_in_threadpool(self._score, batch.slice(start, _MAX_ROWS_AT_ONCE))
-                    await self._service.keep(records)
+                    answers, block = await run_in_threadpool(self._score, batch.slice(start, _MAX_ROWS_AT_ONCE))
+                    if block is not None:
+                        await self._service.keep_block(block)
                     writer.write_batch(answers)
                     spool.write(sink.taken())
         spool.write(sink.taken())
 
-    def _score(self, batch: "pa.RecordBatch") -> "tuple[pa.RecordBatch, list[ScoreRecord]]":
+    def _score(self, batch: "pa.RecordBatch") -> "tuple[pa.RecordBatch, ScoreBlock | None]":
         scorer = self._model.scorer
         values = np.column_stack([_column(batch, alias, scorer) for alias in scorer.plan.aliases])
         names = [f"{self._request_id}:{self._n_rows + i + 1}" for i in range(len(values))]
@@ -110,24 +110,39 @@ class _ArrowBatch:
         keys = _keys(batch, names)
         errors = _errors(values, scorer.plan.aliases, keys)
         good = np.array([i for i, error in enumerate(errors) if error is None], dtype=np.int64)
-        records = self._records(values, good, names, keys) if self._is_kept else []
-        return _answers(self._schema(), scorer, keys, values, errors, good), records
+        scored = scorer.score_matrix(values[good])
+        block = self._block(scored, values[good], good, names, keys) if self._is_kept and len(good) else None
+        return _answers(self._schema(), scored, keys, errors, good), block
 
-    def _records(self, values: np.ndarray, good: np.ndarray, names: list[str], keys: list[str]) -> "list[ScoreRecord]":
-        asked_at = datetime.now(UTC)
-        answers = self._model.scorer.score_values(values[good], [keys[i] for i in good], [None] * len(good), 0)
-        return [
-            record_of(
-                self._model,
-                answer,
-                request_id=names[i],
-                payload_hash="",
-                language="en",
-                asked_at=asked_at,
-                source="batch",
-            )
-            for i, answer in zip(good, answers, strict=True)
-        ]
+    def _block(
+        self,
+        scored: tuple[np.ndarray, np.ndarray, np.ndarray],
+        values: np.ndarray,
+        good: np.ndarray,
+        names: list[str],
+        keys: list[str],
+    ) -> ScoreBlock:
+        """Return what is kept of the answers: what was said, and the values it was said of."""
+        slot = self._model.slot
+        request_ids = names if len(good) == len(names) else [names[i] for i in good]
+        is_keyed = keys is not names
+        probability, points, grade = scored
+        return ScoreBlock(
+            block_id=new_request_id(),
+            project=slot.project,
+            slot=slot.slot,
+            version=slot.number,
+            bundle_hash=slot.bundle_hash,
+            asked_at=datetime.now(UTC),
+            aliases=self._model.scorer.plan.aliases,
+            request_ids=request_ids,
+            probabilities=probability,
+            scores=points,
+            grades=grade.tolist(),
+            cutoffs=np.full(len(good), present(), dtype="datetime64[us]"),
+            values=values,
+            keys=[keys[i] for i in good] if is_keyed else None,
+        )
 
     def _schema(self) -> "pa.Schema":
         import pyarrow as pa
@@ -242,17 +257,16 @@ def _errors(values: np.ndarray, aliases: tuple[str, ...], keys: list[str]) -> li
 
 def _answers(
     schema: "pa.Schema",
-    scorer: Scorer,
+    scored: tuple[np.ndarray, np.ndarray, np.ndarray],
     keys: list[str],
-    values: np.ndarray,
     errors: list[str | None],
     good: np.ndarray,
 ) -> "pa.RecordBatch":
     import pyarrow as pa
 
-    probability, points = np.full(len(values), np.nan), np.full(len(values), np.nan)
-    grade = np.full(len(values), None, dtype=object)
-    probability[good], points[good], grade[good] = scorer.score_matrix(values[good])
+    probability, points = np.full(len(keys), np.nan), np.full(len(keys), np.nan)
+    grade = np.full(len(keys), None, dtype=object)
+    probability[good], points[good], grade[good] = scored
     return pa.record_batch(
         [
             pa.array(keys, pa.string()),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.database import Database
 from monitoring.score_index import ScoreIndex, name_of
-from monitoring.score_log import LocalScoreLog, ScoreRecord, remove_shipped, ship
+from monitoring.score_log import LocalScoreLog, ScoreBlock, ScoreRecord, remove_shipped, ship
 from serving.claims import Claims
 from serving.local_files import sole
 
@@ -41,6 +41,11 @@ class HostLog:
         One that `is_named` by its caller is found again by every process.
         """
         return self._log.append_soon(record, name_of(record.project, record.request_id) if is_named else None)
+
+    def append_block(self, block: ScoreBlock) -> "Future[None]":
+        """Hand many answers to the writer at once; as `append`, of all rows where the block `is_named`."""
+        names = [name_of(block.project, one) for one in block.request_ids] if block.is_named else ()
+        return self._log.append_block_soon(block, names)
 
     def find(self, names: Iterable[tuple[str, str]]) -> list[ScoreRecord]:
         """Return what any process of the host answered to requests, given by project and request id."""

@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Container, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ from core.identity import Identity
 from core.settings import Settings
 from model_registry.registry import Registry
 from model_registry.scorer import ScoreAnswer
-from monitoring.score_log import ScoreRecord
+from monitoring.score_log import ScoreBlock, ScoreRecord, blocks_of
 from serving.answers import GivenAnswers, answer_of, record_of
 from serving.callers import Callers
 from serving.deployed import DeployedModel, DeployedModels
@@ -277,9 +277,23 @@ class ScoringService:
 
         `named` are the request ids that callers chose, under which the records are found again.
         """
-        waiting = [self._log.append(record, is_named=record.request_id in named) for record in records]
-        for future in waiting:
+        if len(records) == 1:
+            is_named = records[0].request_id in named
+            await asyncio.wrap_future(self._log.append(records[0], is_named=is_named))
+            return
+        for future in await run_in_threadpool(self._hand_over, records, named):
             await asyncio.wrap_future(future)
+
+    async def keep_block(self, block: ScoreBlock) -> None:
+        """Return when all answers of a block are on the disk; raise `UnavailableError` if they could not be written."""
+        await asyncio.wrap_future(await run_in_threadpool(self._log.append_block, block))
+
+    def _hand_over(self, records: Sequence[ScoreRecord], named: Container[str]) -> list[Future[None]]:
+        """Hand records to the log's writer, in blocks where they have enough in common."""
+        are_named = [record.request_id in named for record in records]
+        blocks, rest = blocks_of(records, are_named, iter(new_request_id, None))
+        waiting = [self._log.append(record, is_named=is_named) for record, is_named in rest]
+        return waiting + [self._log.append_block(block) for block in blocks]
 
     def _recall(self, rows: Sequence[Asked]) -> None:
         """Remember what any process of this host answered to these requests."""

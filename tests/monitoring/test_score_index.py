@@ -63,9 +63,9 @@ def test_an_entry_whose_record_was_never_written_is_not_believed(tmp_path: Path)
     write(tmp_path, record("r1"), index=index)
     (path,) = tmp_path.glob(LOG_FILES)
     size = path.stat().st_size
-    index.note(path.name, size, [(name_of(P, "r2"), 300)])
-    index.note("scores-never.jsonl", 0, [(name_of(P, "r3"), 300)])
-    index.note(path.name, 0, [(name_of(P, "r4"), size)])
+    index.note(path.name, size, [([name_of(P, "r2")], 300)])
+    index.note("scores-never.jsonl", 0, [([name_of(P, "r3")], 300)])
+    index.note(path.name, 0, [([name_of(P, "r4")], size)])
     assert index.find([(P, "r2"), (P, "r3"), (P, "r4")]) == {}
     assert set(index.find([(P, "r1")])) == {(P, "r1")}
 

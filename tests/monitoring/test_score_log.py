@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from core.database import Database
 from core.errors import UnavailableError
-from monitoring import score_log
+from monitoring import local_log
 from monitoring.score_log import (
     LocalScoreLog,
     ScoreRecord,
@@ -128,16 +128,16 @@ def test_a_full_disk_is_told_and_leaves_whole_lines(tmp_path: Path, monkeypatch:
         log.append(record(1))
 
         def write_half(descriptor: int, content: bytes) -> int:
-            monkeypatch.setattr(score_log.os, "write", fail_now)
+            monkeypatch.setattr(local_log.os, "write", fail_now)
             return write(descriptor, content[:50])
 
         def fail_now(descriptor: int, content: bytes) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(score_log.os, "write", write_half)
+        monkeypatch.setattr(local_log.os, "write", write_half)
         with pytest.raises(UnavailableError):
             log.append(record(2))
-        monkeypatch.setattr(score_log.os, "write", write)
+        monkeypatch.setattr(local_log.os, "write", write)
         log.append(record(3))
     assert [one.request_id for one in read_local(tmp_path, max_records=9)] == ["r1", "r3"]
     assert all(path.read_bytes().endswith(b"\n") for path in tmp_path.glob("scores-*.jsonl"))

@@ -15,7 +15,7 @@ from core.audit import AuditTrail
 from core.database import Database
 from core.errors import UnavailableError
 from core.identity import SYSTEM, Identity
-from monitoring import score_log as local_log
+from monitoring import local_log
 from serving.limits import Gate, Limits, RateLimit
 from serving.problems import TooManyRequestsError
 from serving.refusals import Refusals

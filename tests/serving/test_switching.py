@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from model_registry.scorer import Scorer
-from monitoring import score_log
+from monitoring import local_log
 from monitoring.score_log import read_scores
 from serving import app as app_module
 from serving.app import create_app
@@ -217,7 +217,7 @@ def test_a_full_disk_refuses_answers_and_recovers(site: Site, monkeypatch: pytes
         def full(descriptor: int, content: bytes) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(score_log.os, "write", full)
+        monkeypatch.setattr(local_log.os, "write", full)
         refused = ask(client, request_id="full")
         monkeypatch.undo()
         assert refused.status_code == 503
