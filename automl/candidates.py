@@ -11,7 +11,7 @@ from automl.delong import delong_paired
 from automl.entrants import Entrant, Price
 from automl.evaluation import Metric
 from automl.families.titles import family_title
-from automl.metrics import metrics_with_intervals
+from automl.metrics import entity_codes, metrics_with_intervals
 from automl.spec import TrainSpec
 from core.i18n import Message, msg
 
@@ -119,7 +119,11 @@ class Ranking:
 
 
 def rank_candidates(
-    entrants: Sequence[Entrant], y: np.ndarray, spec: TrainSpec, values: np.ndarray | None = None
+    entrants: Sequence[Entrant],
+    y: np.ndarray,
+    spec: TrainSpec,
+    values: np.ndarray | None = None,
+    entities: np.ndarray | None = None,
 ) -> Ranking:
     """Rank by out-of-fold AUC, with the paired difference to the first.
 
@@ -133,13 +137,16 @@ def rank_candidates(
         Seed, draws, and which candidate to choose.
     values : ndarray of shape (n_rows, n_features), optional
         Rows on which the price of each candidate is measured; left out, none is.
+    entities : ndarray, shape (n_rows,), optional
+        Who each training row is about; rows of one entity are counted together in intervals.
     """
-    candidates = sorted((_candidate(one, y, spec, values) for one in entrants), key=lambda one: -one.auc.value)
+    codes = entity_codes(entities)
+    candidates = sorted((_candidate(one, y, spec, values, codes) for one in entrants), key=lambda one: -one.auc.value)
     margins = {one.name: one.compared for one in entrants}
     best = candidates[0]
     ranked = [best]
     for other in candidates[1:]:
-        difference = delong_paired(y, margins[best.family], margins[other.family])
+        difference = delong_paired(y, margins[best.family], margins[other.family], codes)
         ranked.append(replace(other, behind=PairedDifference(difference.value, difference.low, difference.high)))
     as_good = [one for one in ranked if one.behind is None or one.behind.is_within_one_error]
     simplest = min(as_good, key=lambda one: one.simplicity)
@@ -147,8 +154,11 @@ def rank_candidates(
     return Ranking(tuple(ranked), simplest.family, chosen.family, _verdict(ranked, simplest))
 
 
-def _candidate(one: Entrant, y: np.ndarray, spec: TrainSpec, values: np.ndarray | None) -> Candidate:
-    metrics = metrics_with_intervals(y, sigmoid(one.compared), spec.bootstrap_draws, np.random.default_rng(spec.seed))
+def _candidate(
+    one: Entrant, y: np.ndarray, spec: TrainSpec, values: np.ndarray | None, codes: np.ndarray | None
+) -> Candidate:
+    rng = np.random.default_rng(spec.seed)
+    metrics = metrics_with_intervals(y, sigmoid(one.compared), spec.bootstrap_draws, rng, codes)
     return Candidate(
         family=one.name,
         simplicity=one.simplicity,

@@ -78,6 +78,7 @@ def compare_scores(
     names: tuple[MessageLike, MessageLike],
     n_draws: int = 500,
     seed: int = 0,
+    entities: np.ndarray | None = None,
 ) -> ScoreComparison:
     """Compare two probabilities on the same rows.
 
@@ -93,10 +94,12 @@ def compare_scores(
         What the two are called in the verdict.
     n_draws, seed : int
         Of the bootstrap.
+    entities : ndarray, shape (n_rows,), optional
+        Who each row is about; rows of one entity are counted together in intervals.
     """
-    found = paired_differences(y, first, second, n_draws, np.random.default_rng(seed))
+    found = paired_differences(y, first, second, n_draws, np.random.default_rng(seed), entities)
     differences = tuple(Difference(name, *found[name]) for name in COMPARED)
-    tested = delong_paired(y, first, second)
+    tested = delong_paired(y, first, second, entities)
     comparison = ScoreComparison(len(y), int(y.sum()), differences, tested, Message(""))
     return ScoreComparison(len(y), int(y.sum()), differences, tested, _verdict(comparison, names))
 

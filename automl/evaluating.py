@@ -25,6 +25,7 @@ def evaluate_sample(
     n_draws: int,
     seed: int,
     is_fitted: bool = False,
+    entities: np.ndarray | None = None,
 ) -> SampleEvaluation:
     """Return all figures of one sample.
 
@@ -40,14 +41,16 @@ def evaluate_sample(
         Of the bootstrap.
     is_fitted : bool, default=False
         Whether the calibration was fitted on these rows.
+    entities : ndarray, shape (n_rows,), optional
+        Who each row is about: intervals of the metrics count the rows of one entity together.
     """
     buckets = _buckets(y, probability)
-    area = delong(y, probability)
+    area = delong(y, probability, entities)
     return SampleEvaluation(
         sample=sample,
         n=len(y),
         n_bad=int(y.sum()),
-        metrics=metrics_with_intervals(y, probability, n_draws, np.random.default_rng(seed)),
+        metrics=metrics_with_intervals(y, probability, n_draws, np.random.default_rng(seed), entities),
         roc=_roc(y, probability),
         deciles=tuple(reversed(buckets)),
         calibration=buckets,

@@ -1,9 +1,11 @@
 """Metrics of a probability against an outcome, and their bootstrap intervals (numpy only).
 
-All of them are computed from the counts of bads and goods at each distinct score, so a bootstrap draw costs two
-histograms and a few sums, not a sort.
+Where an entity has several rows, whole entities are drawn: its rows are not as many witnesses. All metrics are computed
+from the counts of bads and goods at each distinct score, so a bootstrap draw costs two histograms and a few sums, not a
+sort.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +13,8 @@ import numpy as np
 from automl.evaluation import METRIC_NAMES, Metric
 
 __all__ = [
-    "ScoreCounts", "auc", "interval", "metrics_with_intervals", "paired_auc_difference", "paired_differences",
+    "ScoreCounts", "auc", "entity_codes", "interval", "metrics_with_intervals", "paired_auc_difference",
+    "paired_differences",
 ]  # fmt: skip
 
 _LIFT_SHARE = 0.1
@@ -46,11 +49,49 @@ class ScoreCounts:
 
     def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return the counts of one bootstrap draw of rows; the number of bads varies as from sample to sample."""
-        bad, good = draw_rows(len(self.bad_groups), len(self.good_groups), rng)
+        return self.of_rows(*draw_rows(len(self.bad_groups), len(self.good_groups), rng))
+
+    def of_rows(self, bad: np.ndarray, good: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the counts of these bads and goods, by their positions; one may come several times."""
         return self._histogram(self.bad_groups[bad]), self._histogram(self.good_groups[good])
+
+    def weighted(self, bad: np.ndarray, good: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the counts where each bad and each good comes so often."""
+        n = len(self.scores)
+        return np.bincount(self.bad_groups, bad, n), np.bincount(self.good_groups, good, n)
 
     def _histogram(self, groups: np.ndarray) -> np.ndarray:
         return np.bincount(groups, minlength=len(self.scores)).astype(np.float64)
+
+
+def entity_codes(entities: np.ndarray | None) -> np.ndarray | None:
+    """Return the entities as numbers from 0; None where nobody has two rows, so that rows can be drawn one by one."""
+    if entities is None:
+        return None
+    distinct, codes = np.unique(entities, return_inverse=True)
+    return None if len(distinct) == len(codes) else codes
+
+
+class _Draws:
+    """Bootstrap draws of rows, or of whole entities where one has several rows."""
+
+    def __init__(self, y: np.ndarray, entities: np.ndarray | None) -> None:
+        codes = entity_codes(entities)
+        self._n_bad, self._n_good = int((y == 1).sum()), int((y == 0).sum())
+        self._codes = None if codes is None else (codes[y == 1], codes[y == 0])
+        self._n_entities = 0 if codes is None else int(codes.max()) + 1
+
+    def draw(self, rng: np.random.Generator, scores: Sequence[ScoreCounts]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the counts of bads and goods of each of the scores in one draw, the same for all."""
+        if self._codes is None:
+            rows = draw_rows(self._n_bad, self._n_good, rng)
+            return [one.of_rows(*rows) for one in scores]
+        bad = good = np.zeros(0)
+        while not (bad.any() and good.any()):
+            drawn = rng.integers(0, self._n_entities, self._n_entities)
+            times = np.bincount(drawn, minlength=self._n_entities).astype(np.float64)
+            bad, good = times[self._codes[0]], times[self._codes[1]]
+        return [one.weighted(bad, good) for one in scores]
 
 
 def draw_rows(n_bad: int, n_good: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -76,7 +117,7 @@ def auc(y: np.ndarray, scores: np.ndarray) -> float:
 
 
 def metrics_with_intervals(
-    y: np.ndarray, probability: np.ndarray, n_draws: int, rng: np.random.Generator
+    y: np.ndarray, probability: np.ndarray, n_draws: int, rng: np.random.Generator, entities: np.ndarray | None = None
 ) -> dict[str, Metric]:
     """Return AUC, KS, Gini, lift, Brier and log-loss with 95 % percentile intervals.
 
@@ -87,14 +128,17 @@ def metrics_with_intervals(
     probability : ndarray of float, shape (n_rows,)
         Inside 0 and 1.
     n_draws : int
-        Bootstrap draws of rows.
+        Bootstrap draws.
     rng : numpy Generator
         Source of the draws.
+    entities : ndarray, shape (n_rows,), optional
+        Who each row is about: where one has several rows, entities are drawn. Left out, every row stands alone.
     """
     grouped = ScoreCounts.of(y, probability)
+    drawing = _Draws(y, entities)
     losses = _losses(grouped.scores)
     values = _all_metrics(losses, *grouped.counts())
-    draws = np.array([_all_metrics(losses, *grouped.draw(rng)) for _ in range(n_draws)])
+    draws = np.array([_all_metrics(losses, *drawing.draw(rng, [grouped])[0]) for _ in range(n_draws)])
     bounds = interval(draws)
     n, n_bad = len(y), len(grouped.bad_groups)
     return {
@@ -120,9 +164,14 @@ def paired_auc_difference(
 
 
 def paired_differences(
-    y: np.ndarray, first: np.ndarray, second: np.ndarray, n_draws: int, rng: np.random.Generator
+    y: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    n_draws: int,
+    rng: np.random.Generator,
+    entities: np.ndarray | None = None,
 ) -> dict[str, tuple[float, float, float, float, float]]:
-    """Return for each metric (of `first`, of `second`, difference, low, high); both see the same draws of rows.
+    """Return for each metric (of `first`, of `second`, difference, low, high); both see the same draws.
 
     Parameters
     ----------
@@ -131,18 +180,19 @@ def paired_differences(
     first, second : ndarray of float, shape (n_rows,)
         Probabilities inside 0 and 1.
     n_draws : int
-        Bootstrap draws of rows.
+        Bootstrap draws.
     rng : numpy Generator
         Source of the draws.
+    entities : ndarray, shape (n_rows,), optional
+        Who each row is about, as in `metrics_with_intervals`.
     """
     grouped = [ScoreCounts.of(y, scores) for scores in (first, second)]
     losses = [_losses(one.scores) for one in grouped]
-    n_bad, n_good = len(grouped[0].bad_groups), len(grouped[0].good_groups)
+    drawing = _Draws(y, entities)
     values = [_all_metrics(loss, *one.counts()) for loss, one in zip(losses, grouped, strict=True)]
     draws = np.empty((n_draws, len(METRIC_NAMES)))
     for i in range(n_draws):
-        bad, good = draw_rows(n_bad, n_good, rng)
-        drawn = [ScoreCounts(one.scores, one.bad_groups[bad], one.good_groups[good]).counts() for one in grouped]
+        drawn = drawing.draw(rng, grouped)
         draws[i] = _all_metrics(losses[0], *drawn[0]) - _all_metrics(losses[1], *drawn[1])
     low, high = interval(draws)
     return {

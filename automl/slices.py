@@ -127,12 +127,13 @@ def _is_null(level: object) -> bool:
 
 def _slice(name: str, rows: Predictions, reference: np.ndarray, *, n_draws: int, seed: int) -> Slice:
     known = ~np.isnan(rows.y)
-    y, probability = rows.y[known], rows.probability[known]
+    y, probability, entities = rows.y[known], rows.probability[known], rows.entities[known]
     n, n_bad = len(y), int(y.sum())
     low, high = jeffreys_interval(n_bad, n) if n else (float("nan"), float("nan"))
     psi = score_psi(reference, rows.probability, n_bad, n_draws=n_draws, seed=seed) if len(reference) else None
     enough = min(n_bad, n - n_bad) >= LEAST_OF_A_CLASS
-    estimate = delong(y, probability) if enough else None
+    estimate = delong(y, probability, entities) if enough else None
+    rng = np.random.default_rng(seed)
     return Slice(
         name=name,
         n=n,
@@ -142,7 +143,7 @@ def _slice(name: str, rows: Predictions, reference: np.ndarray, *, n_draws: int,
         bad_rate=n_bad / n if n else float("nan"),
         low=low,
         high=high,
-        metrics=metrics_with_intervals(y, probability, n_draws, np.random.default_rng(seed)) if enough else {},
+        metrics=metrics_with_intervals(y, probability, n_draws, rng, entities) if enough else {},
         auc_delong=(estimate.low, estimate.high) if estimate else None,
         psi=psi,
         not_applicable=None if enough else NotApplicable(_too_few(n, n_bad)),

@@ -268,7 +268,7 @@ class _Training:
         searches = self._search()
         self.progress.report(_SEARCH_SHARE, msg("comparing the candidates"))
         found = entrants(searches, self.data.y, self.folds, self.spec.seed, with_ensemble=self.spec.ensemble)
-        ranking = rank_candidates(found, self.data.y, self.spec, self._rows_to_explain())
+        ranking = rank_candidates(found, self.data.y, self.spec, self._rows_to_explain(), self.data.entities)
         chosen = next(one for one in found if one.name == ranking.chosen)
         model = chosen.model
         margin = self._honest_margin(chosen)
@@ -398,18 +398,18 @@ class _Training:
     def _evaluate(self, model: Model, margin: np.ndarray, calibration: Calibration, scale: ScoreScale) -> Evaluation:
         unseen = self.split.out_of_time
         not_applicable = {"out_of_time": self.split.not_applicable} if self.split.not_applicable else {}
-        parts = {self._training_sample(): (self.data.y, calibration.apply(margin))}
+        parts = {self._training_sample(): (self.data.y, calibration.apply(margin), self.data.entities)}
         for name, rows in self._unseen_parts().items():
             if _has_both_classes(self.labels.y[rows]):
                 probability = calibration.apply(model.margin(self.matrix.values[rows]))
-                parts[name] = (self.labels.y[rows], probability)
+                parts[name] = (self.labels.y[rows], probability, self.labels.entities[rows])
             elif len(unseen) and name != "calibration":
                 not_applicable[name] = NotApplicable(
                     msg("fewer than {least} bads or goods among {n} rows", least=LEAST_OF_A_CLASS, n=len(rows))
                 )
-        samples = {name: self._sample(name, y, probability, scale) for name, (y, probability) in parts.items()}
+        samples = {name: self._sample(name, *part, scale) for name, part in parts.items()}
         headline = self.split.test_name if len(unseen) else self._training_sample()
-        psi = self._psi(parts[self._training_sample()][1], *parts[headline]) if len(unseen) else None
+        psi = self._psi(parts[self._training_sample()][1], *parts[headline][:2]) if len(unseen) else None
         return Evaluation(samples, headline, psi, not_applicable)
 
     def _training_sample(self) -> str:
@@ -422,11 +422,13 @@ class _Training:
             parts |= {"out_of_time_new": unseen[is_new], "out_of_time_returning": unseen[~is_new]}
         return parts
 
-    def _sample(self, name: str, y: np.ndarray, probability: np.ndarray, scale: ScoreScale) -> SampleEvaluation:
+    def _sample(
+        self, name: str, y: np.ndarray, probability: np.ndarray, entities: np.ndarray, scale: ScoreScale
+    ) -> SampleEvaluation:
         fitted = "calibration" if len(self.split.calibration) else self._training_sample()
         return evaluate_sample(
             name, y, probability, scale,
-            n_draws=self.spec.bootstrap_draws, seed=self.spec.seed, is_fitted=name == fitted,
+            n_draws=self.spec.bootstrap_draws, seed=self.spec.seed, is_fitted=name == fitted, entities=entities,
         )  # fmt: skip
 
     def _psi(self, expected: np.ndarray, y: np.ndarray, actual: np.ndarray) -> Metric:

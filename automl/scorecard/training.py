@@ -223,7 +223,8 @@ def _evaluate(model: ScorecardModel, rows: TrainingRows, honest: np.ndarray) -> 
     split, y, scale = rows.split, rows.labels.y, model.card.scale
     n_draws, seed = rows.spec.bootstrap_draws, rows.spec.seed
     first = "repeated_cross_validation" if split.kind == "cross_validation" else "cross_validation"
-    parts = {first: (y[split.train], IDENTITY.apply(honest))}
+    entities = rows.labels.entities
+    parts = {first: (y[split.train], IDENTITY.apply(honest), entities[split.train])}
     not_applicable = {"out_of_time": split.not_applicable} if split.not_applicable else {}
     unseen = split.out_of_time
     wanted = {"calibration": split.calibration, split.test_name: unseen}
@@ -232,14 +233,17 @@ def _evaluate(model: ScorecardModel, rows: TrainingRows, honest: np.ndarray) -> 
         wanted |= {"out_of_time_returning": unseen[~split.is_new_entity]}
     for name, part in wanted.items():
         if min((y[part] == 1).sum(), (y[part] == 0).sum()) >= LEAST_OF_A_CLASS:
-            parts[name] = (y[part], IDENTITY.apply(model.margin(rows.matrix.values[part])))
+            parts[name] = (y[part], IDENTITY.apply(model.margin(rows.matrix.values[part])), entities[part])
         elif len(unseen) and name != "calibration":
             not_applicable[name] = NotApplicable(
                 msg("fewer than {least} bads or goods among {n} rows", least=LEAST_OF_A_CLASS, n=len(part))
             )
-    samples = {name: evaluate_sample(name, *pair, scale, n_draws=n_draws, seed=seed) for name, pair in parts.items()}
+    samples = {
+        name: evaluate_sample(name, outcome, answer, scale, n_draws=n_draws, seed=seed, entities=who)
+        for name, (outcome, answer, who) in parts.items()
+    }
     headline = split.test_name if split.test_name in samples else first
-    expected, (outcome, actual) = parts[first][1], parts[headline]
+    expected, (outcome, actual, _) = parts[first][1], parts[headline]
     psi = score_psi(expected, actual, int(outcome.sum()), n_draws=n_draws, seed=seed) if headline != first else None
     return Evaluation(samples, headline, psi, not_applicable)
 

@@ -95,3 +95,47 @@ def test_one_bad_has_no_variance_and_is_refused() -> None:
 def test_a_hundred_thousand_rows_take_a_sort_and_no_table_of_pairs() -> None:
     y, first, second = _rows(100_000, 5)
     assert delong_paired(y, first, second).can_be_told
+
+
+def _clustered(seed: int, n_entities: int = 60, per_entity: int = 5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Entities whose rows share most of their score, and outcomes that follow what is shared."""
+    rng = np.random.default_rng(seed)
+    shared = np.repeat(rng.normal(size=n_entities), per_entity)
+    entities = np.repeat(np.arange(n_entities), per_entity)
+    y = (rng.random(len(shared)) < 1 / (1 + np.exp(-1.5 * shared))).astype(float)
+    return y, shared + rng.normal(0, 0.5, len(shared)), entities
+
+
+def test_the_variance_for_entities_of_several_rows_equals_the_written_sums() -> None:
+    y, scores, entities = _clustered(3, 20, 4)
+    kernel = (scores[y == 1][:, None] > scores[y == 0][None, :]).astype(float)
+    area, bads, goods = kernel.mean(), entities[y == 1], entities[y == 0]
+    above, below = kernel.mean(axis=1) - area, kernel.mean(axis=0) - area
+    with_bads, with_goods = np.unique(bads), np.unique(goods)
+    s10 = sum(above[bads == i].sum() ** 2 for i in with_bads) * len(with_bads) / (len(with_bads) - 1)
+    s01 = sum(below[goods == i].sum() ** 2 for i in with_goods) * len(with_goods) / (len(with_goods) - 1)
+    s11 = sum(above[bads == i].sum() * below[goods == i].sum() for i in range(20)) * 20 / 19
+    m, n = len(bads), len(goods)
+    expected = s10 / m**2 + s01 / n**2 + 2 * s11 / (m * n)
+    assert delong(y, scores, entities).variance == pytest.approx(expected, rel=1e-12)
+    assert delong(y, scores, np.arange(len(y))).variance == delong(y, scores).variance
+
+
+def test_the_interval_holds_its_promise_where_entities_come_back() -> None:
+    found, alone = 0, 0
+    truth = np.mean([delong(*_clustered(seed)[:2]).value for seed in range(1_000, 1_400)])
+    for seed in range(300):
+        y, scores, entities = _clustered(seed)
+        together, apart = delong(y, scores, entities), delong(y, scores)
+        found += together.low <= truth <= together.high
+        alone += apart.low <= truth <= apart.high
+    assert 0.91 <= found / 300 <= 0.98
+    assert alone < found - 10
+
+
+def test_bads_of_one_entity_alone_tell_nothing_of_others() -> None:
+    y, scores = np.array([1.0, 1.0, 0.0, 0.0]), np.array([0.9, 0.4, 0.5, 0.1])
+    found = delong(y, scores, np.array([0, 0, 1, 2]))
+    assert (found.value, found.low, found.high) == (0.75, 0.0, 1.0)
+    paired = delong_paired(y, scores, -scores, np.array([0, 0, 1, 2]))
+    assert (paired.low, paired.high, paired.p_value) == (-1.0, 1.0, 1.0)

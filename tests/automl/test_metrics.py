@@ -11,7 +11,7 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from automl.evaluating import evaluate_sample, jeffreys_interval, score_psi
 from automl.evaluation import METRIC_NAMES, Evaluation
-from automl.metrics import ScoreCounts, auc, metrics_with_intervals, paired_auc_difference
+from automl.metrics import ScoreCounts, auc, metrics_with_intervals, paired_auc_difference, paired_differences
 from automl.scale import ScoreScale
 
 
@@ -168,3 +168,32 @@ def test_the_jeffreys_interval_of_five_of_fifty() -> None:
     assert (low, high) == (pytest.approx(0.0399, abs=1e-3), pytest.approx(0.2058, abs=1e-3))
     assert jeffreys_interval(0, 10)[0] == 0
     assert jeffreys_interval(10, 10)[1] == 1
+
+
+def test_whole_entities_are_drawn_where_one_has_several_rows() -> None:
+    """Four copies of each row, of one entity, are one witness: the interval is that of the rows written once."""
+    y, probability = _sample(400, 5)
+    once = metrics_with_intervals(y, probability, 400, np.random.default_rng(0))
+    copies, entities = (np.tile(y, 4), np.tile(probability, 4)), np.tile(np.arange(400), 4)
+    together = metrics_with_intervals(*copies, 400, np.random.default_rng(0), entities)
+    apart = metrics_with_intervals(*copies, 400, np.random.default_rng(0))
+    for name in ("auc", "ks", "brier", "log_loss"):
+        width = once[name].high - once[name].low
+        assert together[name].value == pytest.approx(once[name].value, abs=1e-12)
+        assert together[name].high - together[name].low == pytest.approx(width, rel=0.15)
+        assert apart[name].high - apart[name].low == pytest.approx(width / 2, rel=0.2)
+
+
+def test_entities_of_one_row_each_change_nothing() -> None:
+    y, probability = _sample(300, 6)
+    keys = np.array([f"E{i}" for i in range(300)], dtype=object)
+    alone = metrics_with_intervals(y, probability, 100, np.random.default_rng(0))
+    assert metrics_with_intervals(y, probability, 100, np.random.default_rng(0), keys) == alone
+
+
+def test_both_scores_see_the_same_entities() -> None:
+    y, probability = _sample(400, 7)
+    copies = (np.tile(y, 3), np.tile(probability, 3))
+    entities = np.tile(np.arange(400), 3)
+    found = paired_differences(*copies, copies[1].copy(), 50, np.random.default_rng(0), entities)
+    assert found["auc"][2:] == (0.0, 0.0, 0.0)

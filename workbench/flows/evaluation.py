@@ -124,7 +124,7 @@ def compare(ctx: Context, project: str, first: int, second: int) -> ScoreCompari
         raise InputError(msg("a version cannot be compared with itself"), where=f"v{first}")
     one, other, y = common_rows(predictions(ctx, project, first), predictions(ctx, project, second))
     names = (msg("version {n}", n=first), msg("version {n}", n=second))
-    return compare_scores(y, one.probability, other.probability, names=names)
+    return compare_scores(y, one.probability, other.probability, names=names, entities=one.entities)
 
 
 def common_rows(one: Predictions, other: Predictions) -> tuple[Predictions, Predictions, np.ndarray]:
@@ -166,7 +166,7 @@ def attainable(ctx: Context, project: str, version: int | None = None) -> Attain
     if np.isnan(truth).any():
         return NotApplicable(msg("the sample world is another than the one this version was trained on"))
     names = (msg("the model"), msg("the true probability"))
-    return Attainable(compare_scores(rows.y, rows.probability, truth, names=names))
+    return Attainable(compare_scores(rows.y, rows.probability, truth, names=names, entities=rows.entities))
 
 
 _ORACLE_OF_LABEL = {"overdue_30_or_subrogated_12m": "p12", "subrogated_12m": "p12_subrogation"}
