@@ -80,6 +80,10 @@ class ReadyFeatures:
         codes = self._codes[alias]
         return codes.get(level, float(len(codes)))
 
+    def is_text(self, alias: str) -> bool:
+        """Whether the values of `alias` are texts; numbers else."""
+        return alias in self._codes
+
     def to_json(self) -> dict[str, str]:
         """Return the form of each alias: ``"number"`` or ``"text"``."""
         return {alias: "text" if alias in self._codes else "number" for alias in self.aliases}

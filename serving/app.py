@@ -25,6 +25,7 @@ from serving.headers import SecurityHeaders
 from serving.limits import Limits
 from serving.lookups import Lookups
 from serving.outcome_form import OutcomesRequest, read_outcomes_request
+from serving.parquet_batch import PARQUET, answer_parquet
 from serving.problems import UnsupportedBodyError, add_problem_handlers, language_of
 from serving.request_form import LOOKUP_PERMISSION, ScoreRequest, read_request
 from serving.service import ScoringService
@@ -38,6 +39,7 @@ MAX_BODY_BYTES = 10_000_000
 _MAX_BODY_SECONDS = 10.0
 _LARGE_BODY_BYTES = 200_000
 _STALE_SECONDS = 15.0
+_BATCH_KINDS = (LINES, ARROW, PARQUET)
 
 
 def create_app(settings: Settings, limits: Limits | None = None) -> FastAPI:
@@ -102,19 +104,23 @@ def _scoring(service: ScoringService) -> APIRouter:
         return response
 
     @router.post(
-        "/score/batch", summary=str(msg("Score many, a line or an Arrow row each")), openapi_extra=_BATCH_OPENAPI
+        "/score/batch",
+        summary=str(msg("Score many, a line or a row of Arrow or Parquet each")),
+        openapi_extra=_BATCH_OPENAPI,
     )
     async def score_batch(request: Request) -> Response:
         language = request.state.language = language_of(request, service.settings.language)
         caller = _admit(service, request)
         kind = content_type(request)
         is_kept = read_flag(request, "keep", default=True)
-        if kind not in {LINES, ARROW}:
-            raise UnsupportedBodyError(msg("The body must be sent as {kinds}", kinds=f"{LINES}, {ARROW}"))
+        if kind not in _BATCH_KINDS:
+            raise UnsupportedBodyError(msg("The body must be sent as {kinds}", kinds=", ".join(_BATCH_KINDS)))
         service.batches.enter()
         try:
             if kind == ARROW:
                 answer = await answer_arrow(service, request, is_kept=is_kept)
+            elif kind == PARQUET:
+                answer = await answer_parquet(service, request, is_kept=is_kept)
             else:
                 batch = LineBatch(service, request, language, caller, is_kept=is_kept)
                 answer = SpooledAnswer(batch.produce, LINES)
@@ -299,6 +305,8 @@ _SCORE_OPENAPI: dict[str, Any] = {
     },
 }
 
+_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+
 _BATCH_OPENAPI: dict[str, Any] = {
     "security": [{"bearer": []}],
     "parameters": [
@@ -312,20 +320,20 @@ _BATCH_OPENAPI: dict[str, Any] = {
             "name": "project",
             "in": "query",
             "schema": {"type": "string"},
-            "description": str(msg("Arrow only: project whose champion answers.")),
+            "description": str(msg("Arrow and Parquet: project whose champion answers.")),
         },
     ],
     "requestBody": {
         "required": True,
         "content": {
             LINES: {"schema": ScoreRequest.model_json_schema()},
-            ARROW: {"schema": {"type": "string", "format": "binary"}},
+            **dict.fromkeys((ARROW, PARQUET), _BINARY),
         },
     },
     "responses": {
         "200": {
             "description": str(msg("A line or a row per row: its answer or its error.")),
-            "content": {LINES: _schema("BatchLineForm"), ARROW: {"schema": {"type": "string", "format": "binary"}}},
+            "content": {LINES: _schema("BatchLineForm"), **dict.fromkeys((ARROW, PARQUET), _BINARY)},
         },
         **{
             status: _SCORE_OPENAPI["responses"][status]

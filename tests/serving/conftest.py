@@ -125,3 +125,18 @@ def wait_until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)
     return result
+
+
+@contextmanager
+def peak_growth_mb() -> Iterator[list[float]]:
+    """Fill in by how much the memory of this process grew at most while the body ran."""
+    grown: list[float] = []
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _status_mb("VmRSS")
+    yield grown
+    grown.append(_status_mb("VmHWM") - before)
+
+
+def _status_mb(name: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1_024 for line in lines if line.startswith(f"{name}:"))

@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from model_registry.feature_columns import KEY_COLUMN
 from model_registry.scorer import Scorer
 from monitoring.score_log import read_scores
-from serving.arrow_batch import ARROW, KEY_COLUMN
+from serving.arrow_batch import ARROW
 from tests.model_registry.tiny_world import tiny_world
-from tests.serving.conftest import PROJECT, Site, wait_until
+from tests.serving.conftest import PROJECT, Site, peak_growth_mb, wait_until
 
 PLAN = tiny_world().matrix.plan
 VALUES = tiny_world().matrix.values
@@ -119,6 +120,15 @@ def test_columns_that_are_not_the_models_are_refused(client: httpx.Client, chang
 def test_a_compressed_message_is_refused_before_it_is_unpacked(client: httpx.Client, compression: str) -> None:
     refused = post(client, stream(table(), compression=compression))
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "unsupported_body")
+
+
+def test_a_long_key_that_many_rows_name_is_not_repeated(client: httpx.Client) -> None:
+    codes = pa.array([0, 1] * (len(VALUES) // 2))
+    keys = pa.DictionaryArray.from_arrays(codes, pa.array(["x" * 20_000_000, "y"]))
+    with peak_growth_mb() as grown:
+        read = answers(post(client, stream(table(**{KEY_COLUMN: keys}), chunk=len(VALUES))))
+    assert (read["error"][0].as_py(), read["error"].null_count) == ("bad_key", len(VALUES) // 2)
+    assert grown[0] < 400
 
 
 def test_what_is_no_sound_stream_is_refused(client: httpx.Client) -> None:
