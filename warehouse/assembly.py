@@ -77,7 +77,9 @@ class _Draft:
         return next((name for name in self.types if self.given_role(name) == role and name not in but), None)
 
     def convert(self, column: str, kind: ColumnType) -> None:
-        converted = convert_column(self.raw, column, kind, arrow_texts=self.raw.staging is not None)
+        spec = self.given.columns.get(column)
+        unit = None if spec is None else spec.unit
+        converted = convert_column(self.raw, column, kind, unit=unit, arrow_texts=self.raw.staging is not None)
         self.types[column] = kind
         self.values[column] = converted.values
         self.notes.setdefault(column, [])

@@ -42,7 +42,8 @@ def infer_type(table: RawTable, name: str) -> TypeGuess:
     column = table.columns[name]
     if column.is_string:
         return _of_strings(table, name, column)
-    return TypeGuess(_of_typed(name, column.array))
+    kind = _of_typed(name, column.array)
+    return TypeGuess(kind, _date_like(table, name, kind))
 
 
 def _of_strings(table: RawTable, name: str, column: RawColumn) -> TypeGuess:
@@ -54,7 +55,8 @@ def _of_strings(table: RawTable, name: str, column: RawColumn) -> TypeGuess:
     if column.is_untyped:
         numbers = column.numbers
         if numbers.ok.all():
-            return TypeGuess(_of_number_texts(name, texts, codes, numbers.numbers))
+            kind = _of_number_texts(name, texts, codes, numbers.numbers)
+            return TypeGuess(kind, _date_like(table, name, kind))
     else:
         numbers = None
     if is_id_name(name):
@@ -92,6 +94,35 @@ def _are_dates(name: str, texts: Any) -> bool:
         return False
     inside = times.times[~times.outside]
     return inside.size > 0 and bool(((inside >= _CREDIBLE_YEARS[0]) & (inside < _CREDIBLE_YEARS[1])).all())
+
+
+def _date_like(table: RawTable, name: str, kind: ColumnType) -> tuple[Finding, ...]:
+    """Say where whole numbers under the name of a date are not what they may have been meant for.
+
+    Digits such as 20240230 are no day of the calendar, and day numbers of a workbook are no dates until a person says
+    so: both would be amounts to a model.
+    """
+    if kind not in {"integer", "number"} or not is_date_name(name):
+        return ()
+    column = table.columns[name]
+    if not column.is_string:
+        column = RawColumn(pc.cast(column.array, pa.string()))
+    texts, codes = column.distinct
+    if len(texts) and _all_match(texts, r"^\d{8}(\.0)?$"):
+        return _almost(table, name, codes, parse_times(_digits(texts)).ok, msg("dates"), most=0.5, column=column)
+    if len(texts) and _all_match(texts, r"^[2-7]\d{4}(\.\d+)?$"):
+        message = msg("these look like day numbers of Excel, such as 45292 for 2024-01-01; they were kept as numbers")
+        fix = msg("Declare the type date for a workbook; else format the column as a date there and save it again.")
+        return (Finding("day_numbers", Severity.WATCH, message, f"{table.name}, column {name}", fix),)
+    return ()
+
+
+def _all_match(texts: Any, pattern: str) -> bool:
+    return bool(pc.all(pc.match_substring_regex(texts, pattern)).as_py())
+
+
+def _digits(texts: Any) -> Any:
+    return pc.replace_substring_regex(texts, r"\.0$", "")
 
 
 def _of_words(texts: Any, codes: np.ndarray) -> ColumnType:
@@ -146,20 +177,29 @@ def _time_type(times: TimesInText) -> ColumnType:
     return "datetime" if times.has_clock.any() or times.zoned.any() else "date"
 
 
-def _almost(table: RawTable, name: str, codes: np.ndarray, ok: np.ndarray, kind: Any) -> tuple[Finding, ...]:
-    """Say where the few values are that keep a column from being of `kind`."""
+def _almost(
+    table: RawTable,
+    name: str,
+    codes: np.ndarray,
+    ok: np.ndarray,
+    kind: Any,
+    *,
+    most: float = 1 - _ALMOST,
+    column: RawColumn | None = None,
+) -> tuple[Finding, ...]:
+    """Say where the values are, at most a share of `most`, that keep a column from being of `kind`."""
     filled = codes >= 0
     wrong = filled & ~ok[codes]
     n_wrong, n_values = int(wrong.sum()), int(filled.sum())
-    if n_wrong == 0 or n_wrong > (1 - _ALMOST) * n_values:
+    if n_wrong == 0 or n_wrong > most * n_values:
         return ()
     row = int(wrong.argmax())
-    texts, _ = table.columns[name].distinct
+    texts, _ = (column or table.columns[name]).distinct
     finding = Finding(
         "mixed_values",
         Severity.WATCH,
         msg(
-            "{n} of {total} values are no {kind}, first {value}; the column is kept as text",
+            "{n} of {total} values are no {kind}, first {value}; the column is kept as it stands",
             n=n_wrong,
             total=n_values,
             kind=kind,

@@ -12,8 +12,9 @@ from core.errors import InputError
 from core.findings import Finding, Severity
 from core.i18n import Message, MessageLike, msg
 from warehouse.data_model import TEXT_TYPES, TIME_TYPES, ColumnType
-from warehouse.numbers_in_text import parse_booleans
+from warehouse.numbers_in_text import NumbersInText, parse_booleans
 from warehouse.raw_table import RawColumn, RawTable
+from warehouse.standard.naming import unit_of
 from warehouse.times_in_text import CHINA_UTC_OFFSET_HOURS, parse_times
 
 __all__ = ["Converted", "convert_column"]
@@ -22,6 +23,7 @@ _MAX_EXACT: Final = 2.0**53
 _EXTREME: Final = 1e100
 _MAX_SERIAL: Final = 200_000  # about the year 2447
 _MAX_SHOWN: Final = 60
+_TOLD_UNITS: Final = frozenset({"CNY", "10k CNY", "percent", "ratio"})  # in which 3万 and 12% are clear
 _NAT: Final = np.datetime64("NaT")
 
 _NOTES: Final[dict[str, tuple[Severity, Callable[[int], Message]]]] = {
@@ -35,6 +37,14 @@ _NOTES: Final[dict[str, tuple[Severity, Callable[[int], Message]]]] = {
         lambda n: msg("{n} numbers are written with separators, a unit or a percent sign", n=n),
     ),
     "infinite_values": (Severity.BAD, lambda n: msg("{n} values are infinite and were read as missing", n=n)),
+    "mixed_units": (
+        Severity.WATCH,
+        lambda n: msg(
+            "{n} numbers carry 千, 万, 亿 or %, others do not; 3万 was read as 30,000 and 12% as 0.12, as no unit of"
+            " the column says otherwise",
+            n=n,
+        ),
+    ),
     "mixed_zones": (
         Severity.WATCH,
         lambda n: msg("{n} times carry no time zone where others do; they were read as China's clock", n=n),
@@ -63,10 +73,14 @@ class Converted:
     findings: list[Finding] = field(default_factory=list)
 
 
-def convert_column(table: RawTable, name: str, kind: ColumnType, *, arrow_texts: bool = False) -> Converted:
+def convert_column(
+    table: RawTable, name: str, kind: ColumnType, *, unit: str | None = None, arrow_texts: bool = False
+) -> Converted:
     """Return column `name` of `table` as an array of type `kind` (see `warehouse.table_set.Table`).
 
-    With `arrow_texts` texts come as Arrow strings, which take a tenth of the memory.
+    With `arrow_texts` texts come as Arrow strings, which take a tenth of the memory. A number that says its own unit is
+    brought to the column's: ``3万`` is 3 in a column of 10,000 CNY and 30,000 in one of CNY, ``12%`` is 12 in one of
+    percent.
 
     Raises
     ------
@@ -74,7 +88,7 @@ def convert_column(table: RawTable, name: str, kind: ColumnType, *, arrow_texts:
         A value is not of that type; names file, row, column, value and how many there are.
     """
     column = table.columns[name]
-    converter = _Converter(table, name, kind, column)
+    converter = _Converter(table, name, kind, column, unit_of(unit, is_unit=True) if unit else unit_of(name))
     if kind in TEXT_TYPES:
         return Converted(converter.arrow_text() if arrow_texts else converter.text())
     values = converter.times() if kind in TIME_TYPES else converter.numbers()
@@ -82,11 +96,12 @@ def convert_column(table: RawTable, name: str, kind: ColumnType, *, arrow_texts:
 
 
 class _Converter:
-    def __init__(self, table: RawTable, name: str, kind: ColumnType, column: RawColumn) -> None:
+    def __init__(self, table: RawTable, name: str, kind: ColumnType, column: RawColumn, unit: str | None) -> None:
         self.table = table
         self.name = name
         self.kind = kind
         self.column = column
+        self.unit = unit
         self.findings: list[Finding] = []
 
     def text(self) -> np.ndarray:
@@ -138,10 +153,18 @@ class _Converter:
             values, ok = parse_booleans(texts)
         else:
             found = self.column.numbers
-            values, ok = found.numbers, found.ok
+            values, ok = self._in_the_unit(found), found.ok
             self._note("formatted_numbers", _per_row(found.written, codes))
+            if self.unit not in _TOLD_UNITS and not (found.scaled | found.percent).all():
+                self._note("mixed_units", _per_row(found.scaled | found.percent, codes))
         self._require(_per_row(ok, codes, for_null=True))
         return np.append(values, np.nan).take(codes)
+
+    def _in_the_unit(self, found: NumbersInText) -> np.ndarray:
+        """Return the numbers in the column's unit; those that say none are in it already."""
+        if self.unit == "10k CNY":
+            return np.where(found.scaled, found.numbers / 1e4, found.numbers)
+        return np.where(found.percent, found.numbers * 100, found.numbers) if self.unit == "percent" else found.numbers
 
     def _numbers_of_typed(self) -> np.ndarray:
         array = self.column.array
@@ -188,7 +211,7 @@ class _Converter:
             column = RawColumn(pc.cast(self._whole_numbers(array) if is_float else array, pa.string()))
         texts, codes = column.distinct
         found = parse_times(_without_point_zero(texts), short_forms=True)
-        self._require(_per_row(found.ok, codes, for_null=True))
+        self._require(_per_row(found.ok, codes, for_null=True), fix=_fix_of_dates(texts, found.ok))
         self._note("outside_dates", _per_row(found.outside, codes))
         self._note("month_dates", _per_row(found.month_only, codes))
         self._note("zoned_times", _per_row(found.zoned, codes))
@@ -235,7 +258,7 @@ class _Converter:
         self._require(null | (numbers == np.floor(numbers)) & (np.abs(numbers) <= _MAX_EXACT))
         return pa.array(np.where(null, 0, numbers).astype(np.int64), mask=null)
 
-    def _require(self, ok: np.ndarray) -> None:
+    def _require(self, ok: np.ndarray, *, fix: MessageLike = "") -> None:
         """Raise where a row is not ok, naming the first."""
         if ok.all():
             return
@@ -249,7 +272,7 @@ class _Converter:
                 value=_shown(self.column.array[row].as_py()),
             ),
             row=row,
-            fix=msg("Correct the values in the file, or the type in the data model."),
+            fix=fix or msg("Correct the values in the file, or the type in the data model."),
         )
 
     def _error(self, message: MessageLike, *, row: int | None = None, fix: MessageLike = "") -> InputError:
@@ -264,6 +287,14 @@ class _Converter:
             severity, message = _NOTES[code]
             where = f"{self.table.name}, column {self.name}"
             self.findings.append(Finding(code, severity, message(n_rows), where=where))
+
+
+def _fix_of_dates(texts: Any, ok: np.ndarray) -> MessageLike:
+    """Return what to do about texts that are no dates; which day 45292 is depends on the workbook it comes from."""
+    wrong = texts.filter(pa.array(~ok))
+    if len(wrong) and pc.all(pc.match_substring_regex(wrong, r"^\d{5}(\.\d+)?$")).as_py():
+        return msg("These look like day numbers of Excel: format the column as a date there, and save the file again.")
+    return ""
 
 
 def _shown(value: Any) -> str:

@@ -32,6 +32,11 @@ _MAX_ENTRIES: Final = 2_000
 _MERGE: Final = re.compile(rb'<(?:\w+:)?mergeCell [^>]*?ref="[A-Z]+(\d+):[A-Z]+(\d+)"')
 _FORMULA: Final = re.compile(rb"<(?:\w+:)?f[ />]")
 _ERRORS: Final = frozenset({"#DIV/0!", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!"})
+_DAMAGES: Final = (
+    zipfile.BadZipFile, zlib.error, LookupError, ValueError, TypeError, ArithmeticError, AttributeError, OSError,
+    SyntaxError, EOFError, RecursionError,
+)  # fmt: skip
+_MAX_INTEGER: Final = (1 << 63) - 1
 _Row = tuple[Any, ...]
 
 
@@ -132,16 +137,7 @@ def _readable(path: Path) -> Iterator[None]:
         warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")
         try:
             yield
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            KeyError,
-            ValueError,
-            TypeError,
-            OSError,
-            SyntaxError,
-            EOFError,
-        ) as error:
+        except _DAMAGES as error:
             raise InputError(
                 msg("the workbook is damaged: {problem}", problem=str(error).splitlines()[0] if str(error) else "?"),
                 where=path.name,
@@ -182,9 +178,25 @@ def _workbook(path: Path, *, data_only: bool) -> Iterator[Any]:
 
 
 def _filled_rows(sheet: Any) -> dict[int, _Row]:
+    """Return the filled rows by number, up to the first that is wider than the header.
+
+    No such sheet becomes a table, and one cell far to the right makes a row of sixteen thousand: a small file could
+    fill the memory.
+    """
     sheet.reset_dimensions()  # the size written in the file may be wrong
-    rows = enumerate(sheet.iter_rows(values_only=True), start=1)
-    return {number: row for number, row in rows if any(value is not None for value in row)}
+    filled: dict[int, _Row] = {}
+    header_width = 0
+    for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
+        width = len(row)
+        while width and row[width - 1] is None:
+            width -= 1
+        if not width:
+            continue
+        filled[number] = row[:width]
+        header_width = header_width or width
+        if width > header_width:
+            break
+    return filled
 
 
 def _choose(where: str, sheets: list[_Sheet], default_table: str, model: DataModel) -> dict[str, _Sheet]:
@@ -294,9 +306,9 @@ def _column(values: list[Any], epoch: np.datetime64, where: str, findings: list[
     kinds = {type(value) for value in values if value is not None}
     if kinds and kinds <= {bool}:
         return RawColumn(pa.array(values, pa.bool_()))
-    if kinds and kinds <= {int}:
+    if kinds and kinds <= {int} and all(value is None or abs(value) <= _MAX_INTEGER for value in values):
         return RawColumn(pa.array(values, pa.int64()), serial_epoch=epoch)
-    if kinds and kinds <= {int, float}:
+    if kinds and kinds <= {int, float} and float in kinds:
         return RawColumn(pa.array(values, pa.float64()), serial_epoch=epoch)
     if kinds and kinds <= {datetime, date}:
         return RawColumn(pa.array([_moment(value) for value in values], pa.timestamp("us")))

@@ -17,7 +17,7 @@ _WRITTEN: Final = (
 )
 _UNITS: Final = {"千": 1e3, "万": 1e4, "亿": 1e8}
 _BLOCK: Final = 1_000_000
-_FIELDS: Final = ("numbers", "ok", "written")
+_FIELDS: Final = ("numbers", "ok", "written", "scaled", "percent")
 _CODE: Final = r"^[+-]?(0\d|\d{16,}$)"
 _TRUE: Final = ("1", "1.0", "true", "t", "yes", "y", "是", "有", "真")
 _FALSE: Final = ("0", "0.0", "false", "f", "no", "n", "否", "无", "假")
@@ -35,11 +35,17 @@ class NumbersInText:
         Whether the text is a number.
     written : ndarray of bool
         Whether it was written with separators, a unit, a percent sign or full-width digits.
+    scaled : ndarray of bool
+        Whether 千, 万 or 亿 stand behind the digits, and are in the number.
+    percent : ndarray of bool
+        Whether a percent sign stands behind the digits, and the number is a hundredth of them.
     """
 
     numbers: np.ndarray
     ok: np.ndarray
     written: np.ndarray
+    scaled: np.ndarray
+    percent: np.ndarray
 
 
 def parse_numbers(texts: Any) -> NumbersInText:
@@ -54,18 +60,20 @@ def parse_numbers(texts: Any) -> NumbersInText:
         parts = [parse_numbers(texts.slice(start, _BLOCK)) for start in range(0, len(texts), _BLOCK)]
         return NumbersInText(*(np.concatenate([getattr(part, name) for part in parts]) for name in _FIELDS))
     if (numbers := _all_plain(texts)) is not None:
-        return NumbersInText(numbers, np.ones(len(texts), dtype=bool), np.zeros(len(texts), dtype=bool))
+        no = np.zeros(len(texts), dtype=bool)
+        return NumbersInText(numbers, ~no, no, no, no)
     plain = _matches(texts, _PLAIN)
     if not plain.all():
         plain |= _matches(texts, _INFINITE)
     numbers = np.full(len(texts), np.nan)
     numbers[plain] = _numpy(pc.cast(texts.filter(pa.array(plain)), pa.float64()))
-    written = np.zeros(len(texts), dtype=bool)
+    written, scaled, percent = (np.zeros(len(texts), dtype=bool) for _ in range(3))
     if not plain.all():
         rest = np.flatnonzero(~plain)
-        values, ok = _parse_written(texts.take(pa.array(rest)))
-        numbers[rest[ok]], written[rest[ok]] = values[ok], True
-    return NumbersInText(numbers, plain | written, written)
+        found = _parse_written(texts.take(pa.array(rest)))
+        numbers[rest[found.ok]], written[rest] = found.numbers[found.ok], found.ok
+        scaled[rest], percent[rest] = found.scaled, found.percent
+    return NumbersInText(numbers, plain | written, written, scaled, percent)
 
 
 def is_code(texts: Any) -> bool:
@@ -96,7 +104,7 @@ def _all_plain(texts: Any) -> np.ndarray | None:
     return None if np.isnan(numbers).any() else numbers
 
 
-def _parse_written(texts: Any) -> tuple[np.ndarray, np.ndarray]:
+def _parse_written(texts: Any) -> NumbersInText:
     texts = pc.utf8_normalize(texts, "NFKC")
     ok = _matches(texts, _WRITTEN)
     parts = pc.extract_regex(texts.filter(pa.array(ok)), _WRITTEN)
@@ -107,10 +115,12 @@ def _parse_written(texts: Any) -> tuple[np.ndarray, np.ndarray]:
         factor[_numpy(pc.equal(parts.field("unit"), unit))] = size
     negative = _numpy(pc.equal(parts.field("sign"), "-")) ^ opened
     values = np.full(len(texts), np.nan)
-    percent = np.where(_numpy(pc.equal(parts.field("percent"), "%")), 100.0, 1.0)
-    values[ok] = np.where(negative, -1.0, 1.0) * _numpy(digits) * factor / percent
+    hundredths = _numpy(pc.equal(parts.field("percent"), "%"))
+    values[ok] = np.where(negative, -1.0, 1.0) * _numpy(digits) * factor / np.where(hundredths, 100.0, 1.0)
+    scaled, percent = np.zeros(len(texts), dtype=bool), np.zeros(len(texts), dtype=bool)
+    scaled[ok], percent[ok] = factor > 1, hundredths
     ok[ok] = opened == closed
-    return values, ok
+    return NumbersInText(values, ok, ok, scaled & ok, percent & ok)
 
 
 def _matches(texts: Any, pattern: str) -> np.ndarray:

@@ -1,5 +1,8 @@
 """Parquet files, read with their types."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,9 +18,10 @@ from warehouse.raw_table import RawColumn, RawTable, SourceFile
 from warehouse.staged_columns import StagedColumns
 from warehouse.staging import Staging
 
-__all__ = ["MAX_CELLS", "STAGE_FROM_CELLS", "raw_columns", "read_parquet"]
+__all__ = ["MAX_CELLS", "STAGE_FROM_CELLS", "damaged_parquet", "raw_columns", "read_parquet"]
 
 STAGE_FROM_CELLS = 30_000_000
+_CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 MAX_CELLS: Final = 1_000_000_000  # a few repeated values can fill any number of rows from a small file
 
 
@@ -29,7 +33,7 @@ def read_parquet(path: Path, name: str, staging: Staging | None = None) -> RawTa
     InputError
         Damaged, without rows, with doubled column names, or with a column of a kind a table cannot hold.
     """
-    try:
+    with damaged_parquet(path.name):
         file = pq.ParquetFile(path)
         header = check_header(file.schema_arrow.names, path.name)
         _check_size(file.metadata, path.name)
@@ -37,16 +41,31 @@ def read_parquet(path: Path, name: str, staging: Staging | None = None) -> RawTa
         if staging is not None and n_cells > STAGE_FROM_CELLS and header == list(file.schema_arrow.names):
             return _staged(path, name, file.metadata.num_rows, staging)
         rows = file.read().rename_columns(header)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(
-            msg("the Parquet file is damaged: {problem}", problem=str(error).splitlines()[0]),
-            where=path.name,
-            code="damaged",
-        ) from error
+        rows.validate(full=True)  # bytes that are no UTF-8 included
+        columns = raw_columns(rows, path.name)
     if rows.num_rows == 0:
         raise InputError(msg("the file has a header and no rows"), where=path.name, code="no_rows")
     source = SourceFile(path.name, "parquet", path.stat().st_size, fingerprint_file(path), first_row=1)
-    return RawTable(name, raw_columns(rows, path.name), rows.num_rows, source)
+    return RawTable(name, columns, rows.num_rows, source)
+
+
+@contextmanager
+def damaged_parquet(where: str) -> Iterator[None]:
+    """Turn what reading a damaged Parquet file raises into an error that says so.
+
+    Raises
+    ------
+    InputError
+        The file at `where` cannot be read.
+    """
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            msg("the Parquet file is damaged: {problem}", problem=(str(error).splitlines() or ["?"])[0]),
+            where=where,
+            code="damaged",
+        ) from error
 
 
 def _staged(path: Path, name: str, n_rows: int, staging: Staging) -> RawTable:
@@ -65,10 +84,33 @@ def _check_size(metadata: Any, where: str) -> None:
 
 
 def raw_columns(rows: pa.Table, where: str) -> dict[str, RawColumn]:
-    """Return the columns of an Arrow table; raises `InputError` for lists, structures, bytes and durations."""
-    return {
-        name: RawColumn(_plain(rows[name].combine_chunks(), f"{where}, column {name}")) for name in rows.column_names
-    }
+    """Return the columns of an Arrow table.
+
+    Raises
+    ------
+    InputError
+        A column of lists, structures, bytes or durations; a control character in a text.
+    """
+    columns = {name: _plain(rows[name].combine_chunks(), f"{where}, column {name}") for name in rows.column_names}
+    for name, array in columns.items():
+        if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+            _check_characters(array, name, where)
+    return {name: RawColumn(array) for name, array in columns.items()}
+
+
+def _check_characters(array: Any, name: str, where: str) -> None:
+    """Refuse what no text holds: it stands for damage, and files for people cannot carry it."""
+    wrong = pc.match_substring_regex(array, _CONTROL)
+    if not pc.any(wrong).as_py():
+        return
+    row = pc.index(wrong, pa.scalar(value=True)).as_py()
+    code = next(ord(character) for character in array[row].as_py() if re.match(_CONTROL, character))
+    raise InputError(
+        msg("the text holds the control character {code}", code=f"0x{code:02x}"),
+        where=f"{where}, row {row + 1}, column {name}",
+        fix=msg("Take it out where the table is made."),
+        code="control_character",
+    )
 
 
 def _plain(array: Any, where: str) -> Any:
@@ -81,8 +123,7 @@ def _plain(array: Any, where: str) -> Any:
     if pa.types.is_string_view(kind):
         return pc.cast(array, pa.large_string())
     if pa.types.is_decimal(kind):
-        whole = kind.scale <= 0
-        return pc.cast(array, pa.int64() if whole else pa.float64(), safe=False)
+        return _whole_decimals(array) if kind.scale <= 0 else pc.cast(array, pa.float64(), safe=False)
     if _is_plain(kind):
         return array
     raise InputError(
@@ -91,6 +132,15 @@ def _plain(array: Any, where: str) -> Any:
         fix=msg("Write numbers, texts, dates or booleans."),
         code="unsupported_values",
     )
+
+
+def _whole_decimals(array: Any) -> Any:
+    """Return decimals without a fraction as integers; as their digits where one is too long for 64 bits."""
+    try:
+        return pc.cast(array, pa.int64())
+    except pa.ArrowInvalid:
+        digits = [None if value is None else format(value, "f") for value in array.to_pylist()]
+        return pa.array(digits, pa.large_string())
 
 
 def _is_plain(kind: Any) -> bool:

@@ -52,12 +52,14 @@ class StagedColumns(Mapping[str, RawColumn]):
         pa.default_memory_pool().release_unused()
 
     def _read(self, name: str) -> RawColumn:
-        with pq.ParquetFile(self.path) as file:
-            chunks = file.read(columns=[name], use_threads=False).column(name)
-        if pa.types.is_string(chunks.type) and chunks.nbytes > _MAX_STRING_BYTES:
-            chunks = pc.cast(chunks, pa.large_string())
-        if self.is_untyped:
-            return RawColumn(chunks.combine_chunks(), is_untyped=True)
-        from warehouse.parquet_files import raw_columns
+        from warehouse.parquet_files import damaged_parquet, raw_columns
 
-        return raw_columns(pa.table({name: chunks}), self.path.name)[name]
+        with damaged_parquet(self.path.name):
+            with pq.ParquetFile(self.path) as file:
+                chunks = file.read(columns=[name], use_threads=False).column(name)
+            if pa.types.is_string(chunks.type) and chunks.nbytes > _MAX_STRING_BYTES:
+                chunks = pc.cast(chunks, pa.large_string())
+            if self.is_untyped:  # ours, from a text that was checked
+                return RawColumn(chunks.combine_chunks(), is_untyped=True)
+            chunks.validate(full=True)
+            return raw_columns(pa.table({name: chunks}), self.path.name)[name]

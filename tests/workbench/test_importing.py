@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import InputError, NotFoundError, PermissionDeniedError, WorkbenchError
+from core.errors import NotFoundError, PermissionDeniedError, WorkbenchError
 from tests.workbench.conftest import VIEWER
 from workbench.flows import importing, projects
 from workbench.flows.context import Context
@@ -86,14 +86,6 @@ def test_a_bad_file_is_named_and_what_was_there_stays(
 def test_who_may_not_import_is_refused_before_anything_is_read(ctx: Context, project: str) -> None:
     with pytest.raises(PermissionDeniedError):
         importing.run(ctx.acting_as(VIEWER), project, Path("/nowhere"))
-
-
-def test_uploads_stay_inside_their_folder(ctx: Context, project: str) -> None:
-    kept = importing.store_uploads(ctx, project, {"../../evil.csv": b"a\n1\n", "C:\\x\\firms.csv": FIRMS.encode()})
-    assert sorted(path.name for path in kept.iterdir()) == ["evil.csv", "firms.csv"]
-    assert kept.parent.parent == projects.folder(ctx, project)
-    with pytest.raises(InputError):
-        importing.store_uploads(ctx, project, {})
 
 
 def test_old_imports_are_cleared_away_and_the_current_one_is_not(ctx: Context, project: str, folder: Path) -> None:

@@ -1,14 +1,16 @@
 """Data: which tables are here, how do they hang together, and can they be trusted?"""
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from typing import IO
 
 import streamlit as st
 
 from core.errors import WorkbenchError
 from core.i18n import formats
 from reporting import figures
-from workbench.flows import importing, projects
+from workbench.flows import importing, projects, uploads
 from workbench.flows.importing import ColumnProfile, ImportResult, TableProfile
 from workbench.ui.charts import chart
 from workbench.ui.column_words import named, role_word, type_word, unit_word
@@ -57,7 +59,7 @@ def _import_panel(place: Here) -> None:
             t("Files"), type=_FILE_TYPES, accept_multiple_files=True, label_visibility="collapsed", disabled=blocked
         )
         if st.button(t("Import the files"), type="primary", disabled=blocked or not files):
-            _import_files(place, {file.name: file.getvalue() for file in files})
+            _import_files(place, files)
     elif way == "database":
         database_form(place)
     else:
@@ -70,9 +72,9 @@ def _import_panel(place: Here) -> None:
         st.caption(t("Importing needs the role of risk analyst or operator."))
 
 
-def _import_files(place: Here, files: dict[str, bytes]) -> None:
+def _import_files(place: Here, files: Sequence[IO[bytes]]) -> None:
     try:
-        folder = importing.store_uploads(place.ctx, place.name, files)
+        folder = uploads.store(place.ctx, place.name, [(file.name, file) for file in files])
     except WorkbenchError as error:
         show_error(error)
         return

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from core.errors import InputError, NotFoundError
+from core.errors import NotFoundError
 from core.findings import Finding, Severity
 from core.i18n import msg
 from workbench.flows import assessing, projects
@@ -32,7 +32,6 @@ __all__ = [
     "preview",
     "run",
     "run_sample",
-    "store_uploads",
     "stored",
     "tables",
     "tables_folder",
@@ -152,7 +151,19 @@ def run(ctx: Context, project: str, source: Path) -> ImportResult:
     spec = projects.spec(ctx, project)
     reading = ctx.part(0.0, 0.7)
     imported = import_tables(Path(source), spec.data, progress=reading.progress)
-    return keep(ctx.part(0.7, 1.0), project, imported.table_set, imported.findings, source.name, started)
+    findings = (*imported.findings, *_same_as_before(ctx, project, imported.table_set))
+    return keep(ctx.part(0.7, 1.0), project, imported.table_set, findings, source.name, started)
+
+
+def _same_as_before(ctx: Context, project: str, table_set: "TableSet") -> tuple[Finding, ...]:
+    """Say so where the files brought what is here already."""
+    before = stored(ctx, project)
+    if before is None or before.fingerprint != table_set.fingerprint:
+        return ()
+    message = msg(
+        "these are the rows that are here since {moment}, value by value", moment=f"{before.finished_at:%Y-%m-%d}"
+    )
+    return (Finding("same_as_before", Severity.INFO, message, where=before.source),)
 
 
 def run_sample(ctx: Context, project: str, *, n_enterprises: int = 20_000, seed: int = 20_240_101) -> ImportResult:
@@ -166,24 +177,6 @@ def run_sample(ctx: Context, project: str, *, n_enterprises: int = 20_000, seed:
     world = generate_world(n_enterprises, seed, progress=ctx.part(0.0, 0.7).progress)
     evaluation.keep_oracle(ctx, project, world.oracle)
     return keep(ctx.part(0.7, 1.0), project, world.table_set, (), "sample_data", started)
-
-
-def store_uploads(ctx: Context, project: str, files: Mapping[str, bytes]) -> Path:
-    """Keep uploaded files in a fresh folder under the project and return it, to be handed to `run`.
-
-    Only the last part of a name is used; needs ``data.import``.
-    """
-    ctx.require("data.import")
-    projects.get(ctx, project)
-    if not files:
-        raise InputError(msg("no file was given"), fix=msg("Choose at least one CSV, Parquet or Excel file."))
-    parent = projects.folder(ctx, project) / "uploads"
-    target = parent / fresh_name("upload")
-    with writing_folder(target) as folder:
-        for name, content in files.items():
-            (folder / PurePosixPath(name.replace("\\", "/")).name).write_bytes(content)
-    keep_latest(parent, _N_KEPT)
-    return target
 
 
 def stored(ctx: Context, project: str) -> ImportResult | None:
