@@ -203,3 +203,35 @@ def test_the_command_weighs_and_refuses_what_is_no_figure(
     with pytest.raises(SystemExit) as ended:
         main(["economics", "--set", "fee_rate"])
     assert ended.value.code == 1
+
+
+def test_the_command_explains_in_every_view(
+    sample_home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = open_context(Settings(home=sample_home))
+    monkeypatch.setenv("WORKBENCH_HOME", str(sample_home))
+
+    def asked(*options: str, code: int = 0) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(["explain", *options])
+        written = capsys.readouterr()
+        assert ended.value.code == code, written
+        return written.out + written.err
+
+    course = json.loads(asked("--over-time", "--json"))
+    assert course["periods"] == list(explaining.over_time(opened, PROJECT).periods)
+    segments = json.loads(asked("--by", "enterprise.sector", "--json"))["segments"]
+    assert max(one["impact_ratio"] for one in segments) >= 1.0
+    pairs = json.loads(asked("--pairs", "--json"))
+    assert "pairs" in pairs or "not_applicable" in pairs
+    rows, steps = evaluation.predictions(opened, PROJECT), explaining.grades(opened, PROJECT)
+    risky = str(rows.keys[np.argmax(np.where(rows.part == "unseen", rows.probability, 0))])
+    found = json.loads(asked("--key", risky, "--to", steps[-2], "--json"))
+    assert found["grade"] == steps[-1]
+    assert ("changes" in found) != ("not_applicable" in found)
+    kept = explaining.changeable(opened, PROJECT)
+    held = json.loads(asked("--key", risky, "--to", steps[0], *(f"--keep={name}" for name in kept), "--json"))
+    assert held["not_applicable"]
+    assert "观测" in asked("--by", "enterprise.sector", "--language", "zh")
+    assert "give one of" in asked("--pairs", "--over-time", code=1)
+    assert "--to goes with --key" in asked("--to", steps[0], code=1)

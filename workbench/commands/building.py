@@ -1,4 +1,4 @@
-"""Building a model: import, features, train, explain, score."""
+"""Building a model: import, features, train, score."""
 
 import re
 from datetime import date, datetime
@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from automl.label import Cutoff, LabelSpec
 from core.errors import InputError, WorkbenchError
 from core.i18n import msg
-from core.i18n.formats import count, metric, percent
+from core.i18n.formats import count
 from warehouse.data_model import DataModel
 from warehouse.sql_source import DatabaseSource
 from workbench.commands import answers
-from workbench.commands.display import print_lines, print_table
+from workbench.commands.display import print_lines
 from workbench.commands.judging import VersionOption
 from workbench.commands.session import (
     AsOption,
@@ -67,7 +67,6 @@ def add_to(app: typer.Typer) -> None:
     app.command("import", help=say(msg("Import files, or the tables of the project's database.")))(import_)
     app.command("features", help=say(msg("Propose, compute, select and prove features.")))(build_features)
     app.command("train", help=say(_TRAIN_HELP))(train)
-    app.command("explain", help=say(msg("Show what a version leans on, or why one row got its score.")))(explain)
     app.command("score", help=say(msg("Score one payload, one stored row, or many rows to a file.")))(score)
 
 
@@ -210,38 +209,6 @@ def train(
         run.answer(
             {"project": name, **shown, "training": answers.training_json(result)},
             lambda: answers.show_training(run, result),
-        )
-
-
-def explain(
-    project: ProjectOption = None,
-    version: VersionOption = None,
-    key: Annotated[str | None, typer.Option("--key", help=say(msg("A stored row, to explain its score.")))] = None,
-    top: Annotated[int, typer.Option("--top", min=1, help=say(msg("How many features to show.")))] = 20,
-    as_name: AsOption = None,
-    language: LanguageOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show what a version leans on, or why one row got its score."""
-    with session(as_json=as_json, as_name=as_name, language=language) as run:
-        name = chosen_project(run.ctx, project)
-        if key is not None:
-            answers.answer_score(run, scoring.score_stored(run.ctx, name, key, version=version))
-            return
-        bundle = training.bundle(run.ctx, name, version)
-        importances = bundle.explanation.importances[:top]
-        rows = [
-            (bundle.plan.definition(item.alias).name(run.ctx.language), percent(item.share), metric(item.mean_abs))
-            for item in importances
-        ]
-        headers = [run.text(text) for text in (msg("feature"), msg("share"), msg("mean |contribution|, log-odds"))]
-        run.answer(
-            {
-                "importances": [
-                    {"alias": item.alias, "share": item.share, "mean_abs": item.mean_abs} for item in importances
-                ]
-            },
-            lambda: print_table(run.text(msg("What the model leans on")), headers, rows),
         )
 
 
