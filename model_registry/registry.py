@@ -24,15 +24,18 @@ from model_registry.mirroring import RegistryMirror
 from model_registry.rules import (
     check_expiry,
     check_project,
+    check_share,
     now,
     require_deployable,
     require_reason,
+    require_rival,
     require_same,
     subject_of,
 )
 from model_registry.tables import deployment, model_version, review_event
 from model_registry.versions import (
     CHAMPION,
+    LIVE_CHALLENGER,
     Deployment,
     ModelVersion,
     ReviewEvent,
@@ -229,28 +232,62 @@ class Registry:
 
     # Deployment
 
-    def deploy(self, project: str, number: int, slot: str = CHAMPION, *, by: Actor, reason: str) -> Deployment:
-        """Put a version into a slot.
+    def deploy(
+        self,
+        project: str,
+        number: int,
+        slot: str = CHAMPION,
+        *,
+        by: Actor,
+        reason: str,
+        share: float | None = None,
+    ) -> Deployment:
+        """Put a version into a slot, or give the live challenger that is there another share.
+
+        A live challenger that becomes the champion leaves its own slot in the same step.
+
+        Parameters
+        ----------
+        project, number : str, int
+            The version.
+        slot : str, default="champion"
+            Where to.
+        by : Actor
+            Who does it.
+        reason : str
+            Why; kept in the history.
+        share : float, optional
+            Of a live challenger, and of it only: the part of the enterprises it answers, above 0 and below 1.
 
         Raises
         ------
+        InputError
+            If the share is missing, too much, or given for another slot.
         ConflictError
-            If the slot is the champion's and the version is not approved for exactly these bytes or its approval
-            expired; or a shadow's and it is neither submitted nor approved; or the slot holds it already.
+            If the slot is one that answers and the version is not approved for exactly these bytes or its approval
+            expired; or a shadow's and it is neither submitted nor approved; or the slot holds it already, with this
+            share; or it shall challenge a champion that is not there, or itself.
         IntegrityError
             If the stored files are not the ones that were signed for.
         """
         by.require("model.deploy")
         require_reason(reason)
+        part = check_share(slot, share)
         proved = self._prove(project, number)
         with self._database.begin() as connection:
             version = _read_version(connection, project, number, lock=True)
             require_deployable(version, slot, proved)
-            if _holds(connection, project, slot) == number:
+            held = _newest(connection, project, slot)
+            is_there = held is not None and held.number == number
+            if held is not None and is_there and held.share == part:
                 raise ConflictError(
                     msg("Version {number} is in this slot already", number=number), where=subject_of(project, number)
                 )
-            entry = self._insert_deployment(connection, "deploy", version, slot, by=by, reason=reason)
+            if slot == LIVE_CHALLENGER:
+                require_rival(version, _holds(connection, project, CHAMPION))
+            action = "share" if is_there else "deploy"
+            entry = self._insert_deployment(connection, action, version, slot, by=by, reason=reason, share=part)
+            self._end_split_with_itself(connection, version, by)
         self._mirror.start()
         return entry
 
@@ -265,10 +302,17 @@ class Registry:
         by.require("model.deploy")
         require_reason(reason)
         with self._database.begin() as connection:
-            for number in earlier_numbers(_history(connection, project, slot)):
+            history = _history(connection, project, slot)
+            share = next((entry.share for entry in reversed(history) if entry.share), 0.0)
+            for number in earlier_numbers(history):
                 version = _read_version(connection, project, number, lock=True)
                 if self._may_return(version, slot):
-                    entry = self._insert_deployment(connection, "rollback", version, slot, by=by, reason=reason)
+                    if slot == LIVE_CHALLENGER:
+                        require_rival(version, _holds(connection, project, CHAMPION))
+                    entry = self._insert_deployment(
+                        connection, "rollback", version, slot, by=by, reason=reason, share=share
+                    )
+                    self._end_split_with_itself(connection, version, by)
                     break
             else:
                 raise ConflictError(
@@ -424,8 +468,23 @@ class Registry:
             connection=connection,
         )
 
+    def _end_split_with_itself(self, connection: Connection, version: ModelVersion, by: Actor) -> None:
+        """Empty the live challenger's slot where what is in it has become the champion."""
+        champion = _holds(connection, version.project, CHAMPION)
+        if champion is not None and _holds(connection, version.project, LIVE_CHALLENGER) == champion:
+            reason = "it became the champion"
+            self._insert_deployment(connection, "withdraw", version, LIVE_CHALLENGER, by=by, reason=reason)
+
     def _insert_deployment(
-        self, connection: Connection, action: str, version: ModelVersion, slot: str, *, by: Actor, reason: str
+        self,
+        connection: Connection,
+        action: str,
+        version: ModelVersion,
+        slot: str,
+        *,
+        by: Actor,
+        reason: str,
+        share: float = 0.0,
     ) -> Deployment:
         is_filled = action != "withdraw"
         values = {
@@ -437,9 +496,12 @@ class Registry:
             "at": now(),
             "actor": by.name,
             "reason": reason,
+            "share": share if is_filled else 0.0,
         }
         row = connection.execute(sa.insert(deployment).values(**values).returning(deployment)).one()
         details = {"slot": slot, "reason": reason, "bundle_hash": version.bundle_hash}
+        if values["share"]:
+            details["share"] = f"{share:g}"
         subject = subject_of(version.project, version.number)
         self._audit.append(by.name, f"model.{action}", subject, details, connection=connection)
         return Deployment.from_row(row)
@@ -483,9 +545,14 @@ def _history(connection: Connection, project: str, slot: str) -> list[Deployment
     return [Deployment.from_row(row) for row in connection.execute(query.order_by(deployment.c.id))]
 
 
-def _holds(connection: Connection, project: str, slot: str) -> int | None:
+def _newest(connection: Connection, project: str, slot: str) -> Deployment | None:
     history = _history(connection, project, slot)
-    return history[-1].number if history else None
+    return history[-1] if history else None
+
+
+def _holds(connection: Connection, project: str, slot: str) -> int | None:
+    newest = _newest(connection, project, slot)
+    return newest.number if newest is not None else None
 
 
 def _check_step(connection: Connection, step: str, version: ModelVersion, values: dict[str, Any]) -> None:

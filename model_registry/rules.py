@@ -5,14 +5,16 @@ from datetime import UTC, datetime
 
 from core.errors import ConflictError, InputError, IntegrityError
 from core.i18n import msg
-from model_registry.versions import CHAMPION, ModelVersion, State, state_label
+from model_registry.versions import ANSWERING, LIVE_CHALLENGER, ModelVersion, State, state_label
 
 __all__ = [
     "check_expiry",
     "check_project",
+    "check_share",
     "now",
     "require_deployable",
     "require_reason",
+    "require_rival",
     "require_same",
     "subject_of",
 ]
@@ -42,7 +44,7 @@ def require_deployable(version: ModelVersion, slot: str, proved: str) -> None:
         raise InputError(msg("{slot} is no name for a slot: small letters, digits, - and _", slot=repr(slot)))
     where = subject_of(version.project, version.number)
     require_same(version, proved, version.bundle_hash)
-    if slot != CHAMPION:
+    if slot not in ANSWERING:
         if version.state not in _SHADOW_STATES:
             raise ConflictError(
                 msg(
@@ -54,7 +56,7 @@ def require_deployable(version: ModelVersion, slot: str, proved: str) -> None:
         return
     if version.state is not State.APPROVED:
         raise ConflictError(
-            msg("The champion must be approved; this version is {state}", state=state_label(version.state)),
+            msg("What answers must be approved; this version is {state}", state=state_label(version.state)),
             where=where,
             fix=msg("Submit it and let another person review it."),
             code="not_approved",
@@ -66,6 +68,44 @@ def require_deployable(version: ModelVersion, slot: str, proved: str) -> None:
             where=where,
             fix=msg("Ask a reviewer to approve a new version."),
             code="approval_expired",
+        )
+
+
+def check_share(slot: str, share: float | None) -> float:
+    """Return the part of the enterprises that a version in `slot` answers in the champion's place; 0 where it does not.
+
+    Raises
+    ------
+    InputError
+        If a live challenger has no share strictly between 0 and 1, or another slot has one.
+    """
+    if slot != LIVE_CHALLENGER:
+        if share is not None:
+            raise InputError(
+                msg("Only a live challenger has a share; this slot is {slot}", slot=slot),
+                where="share",
+                fix=msg("Use the slot {slot}, or leave the share out.", slot=LIVE_CHALLENGER),
+            )
+        return 0.0
+    if share is None or not 0.0 < share < 1.0:
+        raise InputError(
+            msg("A live challenger answers more than none and less than all of the enterprises"),
+            where="share",
+            fix=msg("Give a share above 0 and below 100 percent; to let it answer all, make it the champion."),
+            code="bad_share",
+        )
+    return float(share)
+
+
+def require_rival(version: ModelVersion, champion: int | None) -> None:
+    """Refuse a live challenger where there is no other version to challenge."""
+    if champion is None or champion == version.number:
+        problem = msg("No champion is deployed") if champion is None else msg("This version is the champion")
+        raise ConflictError(
+            problem,
+            where=subject_of(version.project, version.number),
+            fix=msg("A share of the traffic is split off from that of another version, the champion."),
+            code="no_rival",
         )
 
 

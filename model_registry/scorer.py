@@ -86,6 +86,7 @@ class Scorer:
         self.version = version
         self.plan: FeaturePlan = bundle.plan
         self.payload: PayloadSchema = bundle.payload
+        self.entity_column: str = bundle.json("label.json").get("entity_column") or self.plan.key_column
         self.ready = ReadyFeatures(self.plan)
         self._model = load_model(bundle.model_folder)
         self._calibration = bundle.calibration

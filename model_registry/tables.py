@@ -57,5 +57,6 @@ deployment = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("actor", sa.String(120), nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("share", sa.Double, nullable=False, server_default="0"),
     sa.Index("ix_deployment_slot", "project", "slot", "id"),
 )

@@ -12,7 +12,9 @@ from core.errors import ConflictError
 from core.i18n import Message, msg
 
 __all__ = [
+    "ANSWERING",
     "CHAMPION",
+    "LIVE_CHALLENGER",
     "Deployment",
     "ModelVersion",
     "ReviewEvent",
@@ -23,7 +25,11 @@ __all__ = [
 ]
 
 CHAMPION = "champion"
-"""The slot whose answers are used; every other slot is a shadow whose answers are only kept."""
+"""The slot that answers whatever no other slot answers."""
+LIVE_CHALLENGER = "live-challenger"
+"""The slot that answers in the champion's place for a share of the enterprises."""
+ANSWERING = frozenset({CHAMPION, LIVE_CHALLENGER})
+"""The slots whose answers are used; every other slot is a shadow whose answers are only kept."""
 
 
 class State(StrEnum):
@@ -141,7 +147,9 @@ class ReviewEvent:
 class Deployment:
     """One entry of a slot's history; the newest entry says what the slot holds now.
 
-    `number` and `bundle_hash` are None where the slot was emptied. `action` is "deploy", "rollback" or "withdraw".
+    `number` and `bundle_hash` are None where the slot was emptied. `action` is "deploy", "share" (another share for
+    what is there), "rollback" or "withdraw". `share` is the part of the enterprises that a live challenger answers,
+    above 0 and below 1; 0 in every other slot.
     """
 
     id: int
@@ -153,6 +161,7 @@ class Deployment:
     at: datetime
     actor: str
     reason: str
+    share: float = 0.0
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> "Deployment":
@@ -222,6 +231,6 @@ def earlier_numbers(history: Sequence[Deployment]) -> list[int]:
         if entry.action == "rollback" and entry.number in held:
             while held[-1] != entry.number:
                 held.pop()
-        else:
+        elif entry.action != "share":
             held.append(entry.number)
     return [number for number in reversed(held[:-1]) if number is not None]

@@ -9,10 +9,11 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from model_registry.versions import ANSWERING
 from monitoring.log_files import LOG_FILES, read_entry, whole_entries
 from monitoring.score_block import ScoreBlock
 from monitoring.score_record import ScoreRecord
@@ -37,19 +38,19 @@ def name_of(project: str, request_id: str) -> bytes:
 
 
 class ScoreIndex:
-    """Finds a champion's answer by project and request id. Safe for several threads and processes.
+    """Finds an answer that was given, by project and request id. Safe for several threads and processes.
 
     Parameters
     ----------
     folder : Path
         The local log's.
-    slot : str, default="champion"
-        Whose answers are found.
+    slots : set of str, optional
+        Whose answers are found; left out, those of the slots that answer.
     """
 
-    def __init__(self, folder: Path, *, slot: str = "champion") -> None:
+    def __init__(self, folder: Path, *, slots: Container[str] = ANSWERING) -> None:
         self._folder = folder
-        self._slot = slot
+        self._slots = slots
         # Who asks must not wait for who writes: a connection, and a lock, for each.
         self._asking, self._writing = threading.Lock(), threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
@@ -152,12 +153,12 @@ class ScoreIndex:
                 request_ids = content.request_ids if content.is_named else ()
             else:
                 request_ids = () if content is None else (content.request_id,)
-            if content is not None and content.slot == self._slot and request_ids:
+            if content is not None and content.slot in self._slots and request_ids:
                 yield [name_of(content.project, one) for one in request_ids], end - len(entry), len(entry)
 
     def _records(self, content: ScoreRecord | ScoreBlock | None, wanted: set[tuple[str, str]]) -> Iterator[ScoreRecord]:
         """Yield the records of an entry that are wanted."""
-        if content is None or content.slot != self._slot:
+        if content is None or content.slot not in self._slots:
             return
         request_ids = content.request_ids if isinstance(content, ScoreBlock) else (content.request_id,)
         for number, request_id in enumerate(request_ids):

@@ -62,6 +62,7 @@ def create_app(settings: Settings, limits: Limits | None = None) -> FastAPI:
 
     app = FastAPI(title="Scoring service", version="1", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.include_router(_scoring(service))
+    app.include_router(_listing(service))
     app.include_router(_operations(service))
     app.include_router(_documentation(app, settings))
     app.add_middleware(SecurityHeaders)
@@ -140,14 +141,29 @@ def _scoring(service: ScoringService) -> APIRouter:
         report = read_outcomes_request(await run_in_threadpool(parse, body))
         return _json(await run_in_threadpool(service.outcomes.keep, report, caller.name, language))
 
+    return router
+
+
+def _listing(service: ScoringService) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["scoring"])
+
     @router.get(
         "/models",
         summary=str(msg("What is deployed, and which rows it takes")),
-        openapi_extra={"security": [{"bearer": []}]},
+        openapi_extra=_LIST_OPENAPI,
     )
     async def models(request: Request) -> Response:
         _admit(service, request)
-        return _json([_model(model, service.lookups) for model in service.models.all()])
+        return _json([_model(model, service.lookups) for model in service.answering()])
+
+    @router.get(
+        "/deployments",
+        summary=str(msg("Which version stands in which slot, for which share of the enterprises")),
+        openapi_extra=_LIST_OPENAPI,
+    )
+    async def deployments(request: Request) -> Response:
+        _admit(service, request)
+        return _json(service.deployments())
 
     return router
 
@@ -186,8 +202,8 @@ async def _score(service: ScoringService, request: Request) -> tuple[Response, s
             caller.require(LOOKUP_PERMISSION)
         request.state.language = asked.language or language
         request.state.request_id = asked.request_id
-        answer = await service.answer(asked, content, language=language)
-    return Response(answer, media_type="application/json"), asked.project
+        given = await service.answer(asked, content, language=language)
+    return Response(given.content, media_type="application/json"), asked.project
 
 
 def _operations(service: ScoringService) -> APIRouter:
@@ -209,7 +225,8 @@ def _operations(service: ScoringService) -> APIRouter:
                 model.slot.project: _snapshot(service.lookups.about(model.slot.project))
                 for model in service.models.all()
             },
-            "problems": service.models.problems,
+            "split": {model.slot.project: _split(model) for model in service.answering() if model.slot.share},
+            "problems": service.problems(),
         }
         return _json(content, 200 if is_ready else 503)
 
@@ -233,6 +250,10 @@ def _documentation(app: FastAPI, settings: Settings) -> APIRouter:
         return Response(STYLE, media_type="text/css; charset=utf-8")
 
     return router
+
+
+def _split(rival: DeployedModel) -> dict[str, Any]:
+    return {"version": rival.slot.number, "share": rival.slot.share}
 
 
 def _snapshot(about: SnapshotAbout | None) -> dict[str, str] | None:
@@ -306,6 +327,11 @@ _SCORE_OPENAPI: dict[str, Any] = {
 }
 
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+
+_LIST_OPENAPI: dict[str, Any] = {
+    "security": [{"bearer": []}],
+    "responses": {status: _SCORE_OPENAPI["responses"][status] for status in ("401", "403", "429")},
+}
 
 _BATCH_OPENAPI: dict[str, Any] = {
     "security": [{"bearer": []}],

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import orjson
@@ -21,7 +21,8 @@ from serving.lookups import Gathered, Lookups
 from serving.problems import problem_content
 from serving.request_form import LOOKUP_PERMISSION, read_request
 from serving.scoring import key_of, score
-from serving.service import Asked, ScoringService, content_hash, new_request_id
+from serving.service import Asked, Scored, ScoringService, content_hash, new_request_id
+from serving.split import Split
 from serving.spool import Spool
 from serving.strict_json import parse
 
@@ -46,7 +47,9 @@ class _Line:
 
 
 class LineBatch:
-    """One batch of lines. All rows of a project are answered by the version that served when its first one came.
+    """One batch of lines. All rows of a project are answered by what served when its first one came.
+
+    Where the project's traffic was split then, each enterprise is answered by the same version as it would be alone.
 
     Parameters
     ----------
@@ -71,6 +74,7 @@ class LineBatch:
         self._caller = caller
         self._is_kept = is_kept
         self._models: dict[str, DeployedModel] = {}
+        self._rivals: dict[str, DeployedModel | None] = {}
         self._problem: WorkbenchError | None = None
         self._n_rows = 0
         self._n_scored = 0
@@ -150,18 +154,59 @@ class LineBatch:
         model = self._models.get(request.project)
         if model is None:
             model = self._models[request.project] = self._service.models.get(request.project)
+            self._rivals[request.project] = self._service.split.rival(request.project)
         request_id = request.request_id or new_request_id()
         return Asked(model, request, request_id, content_hash(content), request.language or self._language)
 
-    def _score(self, rows: Sequence[Asked]) -> list[ScoreAnswer | WorkbenchError]:
-        """Score rows in a thread: ready features together, and ids, at a fraction of the cost of one by one."""
-        found: dict[int, ScoreAnswer | WorkbenchError] = {}
-        together: defaultdict[tuple[str, str, int, str], list[int]] = defaultdict(list)
+    def _score(self, rows: Sequence[Asked]) -> list[Scored | WorkbenchError]:
+        """Score rows in a thread, each by the version whose it is; what a live challenger cannot, the champion does."""
+        chosen = self._on_sides(rows)
+        made = self._score_all(chosen)
+        again = [i for i, one in enumerate(made) if chosen[i] is not rows[i] and isinstance(one, WorkbenchError)]
+        for i, answer in zip(again, self._score_all([rows[i] for i in again]), strict=True):
+            made[i], chosen[i] = answer, rows[i]
+            self._service.metrics.split_returned.labels(rows[i].request.project).inc()
+        return [
+            answer if isinstance(answer, WorkbenchError) else (asked.model, answer)
+            for asked, answer in zip(chosen, made, strict=True)
+        ]
+
+    def _on_sides(self, rows: Sequence[Asked]) -> list[Asked]:
+        """Return the rows, those that are a live challenger's with its model."""
+        by_id = [i for i, asked in enumerate(rows) if asked.request.id is not None and self._rival(asked) is not None]
+        gathered = dict(zip(by_id, self._gather([rows[i] for i in by_id]), strict=True))
+        sides = []
         for i, asked in enumerate(rows):
-            request = asked.request
+            rival, theirs = self._rival(asked), gathered.get(i)
+            known = theirs if isinstance(theirs, Gathered) else None
+            is_rivals = rival is not None and Split.is_rivals(rival, asked.model, asked.request, known)
+            sides.append(replace(asked, model=rival) if rival is not None and is_rivals else asked)
+        return sides
+
+    def _rival(self, asked: Asked) -> DeployedModel | None:
+        return self._rivals.get(asked.request.project)
+
+    def _gather(self, rows: Sequence[Asked]) -> list[Gathered | WorkbenchError]:
+        """Return the rows behind ids, of which each project's are gathered together."""
+        found: dict[int, Gathered | WorkbenchError] = {}
+        together: defaultdict[str, list[int]] = defaultdict(list)
+        for i, asked in enumerate(rows):
+            together[asked.request.project].append(i)
+        for members in together.values():
+            requests = [rows[i].request for i in members]
+            gathered = self._service.lookups.gather_each(rows[members[0]].model, requests)
+            found.update(zip(members, gathered, strict=True))
+        return [found[i] for i in range(len(rows))]
+
+    def _score_all(self, rows: Sequence[Asked]) -> list[ScoreAnswer | WorkbenchError]:
+        """Score rows: ready features together, and ids, at a fraction of the cost of one by one."""
+        found: dict[int, ScoreAnswer | WorkbenchError] = {}
+        together: defaultdict[tuple[str, str, str, int, str], list[int]] = defaultdict(list)
+        for i, asked in enumerate(rows):
+            request, slot = asked.request, asked.model.slot
             form = "features" if request.features is not None else "id" if request.id is not None else ""
             if form:
-                together[form, request.project, request.reasons, asked.language].append(i)
+                together[form, slot.project, slot.slot, request.reasons, asked.language].append(i)
             else:
                 found[i] = _score_alone(asked, self._service.lookups)
         for (form, *_), members in together.items():

@@ -63,6 +63,7 @@ class ScoreRequest(_Sent):
     id: str | int | None = None
     row: Mapping[str, Any] | None = None
     key: str | int | None = None
+    entity: str | int | None = None
     as_of: str | None = None
     request_id: str | None = None
     language: Literal["en", "zh"] | None = None

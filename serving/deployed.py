@@ -36,6 +36,7 @@ class Slot:
     bundle_hash: str
     since: str
     expires_at: str | None
+    share: float = 0.0
 
     def is_expired(self, now: datetime) -> bool:
         """Whether the approval has an end and `now` is not before it."""
@@ -94,6 +95,10 @@ class DeployedModels:
             raise UnavailableError(msg("The deployed model cannot be loaded now"), code="model_unavailable")
         raise NotFoundError(msg("No model is deployed for this project"), where="project", code="no_model")
 
+    def find(self, project: str) -> DeployedModel | None:
+        """Return the model of `project`, or None where none is loaded."""
+        return self._models.get(project)
+
     def holds(self, project: str) -> bool:
         """Whether a model of `project` is loaded."""
         return project in self._models
@@ -139,6 +144,7 @@ class DeployedModels:
             bundle_hash=bundle_hash,
             since=entry.at.isoformat(),
             expires_at=expires_at.isoformat() if expires_at else None,
+            share=entry.share,
         )
 
     def _follow(self, slots: list[Slot], *, remember: bool) -> None:

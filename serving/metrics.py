@@ -29,6 +29,18 @@ class ServiceMetrics:
         self.seconds = Histogram(
             "scorer_seconds", "Seconds to answer a score", ["project"], buckets=_BUCKETS, registry=self._registry
         )
+        self.answers = Counter(
+            "scorer_answers",
+            "Answers made and kept, by the slot and the version that made them",
+            ["project", "slot", "version"],
+            registry=self._registry,
+        )
+        self.split_returned = Counter(
+            "scorer_split_returned",
+            "Requests of the live challenger's share that the champion answered, because the challenger could not",
+            ["project"],
+            registry=self._registry,
+        )
         self.version = Gauge(
             "scorer_model_version",
             "Version that answers now",

@@ -69,6 +69,17 @@ class ScoreRequest(BaseModel):
             )
         ),
     ] = None
+    entity: Annotated[
+        Annotated[str, Field(min_length=1, max_length=256)] | int | None,
+        Field(
+            description=str(
+                msg(
+                    "Whom the case is about, where ready features do not tell: while traffic is split, one version "
+                    "answers all that is asked about the same enterprise."
+                )
+            )
+        ),
+    ] = None
     as_of: Annotated[
         str | None,
         Field(max_length=32, description=str(msg("Time up to which (exclusive) rows count, in the data's own clock."))),

@@ -6,12 +6,13 @@ import logging
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import sqlalchemy as sa
@@ -24,10 +25,11 @@ from core.identity import Identity
 from core.settings import Settings
 from model_registry.registry import Registry
 from model_registry.scorer import ScoreAnswer
+from model_registry.versions import ANSWERING, CHAMPION, LIVE_CHALLENGER
 from monitoring.score_log import ScoreBlock, ScoreRecord, blocks_of
 from serving.answers import GivenAnswers, answer_of, record_of
 from serving.callers import Callers
-from serving.deployed import DeployedModel, DeployedModels
+from serving.deployed import DeployedModel, DeployedModels, Slot
 from serving.host_log import HostLog
 from serving.limits import Gate, Limits, RateLimit
 from serving.lookups import Gathered, Lookups
@@ -38,8 +40,9 @@ from serving.refusals import Refusals
 from serving.request_form import ScoreRequest
 from serving.scoring import score
 from serving.shadow import CHALLENGER, Shadow
+from serving.split import Split
 
-__all__ = ["Asked", "ScoringService", "content_hash", "new_request_id"]
+__all__ = ["Asked", "Given", "Scored", "ScoringService", "content_hash", "new_request_id"]
 
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
@@ -69,6 +72,17 @@ class Asked:
         return self.request.request_id is not None
 
 
+class Given(NamedTuple):
+    """An answer as the bytes to send, and the slot that made it; None where it was made for the same request before."""
+
+    content: bytes
+    slot: Slot | None = None
+
+
+Scored = tuple[DeployedModel, ScoreAnswer]
+"""What a model said, and which it was."""
+
+
 class ScoringService:
     """Everything that outlives a request.
 
@@ -95,6 +109,9 @@ class ScoringService:
         self.models = DeployedModels(Registry(self._database, settings.artifacts, mlflow=False), folder / "bundles")
         registry = Registry(self._database, settings.artifacts, mlflow=False)
         self._challengers = DeployedModels(registry, folder / "challengers", slot=CHALLENGER)
+        # A registry's rows, read by each by itself: what one of them cannot load holds up no other.
+        self._rivals = DeployedModels(registry, folder / "rivals", slot=LIVE_CHALLENGER)
+        self.split = Split(self._rivals)
         self.callers = Callers(Identity(self._database), folder / "keys.json")
         self.outcomes = OutcomeDesk(self._database, self.models)
         self.refusals = Refusals(AuditTrail(self._database))
@@ -146,8 +163,9 @@ class ScoringService:
         self.callers.refresh()
         self.models.refresh()
         self._challengers.refresh()
+        self._rivals.refresh()
         self.lookups.refresh([model.slot.project for model in self.models.all()])
-        self._references.refresh([*self.models.all(), *self._challengers.all()])
+        self._references.refresh([*self.models.all(), *self._rivals.all(), *self._challengers.all()])
         for model in self.models.all():
             project = model.slot.project
             self.metrics.version.labels(project).set(model.slot.number)
@@ -155,11 +173,42 @@ class ScoringService:
                 self.metrics.snapshot_published.labels(project).set(
                     about.published_at.astype("datetime64[s]").astype(int)
                 )
-        self.metrics.problems.set(len(self.models.problems))
+        self.metrics.problems.set(len(self.problems()))
         self.metrics.registry_age.set(self.models.seconds_since_contact() or 0.0)
 
-    async def answer(self, request: ScoreRequest, content: Any, *, language: str) -> bytes:
-        """Return the answer to a request as the bytes to send, logged before it is returned.
+    def answering(self) -> list[DeployedModel]:
+        """Return the models whose answers are used, by project, the champion first."""
+        return sorted([*self.models.all(), *self._rivals.all()], key=lambda one: (one.slot.project, one.slot.slot))
+
+    def deployments(self) -> list[dict[str, Any]]:
+        """Return what this process holds in every slot of every project, as it is told to callers."""
+        models = [*self.answering(), *self._challengers.all()]
+        return [self._deployment(model.slot) for model in sorted(models, key=lambda one: one.slot.project)]
+
+    def problems(self) -> dict[str, str]:
+        """Return the error's code of each deployment that cannot be loaded, by project, and slot if no champion's."""
+        beside = {LIVE_CHALLENGER: self._rivals.problems, CHALLENGER: self._challengers.problems}
+        return self.models.problems | {
+            f"{project}/{slot}": code for slot, found in beside.items() for project, code in found.items()
+        }
+
+    def _deployment(self, slot: Slot) -> dict[str, Any]:
+        rival = self.split.rival(slot.project)
+        theirs = rival.slot.share if rival is not None else 0.0
+        share = {CHAMPION: 1.0 - theirs, LIVE_CHALLENGER: theirs}.get(slot.slot, 0.0)
+        return {
+            "project": slot.project,
+            "slot": slot.slot,
+            "version": slot.number,
+            "bundle_hash": slot.bundle_hash,
+            "deployed_at": slot.since,
+            "approval_expires_at": slot.expires_at,
+            "answers": slot.slot in ANSWERING,
+            "share": round(share, 6),
+        }
+
+    async def answer(self, request: ScoreRequest, content: Any, *, language: str) -> Given:
+        """Return the answer to a request, logged before it is returned.
 
         Parameters
         ----------
@@ -190,17 +239,17 @@ class ScoringService:
             # The same request comes twice at once: the second waits for the first, whatever becomes of that.
             await asyncio.wait([running])
         if (given := self._answers.get(*asked.name, asked.payload_hash)) is not None:
-            return given
+            return Given(given)
         with self._claimed([asked]):
             async with self._log.held([asked.name]):
                 self._recall([asked])
                 given = self._answers.get(*asked.name, asked.payload_hash)
-                return await self._score(asked) if given is None else given
+                return await self._score(asked) if given is None else Given(given)
 
     async def answer_many(
         self,
         rows: Sequence[Asked],
-        score_rows: Callable[[Sequence[Asked]], Sequence[ScoreAnswer | WorkbenchError]],
+        score_rows: Callable[[Sequence[Asked]], Sequence[Scored | WorkbenchError]],
         *,
         is_kept: bool,
     ) -> list[bytes | WorkbenchError]:
@@ -211,7 +260,7 @@ class ScoringService:
         rows : sequence of Asked
             What was asked. A repetition, also within `rows`, gets the answer that was given first.
         score_rows : callable
-            Scores requests, in a thread; returns an answer or an error for each.
+            Scores requests, in a thread; returns an answer and whose it is, or an error, for each.
         is_kept : bool
             Whether the answers are logged, and repetitions recognised by it.
         """
@@ -234,7 +283,7 @@ class ScoringService:
         self,
         rows: Sequence[Asked],
         chosen: Sequence[int],
-        score_rows: Callable[[Sequence[Asked]], Sequence[ScoreAnswer | WorkbenchError]],
+        score_rows: Callable[[Sequence[Asked]], Sequence[Scored | WorkbenchError]],
         *,
         is_kept: bool,
     ) -> dict[int, bytes | WorkbenchError]:
@@ -250,7 +299,7 @@ class ScoringService:
     async def _score_many(
         self,
         rows: Sequence[Asked],
-        score_rows: Callable[[Sequence[Asked]], Sequence[ScoreAnswer | WorkbenchError]],
+        score_rows: Callable[[Sequence[Asked]], Sequence[Scored | WorkbenchError]],
         *,
         is_kept: bool,
     ) -> list[bytes | WorkbenchError]:
@@ -280,13 +329,20 @@ class ScoringService:
         if len(records) == 1:
             is_named = records[0].request_id in named
             await asyncio.wrap_future(self._log.append(records[0], is_named=is_named))
+            self._count(records[0].project, records[0].slot, records[0].version)
             return
         for future in await run_in_threadpool(self._hand_over, records, named):
             await asyncio.wrap_future(future)
+        for kept, n in Counter((one.project, one.slot, one.version) for one in records).items():
+            self._count(*kept, n)
 
     async def keep_block(self, block: ScoreBlock) -> None:
         """Return when all answers of a block are on the disk; raise `UnavailableError` if they could not be written."""
         await asyncio.wrap_future(await run_in_threadpool(self._log.append_block, block))
+        self._count(block.project, block.slot, block.version, len(block.request_ids))
+
+    def _count(self, project: str, slot: str, version: int, n: int = 1) -> None:
+        self.metrics.answers.labels(project, slot, str(version)).inc(n)
 
     def _hand_over(self, records: Sequence[ScoreRecord], named: Container[str]) -> list[Future[None]]:
         """Hand records to the log's writer, in blocks where they have enough in common."""
@@ -323,16 +379,36 @@ class ScoringService:
                 self._under_way.pop(asked.name, None)
             future.set_result(b"")
 
-    async def _score(self, asked: Asked) -> bytes:
+    async def _score(self, asked: Asked) -> Given:
         asked_at = datetime.now(UTC)
         gathered = await self._gather(asked) if asked.request.is_looked_up else None
-        answer = score(asked.model, asked.request, asked.request_id, asked.language, gathered)
-        record = _record(asked, answer, asked_at)
+        by_rival = await self._score_by_rival(asked, gathered)
+        model, answer = by_rival or (asked.model, _score_one(asked, gathered))
+        record = _record(asked, (model, answer), asked_at)
         await self.keep([record], (asked.request_id,) if asked.is_named else ())
         content = self._answers.put(record)
         # After the answer: the response is written before the loop comes to this.
         asyncio.get_running_loop().call_soon(self._shadow.offer, asked.request, record)
-        return content
+        return Given(content, model.slot)
+
+    async def _score_by_rival(self, asked: Asked, gathered: Gathered | None) -> Scored | None:
+        """Return what the live challenger says where the request is its; None where the champion shall answer.
+
+        Nothing that is wrong with a challenger costs an answer.
+        """
+        rival = self.split.rival(asked.request.project)
+        if rival is None or not self.split.is_rivals(rival, asked.model, asked.request, gathered):
+            return None
+        theirs = replace(asked, model=rival)
+        try:
+            own = await self._gather(theirs) if gathered is not None else None
+            return rival, _score_one(theirs, own)
+        except WorkbenchError as error:
+            _LOG.info("the live challenger of %s does not take a request: %s", asked.request.project, error.code)
+        except Exception:  # noqa: BLE001 - whatever it meets, the champion answers
+            _LOG.exception("the live challenger of %s failed", asked.request.project)
+        self.metrics.split_returned.labels(asked.request.project).inc()
+        return None
 
     async def _gather(self, asked: Asked) -> Gathered:
         with self._looking_up.entered():
@@ -370,10 +446,13 @@ def new_request_id() -> str:
     return uuid.uuid4().hex
 
 
-def _record(asked: Asked, answer: ScoreAnswer, asked_at: datetime, source: str = "api") -> ScoreRecord:
+def _score_one(asked: Asked, gathered: Gathered | None) -> ScoreAnswer:
+    return score(asked.model, asked.request, asked.request_id, asked.language, gathered)
+
+
+def _record(asked: Asked, scored: Scored, asked_at: datetime, source: str = "api") -> ScoreRecord:
     return record_of(
-        asked.model,
-        answer,
+        *scored,
         request_id=asked.request_id,
         payload_hash=asked.payload_hash,
         language=asked.language,
@@ -384,7 +463,7 @@ def _record(asked: Asked, answer: ScoreAnswer, asked_at: datetime, source: str =
 
 def _records(
     rows: Sequence[Asked],
-    score_rows: Callable[[Sequence[Asked]], Sequence[ScoreAnswer | WorkbenchError]],
+    score_rows: Callable[[Sequence[Asked]], Sequence[Scored | WorkbenchError]],
     asked_at: datetime,
 ) -> list[ScoreRecord | WorkbenchError]:
     return [

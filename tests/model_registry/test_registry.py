@@ -319,3 +319,56 @@ def test_a_row_changed_behind_our_back_does_not_deploy(
         connection.execute(sa.update(model_version).values(state="approved"))
     with pytest.raises(IntegrityError):
         registry.deploy(P, draft, by=OPERATOR, reason="go")
+
+
+def test_a_live_challenger_takes_a_share_and_obeys_the_rules_of_a_champion(
+    registry: Registry, make_bundle: MakeBundle, draft: int
+) -> None:
+    champion = approve_new(registry, make_bundle, "a")
+    rival = approve_new(registry, make_bundle, "b")
+    slot = "live-challenger"
+    with pytest.raises(ConflictError) as alone:
+        registry.deploy(P, rival, slot, by=OPERATOR, reason="try", share=0.1)
+    assert alone.value.code == "no_rival"
+    registry.deploy(P, champion, by=OPERATOR, reason="go")
+    for share in (None, 0.0, 1.0, -0.1, 1.5, float("nan")):
+        with pytest.raises(InputError) as wrong:
+            registry.deploy(P, rival, slot, by=OPERATOR, reason="try", share=share)
+        assert wrong.value.code == "bad_share"
+    with pytest.raises(InputError, match="live-challenger"):
+        registry.deploy(P, rival, by=OPERATOR, reason="try", share=0.1)
+    with pytest.raises(ConflictError) as itself:
+        registry.deploy(P, champion, slot, by=OPERATOR, reason="try", share=0.1)
+    assert itself.value.code == "no_rival"
+    registry.submit(P, draft, by=AUTHOR, note="")
+    with pytest.raises(ConflictError) as unsigned:
+        registry.deploy(P, draft, slot, by=OPERATOR, reason="try", share=0.1)
+    assert unsigned.value.code == "not_approved"
+    with pytest.raises(PermissionDeniedError):
+        registry.deploy(P, rival, slot, by=AUTHOR, reason="try", share=0.1)
+    registry.deploy(P, rival, slot, by=OPERATOR, reason="try", share=0.1)
+    with pytest.raises(ConflictError):
+        registry.deploy(P, rival, slot, by=OPERATOR, reason="again", share=0.1)
+    more = registry.deploy(P, rival, slot, by=OPERATOR, reason="it does well", share=0.25)
+    assert (more.action, more.share) == ("share", 0.25)
+    assert [(entry.slot, entry.share) for entry in registry.deployments(P)] == [("champion", 0.0), (slot, 0.25)]
+
+
+def test_a_live_challenger_leaves_its_slot_when_it_becomes_the_champion_or_is_withdrawn(
+    registry: Registry, make_bundle: MakeBundle
+) -> None:
+    slot = "live-challenger"
+    first, second, third = (approve_new(registry, make_bundle, name) for name in ("a", "b", "c"))
+    registry.deploy(P, first, by=OPERATOR, reason="go")
+    registry.deploy(P, second, slot, by=OPERATOR, reason="try", share=0.1)
+    registry.deploy(P, second, slot, by=OPERATOR, reason="more", share=0.5)
+    registry.deploy(P, second, by=OPERATOR, reason="it is better")
+    assert registry.deployment(P, slot) is None
+    registry.deploy(P, third, slot, by=OPERATOR, reason="try", share=0.2)
+    registry.withdraw(P, slot, by=OPERATOR, reason="enough")
+    assert registry.deployment(P, slot) is None
+    back = registry.rollback(P, slot, by=OPERATOR, reason="a little longer")
+    assert (back.number, back.share) == (third, 0.2)
+    registry.withdraw(P, slot, by=OPERATOR, reason="enough")
+    # The champion of before comes back; and what would challenge itself is refused.
+    assert registry.rollback(P, by=OPERATOR, reason="worse").number == first

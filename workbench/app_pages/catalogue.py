@@ -132,7 +132,9 @@ def _picture(field: Field, known: Lineage) -> None:
 
 
 def _slot(name: str) -> str:
-    return {"champion": t("Champion"), "challenger": t("Challenger")}.get(name, name)
+    return {"champion": t("Champion"), "live-challenger": t("Live challenger"), "challenger": t("Challenger")}.get(
+        name, name
+    )
 
 
 def _main() -> None:

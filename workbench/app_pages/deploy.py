@@ -1,7 +1,6 @@
 """Deploy: what serves now, since when, and what would be next?"""
 
 import json
-from collections.abc import Callable
 from html import escape
 
 import streamlit as st
@@ -9,9 +8,10 @@ import streamlit as st
 from core.errors import WorkbenchError
 from core.i18n import formats
 from workbench.flows import deployment, scoring
-from workbench.flows.deployment import DeploymentState
+from workbench.flows.deployment import DeploymentEvent, DeploymentState
 from workbench.flows.snapshots import SnapshotState
 from workbench.ui.answer_view import answer_view
+from workbench.ui.deploy_parts import beside_panel, change_panel, slot_word
 from workbench.ui.empty_project import project_or_stop
 from workbench.ui.evaluation_view import figure_text
 from workbench.ui.frame import PAGES, header
@@ -19,13 +19,22 @@ from workbench.ui.pieces import chip, draw, empty, figures, headline, panel_titl
 from workbench.ui.session import Here
 from workbench.ui.texts import html, t
 from workbench.ui.times import ago, exact
-from workbench.ui.versions import choose_version
 from workbench.ui.work import ask_for, watch
 
 
 def _sentence(state: DeploymentState) -> str:
     if state.champion is None:
         return t("Nothing serves yet: an approved version can be put to work here.")
+    if state.live is not None:
+        return t(
+            "Version {n} has answered since {moment}, version {rival} for {share} of the enterprises; scores so far: "
+            "{scored}.",
+            n=state.champion.version.number,
+            moment=exact(state.champion.since),
+            rival=state.live.version.number,
+            share=formats.percent(state.live.share),
+            scored=formats.count(state.n_scored),
+        )
     return t(
         "Version {n} has answered since {moment}; scores so far: {scored}.",
         n=state.champion.version.number,
@@ -57,42 +66,6 @@ def _champion(state: DeploymentState) -> None:
             (escape(t("Last score")), escape(ago(state.last_scored_at))),
         ],
     )
-
-
-def _change(place: Here, state: DeploymentState) -> None:
-    panel_title(
-        t("Put another version to work"), t("Only approved versions can; the hash that was reviewed is what serves.")
-    )
-    if not place.can("model.deploy"):
-        st.caption(t("Deploying needs the role of operator."))
-        return
-    if not state.deployable:
-        st.caption(t("No other approved version."))
-    else:
-        version = choose_version(list(state.deployable), "deploy_version")
-        reason = st.text_input(t("Reason"), key="deploy_reason")
-        if st.button(t("Deploy"), type="primary", disabled=not reason.strip()):
-            _act(
-                place,
-                lambda: deployment.deploy(place.ctx, place.name, version.number, reason=reason.strip(), publish=False),
-            )
-    if state.rollback_to is not None:
-        why = st.text_input(t("Reason to go back"), key="rollback_reason")
-        label = t("Roll back to v{n}", n=state.rollback_to)
-        if st.button(label, disabled=not why.strip()):
-            _act(place, lambda: deployment.rollback(place.ctx, place.name, reason=why.strip(), publish=False))
-
-
-def _act(place: Here, step: Callable[[], DeploymentState]) -> None:
-    try:
-        after = step()
-    except WorkbenchError as error:
-        show_error(error)
-        return
-    # The rows for it take a while: a worker publishes them.
-    if after.snapshot.due is not None:
-        ask_for(place, "snapshot", {})
-    st.rerun()
 
 
 def _snapshot(place: Here, state: DeploymentState) -> None:
@@ -147,7 +120,7 @@ def _history(state: DeploymentState) -> None:
             (
                 escape(exact(event.at)),
                 escape(slot_word(event.slot)),
-                f"v{event.version}" if event.version else "–",
+                _version_cell(event),
                 f"v{event.previous}" if event.previous else "–",
                 escape(event.by),
                 (f"{chip(t('roll-back'), 'watch')} " if event.is_rollback else "") + escape(event.reason),
@@ -157,9 +130,11 @@ def _history(state: DeploymentState) -> None:
     )
 
 
-def slot_word(slot: str) -> str:
-    """Return a slot's name in the session's language."""
-    return {"champion": t("champion"), "challenger": t("challenger")}.get(slot, slot)
+def _version_cell(event: DeploymentEvent) -> str:
+    if event.version is None:
+        return "–"
+    share = f' <span class="caption">{formats.percent(event.share)}</span>' if event.share else ""
+    return f"v{event.version}{share}"
 
 
 def _try_it(place: Here, state: DeploymentState) -> None:
@@ -208,7 +183,10 @@ def _main() -> None:
     with left, st.container(key="panel_champion", height="stretch"):
         _champion(state)
     with right, st.container(key="panel_change", height="stretch"):
-        _change(place, state)
+        change_panel(place, state)
+    if state.champion is not None:
+        with st.container(key="panel_beside"):
+            beside_panel(place, state)
     if state.champion is None and not state.deployable:
         st.page_link(PAGES["review"], label=t("Review a version"), icon=":material/arrow_forward:")
     with st.container(key="panel_snapshot"):

@@ -8,7 +8,8 @@ import typer
 
 from core.errors import InputError
 from core.i18n import msg
-from core.i18n.formats import interval, metric, when
+from core.i18n.formats import interval, metric, percent, when
+from model_registry.versions import CHAMPION, LIVE_CHALLENGER
 from workbench.commands.display import print_lines, print_table
 from workbench.commands.session import (
     AsOption,
@@ -30,7 +31,12 @@ __all__ = ["add_to"]
 VersionArgument = Annotated[int, typer.Argument(help=say(msg("Number of the version.")))]
 NoteOption = Annotated[str, typer.Option("--note", "-m", help=say(msg("Your words; kept in the history.")))]
 ReasonOption = Annotated[str, typer.Option("--reason", "-m", help=say(msg("Why; kept in the history.")))]
-SlotOption = Annotated[str, typer.Option("--slot", help=say(msg("Slot: champion answers, others only shadow it.")))]
+SlotOption = Annotated[
+    str,
+    typer.Option(
+        "--slot", help=say(msg("Slot: champion answers, live-challenger answers a share, others score along unseen."))
+    ),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -42,6 +48,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("reject", help=say(msg("Refuse a submitted version, or send it back with --changes.")))(reject)
     app.command("deploy", help=say(msg("Put an approved version into a slot.")))(deploy)
     app.command("rollback", help=say(msg("Bring back what the slot held before.")))(rollback)
+    app.command("withdraw", help=say(msg("Empty a slot; its share goes back to the champion.")))(withdraw)
 
 
 def versions(
@@ -130,6 +137,14 @@ def deploy(
     reason: ReasonOption,
     project: ProjectOption = None,
     slot: SlotOption = "champion",
+    share: Annotated[
+        float | None,
+        typer.Option(
+            "--share",
+            metavar="PERCENT",
+            help=say(msg("Let it answer this percentage of the enterprises, beside the champion.")),
+        ),
+    ] = None,
     as_name: AsOption = None,
     language: LanguageOption = None,
     as_json: JsonOption = False,
@@ -137,7 +152,10 @@ def deploy(
     """Put an approved version into a slot."""
     with session(as_json=as_json, as_name=as_name, language=language) as run:
         name = chosen_project(run.ctx, project)
-        _answer_deployment(run, deployment.deploy(run.ctx, name, version, slot=slot, reason=reason))
+        chosen = LIVE_CHALLENGER if share is not None and slot == CHAMPION else slot
+        part = share / 100.0 if share is not None else None
+        state = deployment.deploy(run.ctx, name, version, slot=chosen, reason=reason, share=part)
+        _answer_deployment(run, state)
 
 
 def rollback(
@@ -152,6 +170,20 @@ def rollback(
     with session(as_json=as_json, as_name=as_name, language=language) as run:
         name = chosen_project(run.ctx, project)
         _answer_deployment(run, deployment.rollback(run.ctx, name, slot=slot, reason=reason))
+
+
+def withdraw(
+    slot: Annotated[str, typer.Argument(help=say(msg("Slot to empty, such as live-challenger.")))],
+    reason: ReasonOption,
+    project: ProjectOption = None,
+    as_name: AsOption = None,
+    language: LanguageOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Empty a slot."""
+    with session(as_json=as_json, as_name=as_name, language=language) as run:
+        name = chosen_project(run.ctx, project)
+        _answer_deployment(run, deployment.withdraw(run.ctx, name, slot=slot, reason=reason))
 
 
 def _day(text: str | None) -> datetime | None:
@@ -197,10 +229,19 @@ def _show_versions(run: Session, rows: list[VersionRow]) -> None:
 
 
 def _answer_deployment(run: Session, state: deployment.DeploymentState) -> None:
-    lines = [
-        run.text(msg("{slot}: version {n} since {when}", slot=slot.slot, n=slot.version.number,
-                     when=when(slot.since, run.ctx.language)))
-        for slot in state.slots
-    ]  # fmt: skip
+    lines = [run.text(_slot_line(run, slot)) for slot in state.slots]
     lines += [*snapshot_lines(run, state.snapshot), *(finding.text(run.ctx.language) for finding in state.findings)]
     run.answer(to_json(state), lambda: print_lines(lines))
+
+
+def _slot_line(run: Session, slot: deployment.SlotState) -> Any:
+    number, since = slot.version.number, when(slot.since, run.ctx.language)
+    if not slot.share:
+        return msg("{slot}: version {n} since {when}", slot=slot.slot, n=number, when=since)
+    return msg(
+        "{slot}: version {n} answers {share} of the enterprises since {when}",
+        slot=slot.slot,
+        n=number,
+        share=percent(slot.share),
+        when=since,
+    )

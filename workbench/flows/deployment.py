@@ -17,12 +17,12 @@ from workbench.flows.training import VersionRow
 if TYPE_CHECKING:
     from model_registry.versions import Deployment
 
-__all__ = ["DeploymentEvent", "DeploymentState", "SlotState", "deploy", "n_scored", "rollback", "state"]
+__all__ = ["DeploymentEvent", "DeploymentState", "SlotState", "deploy", "n_scored", "rollback", "state", "withdraw"]
 
 
 @dataclass(frozen=True)
 class SlotState:
-    """What stands in one slot now."""
+    """What stands in one slot now; `share` is the part of the enterprises that a live challenger answers, else 0."""
 
     slot: str
     version: VersionRow
@@ -30,11 +30,12 @@ class SlotState:
     since: datetime
     by: str
     reason: str
+    share: float = 0.0
 
 
 @dataclass(frozen=True)
 class DeploymentEvent:
-    """One change of a slot; `version` None means emptied."""
+    """One change of a slot; `version` None means emptied, and `share` is a live challenger's."""
 
     at: datetime
     slot: str
@@ -43,15 +44,17 @@ class DeploymentEvent:
     by: str
     reason: str
     is_rollback: bool
+    share: float = 0.0
 
 
 @dataclass(frozen=True)
 class DeploymentState:
     """Everything the Deploy page draws.
 
-    `deployable` are approved versions that do not serve now; `rollback_to` is what a rollback of the champion would
-    bring back; `scorer_url` is where business systems ask; `n_scored` and `last_scored_at` are read from the score log;
-    `snapshot` is what scoring by id draws on; `findings` tell what a step that was just taken could not do.
+    `deployable` are approved versions that do not serve now; `shadows` those that may score along unseen, submitted
+    ones among them; `live` is the challenger that answers a share; `rollback_to` is what a rollback of the champion
+    would bring back; `scorer_url` is where business systems ask; `n_scored` and `last_scored_at` are read from the
+    score log; `snapshot` is what scoring by id draws on; `findings` tell what a step that was just taken could not do.
     """
 
     project: str
@@ -64,12 +67,14 @@ class DeploymentState:
     n_scored: int
     last_scored_at: datetime | None
     snapshot: SnapshotState
+    live: SlotState | None = None
+    shadows: tuple[VersionRow, ...] = ()
     findings: tuple[FindingField, ...] = ()
 
 
 def state(ctx: Context, project: str) -> DeploymentState:
     """Return what serves, what could, and the history; needs ``view``."""
-    from model_registry.versions import CHAMPION, earlier_numbers
+    from model_registry.versions import CHAMPION, LIVE_CHALLENGER, earlier_numbers
 
     projects.get(ctx, project)
     history = list(reversed(ctx.registry.deployment_history(project)))
@@ -89,13 +94,25 @@ def state(ctx: Context, project: str) -> DeploymentState:
         n_scored=answered,
         last_scored_at=last_scored_at,
         snapshot=snapshots.state(ctx, project),
+        live=next((slot for slot in slots if slot.slot == LIVE_CHALLENGER), None),
+        shadows=tuple(row for row in rows.values() if row.state in ("submitted", "approved") and not row.is_champion),
     )
 
 
 def deploy(
-    ctx: Context, project: str, version: int, *, slot: str = "champion", reason: str, publish: bool = True
+    ctx: Context,
+    project: str,
+    version: int,
+    *,
+    slot: str = "champion",
+    reason: str,
+    share: float | None = None,
+    publish: bool = True,
 ) -> DeploymentState:
     """Put an approved version into a slot; needs ``model.deploy``.
+
+    `share` is the part of the enterprises that the slot ``live-challenger`` answers, above 0 and below 1; given for a
+    version that is there already it changes its share.
 
     The online snapshot is published for it where it reads more than that holds, unless `publish` is false, because the
     caller has that done elsewhere.
@@ -105,7 +122,7 @@ def deploy(
     ConflictError
         If the version is not approved, or its approval has expired.
     """
-    ctx.registry.deploy(project, version, slot, by=ctx.actor, reason=reason)
+    ctx.registry.deploy(project, version, slot, by=ctx.actor, reason=reason, share=share)
     return _followed(ctx, project, publish=publish)
 
 
@@ -117,6 +134,12 @@ def rollback(
     return _followed(ctx, project, publish=publish)
 
 
+def withdraw(ctx: Context, project: str, *, slot: str, reason: str) -> DeploymentState:
+    """Empty a slot: the champion answers what a live challenger answered; needs ``model.deploy``."""
+    ctx.registry.withdraw(project, slot, by=ctx.actor, reason=reason)
+    return state(ctx, project)
+
+
 def _followed(ctx: Context, project: str, *, publish: bool) -> DeploymentState:
     finding = snapshots.follow(ctx, project, "deployment") if publish else None
     return replace(state(ctx, project), findings=(finding,) if finding else ())
@@ -124,7 +147,9 @@ def _followed(ctx: Context, project: str, *, publish: bool) -> DeploymentState:
 
 def _slot(entry: "Deployment", rows: dict[int, VersionRow]) -> SlotState:
     number = cast("int", entry.number)
-    return SlotState(entry.slot, rows[number], entry.bundle_hash or "", entry.at, entry.actor, entry.reason)
+    return SlotState(
+        entry.slot, rows[number], entry.bundle_hash or "", entry.at, entry.actor, entry.reason, entry.share
+    )
 
 
 def _events(history: Sequence["Deployment"]) -> list[DeploymentEvent]:
@@ -141,6 +166,7 @@ def _events(history: Sequence["Deployment"]) -> list[DeploymentEvent]:
                 by=entry.actor,
                 reason=entry.reason,
                 is_rollback=entry.action == "rollback",
+                share=entry.share,
             )
         )
         held[entry.slot] = entry.number
@@ -148,8 +174,11 @@ def _events(history: Sequence["Deployment"]) -> list[DeploymentEvent]:
 
 
 def n_scored(ctx: Context, project: str) -> tuple[int, datetime | None]:
-    """Return how many answers the score log holds for the project, and when the last was given."""
-    query = select(func.count(), func.max(score_record.c.asked_at)).where(score_record.c.project == project)
+    """Return how many answers the score log holds for the project, and when the last was given; no shadow's."""
+    from model_registry.versions import ANSWERING
+
+    answers = (score_record.c.project == project, score_record.c.slot.in_(ANSWERING))
+    query = select(func.count(), func.max(score_record.c.asked_at)).where(*answers)
     with ctx.database.connect() as connection:
         n, last = connection.execute(query).one()
     return int(n), last
