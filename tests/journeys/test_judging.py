@@ -232,6 +232,8 @@ def test_the_command_explains_in_every_view(
     kept = explaining.changeable(opened, PROJECT)
     held = json.loads(asked("--key", risky, "--to", steps[0], *(f"--keep={name}" for name in kept), "--json"))
     assert held["not_applicable"]
-    assert "观测" in asked("--by", "enterprise.sector", "--language", "zh")
+    shown = asked("--by", "enterprise.sector", "--language", "zh")
+    assert "观测" in shown
+    assert "制造业" in shown
     assert "give one of" in asked("--pairs", "--over-time", code=1)
     assert "--to goes with --key" in asked("--to", steps[0], code=1)

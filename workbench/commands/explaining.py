@@ -24,7 +24,7 @@ from workbench.commands.session import (
     say,
     session,
 )
-from workbench.flows import explaining, scoring, training
+from workbench.flows import evaluation, explaining, scoring, training
 
 if TYPE_CHECKING:
     from features.plan import FeaturePlan
@@ -166,6 +166,7 @@ def _pairs(run: Session, project: str, version: int | None) -> None:
 
 def _segments(run: Session, project: str, version: int | None, by: str, grade: str | None) -> None:
     found = explaining.fairness(run.ctx, project, by, version, grade=grade)
+    text = evaluation.level_text(run.ctx, project, by)
     headers = (
         msg("segment"), msg("applicants"), msg("approved"), msg("impact ratio"), msg("bad rate"),
         msg("observed / expected"), msg("adverse"),
@@ -175,7 +176,7 @@ def _segments(run: Session, project: str, version: int | None, by: str, grade: s
         {"project": project, "by": by, "segments": [_segment_json(one, run) for one in found]},
         msg("How segments fare: {what}", what=by),
         headers,
-        [_segment_row(one, run) for one in found],
+        [_segment_row(one, text(one.slice.name), run) for one in found],
         [msg("adverse: approval rate over that of the segment approved most, below 80% with its whole interval")],
     )
 
@@ -187,10 +188,10 @@ def _segment_json(one: SegmentTreatment, run: Session) -> dict[str, Any]:
     return value | {"is_adverse": one.is_adverse}
 
 
-def _segment_row(one: SegmentTreatment, run: Session) -> tuple[str, ...]:
+def _segment_row(one: SegmentTreatment, name: str, run: Session) -> tuple[str, ...]:
     part = one.slice
     return (
-        part.name,
+        name,
         count(one.n_applicants),
         f"{percent(one.approval_rate)} [{percent(one.low)}, {percent(one.high)}]",
         f"{metric(one.impact_ratio)} {interval(one.impact_low, one.impact_high)}",

@@ -1,5 +1,6 @@
 """Judging a version on rows it did not see: by sample, segment and month, against another, and what is attainable."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -111,12 +112,14 @@ def _calibration_lines(found: Evaluation) -> list[Message]:
 
 
 def _by(run: Session, project: str, version: int | None, by: str) -> None:
+    text: Callable[[str], str] = str
     if by in _MONTHS:
         found = evaluation.by_month(run.ctx, project, version, months=_MONTHS[by])
     else:
         found = evaluation.by_segment(run.ctx, project, by, version)
+        text = evaluation.level_text(run.ctx, project, by)
     run.answer({"project": project, "by": by, "slices": [_slice_json(one, run) for one in found]},
-               lambda: _show_slices(run, by, found))  # fmt: skip
+               lambda: _show_slices(run, by, found, text))  # fmt: skip
 
 
 def _slice_json(one: Slice, run: Session) -> dict[str, Any]:
@@ -124,12 +127,12 @@ def _slice_json(one: Slice, run: Session) -> dict[str, Any]:
     return asdict(one) | {"not_applicable": reason, "observed_to_expected": one.observed_to_expected}
 
 
-def _show_slices(run: Session, by: str, found: tuple[Slice, ...]) -> None:
-    headers = [run.text(text) for text in (msg("part"), msg("cases"), msg("bads"), msg("bad rate"), msg("expected"))]
+def _show_slices(run: Session, by: str, found: tuple[Slice, ...], text: Callable[[str], str]) -> None:
+    headers = [run.text(head) for head in (msg("part"), msg("cases"), msg("bads"), msg("bad rate"), msg("expected"))]
     headers += ["AUC", run.text(msg("after DeLong")), "KS", "PSI"]
     rows = [
         [
-            one.name,
+            text(one.name),
             count(one.n),
             count(one.n_bad),
             f"{percent(one.bad_rate)} [{percent(one.low)}, {percent(one.high)}]",
@@ -142,7 +145,9 @@ def _show_slices(run: Session, by: str, found: tuple[Slice, ...]) -> None:
         for one in found
     ]
     print_table(run.text(msg("Figures by {what}, on rows the version did not see", what=by)), headers, rows)
-    print_lines([f"{one.name}: {one.not_applicable.text(run.ctx.language)}" for one in found if one.not_applicable])
+    print_lines(
+        [f"{text(one.name)}: {one.not_applicable.text(run.ctx.language)}" for one in found if one.not_applicable]
+    )
 
 
 def _answer_comparison(run: Session, found: ScoreComparison, first: int, second: int) -> None:

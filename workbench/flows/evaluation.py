@@ -1,6 +1,6 @@
 """A version judged on rows it did not see: by segment and month, against another, and against what is attainable."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,14 +9,14 @@ import numpy as np
 
 from automl.comparison import ScoreComparison, compare_scores
 from automl.predictions import Predictions
-from automl.slices import Slice, slices_by_month, slices_by_segment
+from automl.slices import MISSING_LEVEL, OTHER_LEVEL, Slice, slices_by_month, slices_by_segment
 from core.errors import ConflictError, InputError
 from core.findings import NotApplicable
 from core.i18n import msg
 from workbench.flows import projects, training
 from workbench.flows.context import Context
 from workbench.flows.folders import writing_file
-from workbench.flows.segments import ENTITY, SegmentColumn, segment_columns, segment_levels
+from workbench.flows.segments import ENTITY, SegmentColumn, segment_columns, segment_level_names, segment_levels
 from workbench.flows.stored_columns import stored_columns
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Attainable", "attainable", "by_month", "by_segment", "columns", "common_rows", "compare", "keep_oracle",
-    "keep_predictions", "levels_of", "predictions", "version_numbers",
+    "keep_predictions", "level_text", "levels_of", "predictions", "version_numbers",
 ]  # fmt: skip
 
 _FOLDER = "predictions"
@@ -99,6 +99,20 @@ def levels_of(ctx: Context, project: str, column: str, rows: Predictions) -> np.
     if column == ENTITY:
         return np.where(rows.is_new, "new", "returning").astype(object)
     return segment_levels(stored_columns(ctx, project), projects.spec(ctx, project).label(), column, rows.keys)
+
+
+def level_text(ctx: Context, project: str, column: str) -> Callable[[str], str]:
+    """Return what says a level of `column` as a person reads it, in the language of `ctx`."""
+    words = {
+        MISSING_LEVEL: msg("missing"), OTHER_LEVEL: msg("other"),
+        "new": msg("new entities"), "returning": msg("returning entities"),
+    }  # fmt: skip
+    language = ctx.language
+    found = {name: text.text(language) for name, text in words.items()}
+    if column != ENTITY:
+        names = segment_level_names(stored_columns(ctx, project).model, projects.spec(ctx, project).label(), column)
+        found |= {level: texts.get(language) or texts.get("en") or level for level, texts in names.items()}
+    return lambda level: found.get(level, level)
 
 
 def by_segment(ctx: Context, project: str, column: str, version: int | None = None) -> tuple[Slice, ...]:

@@ -14,7 +14,7 @@ from workbench.flows.stored_columns import StoredColumns
 if TYPE_CHECKING:
     from automl.label import LabelSpec
 
-__all__ = ["ENTITY", "SegmentColumn", "segment_columns", "segment_levels"]
+__all__ = ["ENTITY", "SegmentColumn", "segment_columns", "segment_level_names", "segment_levels"]
 
 ENTITY = "entity"
 """The segment of new and of returning entities, which every project split by time has."""
@@ -77,6 +77,15 @@ def segment_levels(tables: StoredColumns, label: "LabelSpec", name: str, keys: n
     by_key = pd.Series(values.to_numpy(dtype=object), index=root[label.key_column].astype(str))
     found = by_key[~by_key.index.duplicated()].reindex(keys.astype(str)).to_numpy(dtype=object)
     return np.array([_level(value) for value in found], dtype=object)
+
+
+def segment_level_names(model: DataModel, label: "LabelSpec", name: str) -> dict[str, dict[str, str]]:
+    """Return what the levels of column `name` are called, by language; levels without a name are left out."""
+    table, column = _place(model, label, name)
+    return {
+        level: {str(key): text for key, text in texts.items()}
+        for level, texts in model.tables[table].columns[column].level_names.items()
+    }
 
 
 def _level(value: object) -> str | None:

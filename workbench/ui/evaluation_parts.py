@@ -8,7 +8,7 @@ import streamlit as st
 from automl.comparison import ScoreComparison
 from automl.evaluation import metric_title
 from automl.metrics import auc
-from automl.slices import MISSING_LEVEL, OTHER_LEVEL, Slice
+from automl.slices import Slice
 from core.errors import WorkbenchError
 from core.i18n import formats
 from reporting import figures
@@ -22,7 +22,7 @@ from workbench.ui.pieces import panel_title, show_error, table
 from workbench.ui.session import Here, theme
 from workbench.ui.texts import capital, language, say, t
 
-__all__ = ["attainable_panel", "choose_segment", "comparison_panel", "level_name", "month_panel", "segment_panel"]
+__all__ = ["attainable_panel", "choose_segment", "comparison_panel", "month_panel", "segment_panel"]
 
 
 @st.cache_data(ttl=600, max_entries=40, show_spinner=False)
@@ -87,24 +87,14 @@ def choose_segment(place: Here, version: int, key: str) -> str:
     )
 
 
-def level_name(name: str) -> str:
-    """Return a level as a person reads it."""
-    words = {
-        MISSING_LEVEL: t("missing"),
-        OTHER_LEVEL: t("other"),
-        "new": t("new entities"),
-        "returning": t("returning entities"),
-    }
-    return words.get(name, name)
-
-
 def segment_panel(place: Here, version: int) -> None:
     """Draw the AUC of each segment with its interval, and a table of all figures."""
     column = choose_segment(place, version, "segment_column")
     with st.spinner(t("Judging each segment")):
         found = _segments(place, place.name, _hash(place, version), column)
     overall = _auc(place, version)
-    names = [level_name(one.name) for one in found]
+    text = evaluation.level_text(place.ctx.speaking(language()), place.name, column)
+    names = [text(one.name) for one in found]
     chart(
         figures.intervals_by_segment(
             names,

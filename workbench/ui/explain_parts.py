@@ -12,10 +12,10 @@ from core.errors import WorkbenchError
 from core.findings import NotApplicable
 from core.i18n import formats
 from reporting import figures
-from workbench.flows import explaining
+from workbench.flows import evaluation, explaining
 from workbench.flows.training import TrainResult
 from workbench.ui.charts import chart
-from workbench.ui.evaluation_parts import choose_segment, level_name
+from workbench.ui.evaluation_parts import choose_segment
 from workbench.ui.pieces import chip, panel_title, show_error, table
 from workbench.ui.session import Here, theme
 from workbench.ui.texts import capital, language, t
@@ -118,6 +118,7 @@ def _fairness(place: Here, version: int) -> None:
             t("Approved up to grade"), names, index=max(len(names) - 3, 0), key="fairness_grade", width=200
         )
     found = _treated(place, place.name, version, column, str(grade))
+    text = evaluation.level_text(place.ctx.speaking(language()), place.name, column)
     panel_title(
         t("Are segments treated alike?"),
         t("Impact ratio: approval rate over that of the segment approved most. Below {limit} with its whole interval "
@@ -127,17 +128,17 @@ def _fairness(place: Here, version: int) -> None:
     table(
         (t("Segment"), t("Applicants"), t("Approved"), t("Impact ratio"), t("Bad rate"), "AUC",
          t("Observed / expected"), ""),
-        [_treatment_row(one) for one in found],
+        [_treatment_row(one, text(one.slice.name)) for one in found],
         numbers=(1, 2, 3, 4, 5, 6),
     )  # fmt: skip
     st.caption(t("A lower approval rate may have its cause in higher risk: read it beside bad rate and calibration."))
 
 
-def _treatment_row(one: SegmentTreatment) -> tuple[str, ...]:
+def _treatment_row(one: SegmentTreatment, name: str) -> tuple[str, ...]:
     part = one.slice
     figure = part.metrics.get("auc")
     return (
-        escape(level_name(one.slice.name)),
+        escape(name),
         formats.count(one.n_applicants),
         _with_bounds(formats.percent(one.approval_rate), formats.percent(one.low), formats.percent(one.high)),
         _with_bounds(formats.metric(one.impact_ratio), formats.metric(one.impact_low), formats.metric(one.impact_high)),
