@@ -194,7 +194,7 @@ class FeatureNamer:
             self._column_label(table, column, language)
             for table, spec in self.data_model.tables.items()
             for column, column_spec in spec.columns.items()
-            if column_spec.role not in ("key", "foreign_key", "known_at", "ignore")
+            if column_spec.role in ("feature", "event_time")
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, InputError
 from core.findings import Finding, Severity
 from core.i18n import msg
 from warehouse.checks import check_table
@@ -32,6 +32,7 @@ from warehouse.keys import (
     infer_primary_key,
     infer_relationships,
 )
+from warehouse.modelling.fitting import fit_to
 from warehouse.raw_table import RawTable
 from warehouse.staged_columns import StagedColumns
 from warehouse.stored_table import StoredColumns, StoredTable
@@ -101,7 +102,7 @@ class _Draft:
         return Table(spec, frame[list(spec.columns)])
 
 
-def assemble(tables: Mapping[str, RawTable], given: DataModel) -> Assembled:
+def assemble(tables: Mapping[str, RawTable], given: DataModel, *, is_saved: bool = False) -> Assembled:
     """Put tables as read together.
 
     Parameters
@@ -110,6 +111,8 @@ def assemble(tables: Mapping[str, RawTable], given: DataModel) -> Assembled:
         Tables by name.
     given : DataModel
         What a person said, whole or partial.
+    is_saved : bool, default=False
+        Whether it was said of an earlier import: what no longer fits becomes a finding then.
 
     Raises
     ------
@@ -118,10 +121,14 @@ def assemble(tables: Mapping[str, RawTable], given: DataModel) -> Assembled:
     InputError
         A value is not of its declared type; a key has nulls or repeats.
     """
+    misfits: list[Finding] = []
+    if is_saved:
+        given, gone = fit_to(given, {name: tuple(raw.columns) for name, raw in tables.items()})
+        misfits += gone
     drafts = {name: _draft(raw, given.tables.get(name, TableSpec())) for name, raw in tables.items()}
     _check_names(drafts, given)
     for draft in drafts.values():
-        _type_columns(draft, given.relationships)
+        _type_columns(draft, given.relationships, misfits if is_saved else None)
         _choose_times(draft)
     are_links_given = "relationships" in given.model_fields_set
     key_tables = {name: _with_key(draft, are_links_given=are_links_given) for name, draft in drafts.items()}
@@ -138,7 +145,7 @@ def assemble(tables: Mapping[str, RawTable], given: DataModel) -> Assembled:
     table_set = TableSet(
         {name: drafts[name].table(spec, key_tables[name].frame) for name, spec in model.tables.items()}, model
     )
-    return Assembled(table_set, [*_findings(drafts, table_set, useless), *notes])
+    return Assembled(table_set, [*misfits, *_findings(drafts, table_set, useless), *notes])
 
 
 def _draft(raw: RawTable, given: TableSpec) -> _Draft:
@@ -173,7 +180,7 @@ def _named_columns(spec: TableSpec) -> list[str]:
     return [*spec.columns, *spec.primary_key, *times, *late]
 
 
-def _type_columns(draft: _Draft, links: list[Relationship]) -> None:
+def _type_columns(draft: _Draft, links: list[Relationship], misfits: list[Finding] | None) -> None:
     link_columns = {link.child_column for link in links if link.child == draft.raw.name}
     link_columns |= {link.parent_column for link in links if link.parent == draft.raw.name}
     if len(draft.given.primary_key) == 1:
@@ -189,8 +196,31 @@ def _type_columns(draft: _Draft, links: list[Relationship]) -> None:
                 kind = "id"
             elif name in times and kind not in TIME_TYPES:
                 kind = "date"
-        draft.convert(name, kind)
+        try:
+            draft.convert(name, kind)
+        except InputError as error:
+            if misfits is None or name in times:  # without its times a table says something else
+                raise
+            misfits.append(_misfit(draft, name, kind, error))
     draft.release()
+
+
+def _misfit(draft: _Draft, name: str, kind: ColumnType, error: InputError) -> Finding:
+    """Take the type that the values are of now, and say so."""
+    guess = infer_type(draft.raw, name)
+    draft.convert(name, guess.type)
+    return Finding(
+        "model_type_differs",
+        Severity.BAD,
+        msg(
+            "the saved data model says {type}, and the values are not: {problem}; read as {found}",
+            type=kind,
+            problem=error.message,
+            found=guess.type,
+        ),
+        f"{draft.raw.name}.{name}",
+        msg("Correct the values at their source, or save the data model with the new type."),
+    )
 
 
 def _given_times(draft: _Draft) -> list[str]:

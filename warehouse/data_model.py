@@ -28,10 +28,13 @@ __all__ = [
 ]
 
 ColumnType = Literal["id", "category", "text", "number", "integer", "boolean", "date", "datetime"]
-ColumnRole = Literal["feature", "key", "foreign_key", "event_time", "known_at", "ignore"]
+ColumnRole = Literal[
+    "feature", "key", "foreign_key", "event_time", "known_at", "ignore", "target", "personal", "forbidden"
+]
 
 TIME_TYPES: frozenset[ColumnType] = frozenset({"date", "datetime"})
 TEXT_TYPES: frozenset[ColumnType] = frozenset({"id", "category", "text"})
+STRUCTURAL_ROLES: frozenset[ColumnRole] = frozenset({"key", "foreign_key", "event_time", "known_at"})
 _MAX_NAME = 200
 _FORBIDDEN_IN_TABLE_NAMES = frozenset('/\\:*?"<>|')
 
@@ -66,7 +69,8 @@ class ColumnSpec(_Spec):
     type : ColumnType, default="text"
         Kind of value. In a partial model a type left out is inferred.
     role : ColumnRole, default="feature"
-        What the column is for; ``"ignore"`` keeps it in the table and out of the features.
+        What the column is for; ``"ignore"`` keeps it in the table and out of the features, like ``"target"`` (what
+        became of the case), ``"personal"`` (of a person: shown masked) and ``"forbidden"`` (by law or house rule).
     label : dict, default={}
         Readable name per language (``en``, ``zh``).
     unit : str or None, default=None

@@ -52,7 +52,12 @@ class ImportResult:
 
 
 def import_tables(
-    source: Path, data_model: DataModel | None = None, *, progress: Progress | None = None, staging: Path | None = None
+    source: Path,
+    data_model: DataModel | None = None,
+    *,
+    is_saved: bool = False,
+    progress: Progress | None = None,
+    staging: Path | None = None,
 ) -> ImportResult:
     """Import a folder of files, or one file, as a table set: the result is whole or an error, and nothing is left.
 
@@ -67,6 +72,9 @@ def import_tables(
         Folder or file.
     data_model : DataModel, optional
         Whole or partial; what it says wins over what is inferred, column by column.
+    is_saved : bool, default=False
+        Whether the model was made for an earlier import: what it says of tables and columns that are not there any
+        more, or are not of their type, is a finding then and no error. A key that repeats stays an error.
     progress : Progress, optional
         Told about each file.
     staging : Path, optional
@@ -84,7 +92,7 @@ def import_tables(
     work = Staging(staging)
     is_stored = False
     try:
-        result = _import(Path(source), data_model, progress or SilentProgress(), work)
+        result = _import(Path(source), data_model, progress or SilentProgress(), work, is_saved=is_saved)
         is_stored = any(isinstance(table, StoredTable) for table in result.table_set.tables.values())
     finally:
         if not is_stored:
@@ -92,10 +100,12 @@ def import_tables(
     return result
 
 
-def _import(source: Path, data_model: DataModel | None, progress: Progress, work: Staging) -> ImportResult:
+def _import(
+    source: Path, data_model: DataModel | None, progress: Progress, work: Staging, *, is_saved: bool
+) -> ImportResult:
     source, left = open_archive(source, work)
     model = data_model or _model_beside(source)
-    found = find_files(source, model, work)
+    found = find_files(source, model, work, may_lack_tables=is_saved)
     raw: dict[str, RawTable] = {}
     findings = [*left, *found.findings]
     for position, file in enumerate(found.files):
@@ -107,7 +117,7 @@ def _import(source: Path, data_model: DataModel | None, progress: Progress, work
         for table in tables:
             _add(raw, table)
     progress.report(_READ_SHARE, msg("finding types, keys and links"))
-    assembled = assemble(raw, model)
+    assembled = assemble(raw, model, is_saved=is_saved)
     sources = tuple(table.source for table in raw.values())
     progress.report(1.0, msg("{n} tables imported", n=len(raw)))
     findings += [*_source_findings(sources), *assembled.findings]

@@ -12,6 +12,7 @@ from core.i18n import Message, msg
 from warehouse.archives import unpack
 from warehouse.data_model import DataModel
 from warehouse.headers import table_name
+from warehouse.modelling.fitting import without_strange_files
 from warehouse.staging import Staging
 
 __all__ = ["FoundFile", "FoundFiles", "find_files", "open_archive"]
@@ -82,8 +83,11 @@ def open_archive(source: Path, staging: Staging) -> tuple[Path, Sequence[Finding
     return _unpacked(source, staging)
 
 
-def find_files(source: Path, data_model: DataModel, staging: Staging) -> FoundFiles:
+def find_files(source: Path, data_model: DataModel, staging: Staging, *, may_lack_tables: bool = False) -> FoundFiles:
     """Find the files of `source`, a folder or one file; zip archives in the folder are unpacked into `staging`.
+
+    With `may_lack_tables` a table of the data model whose file is not there is looked for by its name, and may be
+    missing.
 
     Raises
     ------
@@ -112,8 +116,11 @@ def find_files(source: Path, data_model: DataModel, staging: Staging) -> FoundFi
         )
     if len(wanted) > _MAX_FILES:
         raise InputError(msg("there are {n} files, more than the {limit} allowed", n=len(wanted), limit=_MAX_FILES))
+    if may_lack_tables:
+        data_model = without_strange_files(data_model, {path.name for path in wanted})
     files = tuple(_found(path, data_model) for path in wanted)
-    _check_all_found(files, data_model)
+    if not may_lack_tables:
+        _check_all_found(files, data_model)
     return FoundFiles(files, (*findings, *_skipped(set(paths) - set(wanted))))
 
 

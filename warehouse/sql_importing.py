@@ -48,6 +48,7 @@ def import_database(
     source: DatabaseSource,
     data_model: DataModel | None = None,
     *,
+    is_saved: bool = False,
     progress: Progress | None = None,
     staging: Path | None = None,
 ) -> ImportResult:
@@ -63,6 +64,8 @@ def import_database(
         Address, place of the password, tables.
     data_model : DataModel, optional
         Whole or partial; what it says wins over the catalogue and over what is inferred, column by column.
+    is_saved : bool, default=False
+        Whether the model was made for an earlier import (see `warehouse.importing.import_tables`).
     progress : Progress, optional
         Told about each batch; may cancel between two.
     staging : Path, optional
@@ -92,7 +95,7 @@ def import_database(
         with open_database(source) as reader:
             fetched = _fetch(reader, source, work, progress.part(0.0, _READ_SHARE))
         progress.report(_READ_SHARE, msg("finding types, keys and links"))
-        result = _assembled(source, fetched, data_model or DataModel(), work)
+        result = _assembled(source, fetched, data_model or DataModel(), work, is_saved=is_saved)
         is_stored = any(isinstance(table, StoredTable) for table in result.table_set.tables.values())
     finally:
         if not is_stored:
@@ -208,11 +211,13 @@ def _left_out(query: TableQuery, keys: DeclaredKeys) -> list[Finding]:
     ]
 
 
-def _assembled(source: DatabaseSource, fetched: list[_Fetched], given: DataModel, work: Staging) -> ImportResult:
+def _assembled(
+    source: DatabaseSource, fetched: list[_Fetched], given: DataModel, work: Staging, *, is_saved: bool
+) -> ImportResult:
     filled = [table for table in fetched if table.n_rows]
     empty = {table.query.name for table in fetched} - {table.query.name for table in filled}
     raw = {table.query.name: _raw_table(source, table, work) for table in filled}
-    assembled = assemble(raw, _with_catalogue(_without(given, empty), filled, source))
+    assembled = assemble(raw, _with_catalogue(_without(given, empty), filled, source), is_saved=is_saved)
     findings = [finding for table in fetched for finding in table.findings]
     findings += [
         Finding("nothing_new", Severity.INFO, msg("there are no new rows"), where=name) for name in sorted(empty)

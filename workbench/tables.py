@@ -1,10 +1,10 @@
-"""The workbench's own tables: projects, their finished steps, jobs and the workers that take them."""
+"""The workbench's own tables: projects, finished steps, versions of data models, jobs and their workers."""
 
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text
 
 from core.database import Json, UtcDateTime, metadata
 
-__all__ = ["job", "job_worker", "project", "project_step"]
+__all__ = ["data_model_draft", "data_model_version", "job", "job_worker", "project", "project_step"]
 
 project = Table(
     "project",
@@ -70,4 +70,36 @@ job_worker = Table(
     Column("pid", Integer(), nullable=False),
     Column("started_at", UtcDateTime(), nullable=False),
     Column("heartbeat_at", UtcDateTime(), nullable=False),
+)
+
+# A version is never changed but for its review; number 0 is what the import had inferred when the first was saved.
+data_model_version = Table(
+    "data_model_version",
+    metadata,
+    Column("project", String(64), ForeignKey("project.name"), primary_key=True),
+    Column("number", Integer(), primary_key=True, autoincrement=False),
+    Column("base", Integer(), nullable=False),
+    Column("yaml", Text(), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("author", String(128), nullable=False),
+    Column("created_at", UtcDateTime(), nullable=False),
+    Column("note", Text(), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reviewed_by", String(128)),
+    Column("reviewed_at", UtcDateTime()),
+    Column("review_note", Text()),
+)
+
+# What one person has changed and not saved yet: the steps, so that each can be taken back.
+data_model_draft = Table(
+    "data_model_draft",
+    metadata,
+    Column("project", String(64), ForeignKey("project.name"), primary_key=True),
+    Column("owner", String(128), primary_key=True),
+    Column("base", Integer(), nullable=False),
+    Column("base_yaml", Text(), nullable=False),
+    Column("steps", Json(), nullable=False),
+    Column("position", Integer(), nullable=False),
+    Column("conflicts", Json(), nullable=False),
+    Column("updated_at", UtcDateTime(), nullable=False),
 )

@@ -28,12 +28,16 @@ _SHORT: Final = 4
 def personal_columns(spec: TableSpec, frame: pd.DataFrame, fields: Mapping[str, Field]) -> frozenset[str]:
     """Return the columns of a table that are shown masked.
 
-    They are personal by the data standard, by their name, or because their values are identity or mobile numbers.
+    They are personal by their role, by the data standard, by their name, or because their values are identity or mobile
+    numbers.
     """
     return frozenset(
         name
         for name in spec.columns
-        if (name in fields and fields[name].personal) or _is_personal_name(name) or _holds_numbers(spec, frame, name)
+        if spec.columns[name].role == "personal"
+        or (name in fields and fields[name].personal)
+        or _is_personal_name(name)
+        or _holds_numbers(spec, frame, name)
     )
 
 

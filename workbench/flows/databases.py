@@ -12,7 +12,7 @@ from typing import Any
 from core.errors import ConfigurationError, InputError
 from core.i18n import msg
 from warehouse.sql_source import DatabaseSource, TableQuery, WatermarkValue
-from workbench.flows import importing, projects
+from workbench.flows import importing, model_in_use, projects
 from workbench.flows.context import Context
 from workbench.flows.importing import ImportResult
 from workbench.flows.steps import Step, read_step
@@ -137,16 +137,20 @@ def read(ctx: Context, project: str, *, only_new: bool = False) -> ImportResult:
     database = _required(ctx, project)
     marks = _watermarks(ctx, project) if only_new else {}
     stored = importing.tables(ctx, project) if marks else None
-    model = projects.spec(ctx, project).data if stored is None else stored.data_model
+    given = model_in_use.given_model(ctx, project)
+    number = given.number if stored is None else importing.version_of_stored(ctx, project)
     part = ctx.part(0.0, 0.7)
-    imported = import_database(database.with_watermarks(marks), model, progress=part.progress)
-    table_set, findings = imported.table_set, imported.findings
+    imported = import_database(
+        database.with_watermarks(marks), given.model if stored is None else stored.data_model,
+        is_saved=stored is None and number is not None, progress=part.progress,
+    )  # fmt: skip
+    table_set, findings = imported.table_set, (*given.findings, *imported.findings)
     if stored is not None:
         table_set, told = merge(stored, imported.table_set, marks)
         findings = (*findings, *told)
     return importing.keep(
         ctx.part(0.7, 1.0), project, table_set, findings, database.label, started,
-        extra={_WATERMARKS_FILE: _as_json({**marks, **imported.watermarks})},
+        extra={_WATERMARKS_FILE: _as_json({**marks, **imported.watermarks})}, model_version=number,
     )  # fmt: skip
 
 

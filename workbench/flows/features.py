@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from core.errors import NotFoundError
 from core.findings import Severity
 from core.i18n import Message, msg
-from workbench.flows import importing, projects
+from workbench.flows import importing, model_in_use, projects
 from workbench.flows.build_watch import BuildProgress, BuildWatch, StageTime, read_progress
 from workbench.flows.context import Context
 from workbench.flows.folders import fresh_name, keep_latest, writing_folder
+from workbench.flows.model_in_use import VersionNote
 from workbench.flows.results import FindingField, MessageField, read_json, write_json
 from workbench.flows.steps import Step, read_step, record_step, require_step
 
@@ -213,7 +214,8 @@ class FeatureResult:
 
     `n_proposed` counts all that could be made with the choice, `n_computed` those within its limit; `traps` is what
     speaks against columns, the gravest first (see `workbench.flows.traps`), `shifts` the kept features by how well each
-    tells later rows from training; `choice` is the choice as JSON values, `stages` how long each stage took.
+    tells later rows from training; `choice` is the choice as JSON values, `stages` how long each stage took,
+    `data_model` the version that the tables went by, None where none was saved.
     """
 
     project: str
@@ -234,6 +236,7 @@ class FeatureResult:
     choice: dict[str, Any] = field(default_factory=dict)
     plan_fingerprint: str = ""
     stages: tuple[StageTime, ...] = ()
+    data_model: VersionNote | None = None
 
     @property
     def n_kept(self) -> int:
@@ -288,6 +291,7 @@ def run(ctx: Context, project: str, *, label: str | None = None) -> FeatureResul
     watch = BuildWatch(_watch_path(ctx, project))
     try:
         watch.enter("tables")
+        version_number = importing.version_of_stored(ctx, project)
         table_set = importing.tables(ctx, project)
         progress = ctx.part(0.02, 0.95).progress
         built = feature_building.build(
@@ -298,7 +302,10 @@ def run(ctx: Context, project: str, *, label: str | None = None) -> FeatureResul
         watch.close()
     seconds = time.monotonic() - started
     described = feature_building.describe(built, project=project, seconds=seconds)
-    result = replace(described, choice=spec.features.model_dump(mode="json"), stages=tuple(watch.finished))
+    followed = model_in_use.note_of(ctx, project, version_number)
+    result = replace(
+        described, choice=spec.features.model_dump(mode="json"), stages=tuple(watch.finished), data_model=followed
+    )
     _keep(ctx, project, built, result)
     ctx.say(1.0, msg("{n} features kept", n=result.n_kept))
     return result
@@ -411,6 +418,7 @@ def _keep(ctx: Context, project: str, built: "Built", result: FeatureResult) -> 
         "is_leakage_free": result.certificate.passed,
         "traps": sorted({trap.subject for trap in result.traps if trap.is_strong}),
         "seconds": round(result.seconds, 1),
+        **({"data_model_version": result.data_model.number} if result.data_model else {}),
     }
     record_step(
         ctx,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import NotFoundError
 from core.findings import Finding, Severity
 from core.i18n import msg
-from workbench.flows import assessing, projects
+from workbench.flows import assessing, model_in_use, projects
 from workbench.flows.context import Context
 from workbench.flows.folders import fresh_name, keep_latest, writing_folder
 from workbench.flows.results import FindingField, read_json, write_json
@@ -28,6 +28,7 @@ __all__ = [
     "RelationshipView",
     "TableProfile",
     "column_values",
+    "extra_files",
     "keep",
     "preview",
     "run",
@@ -35,6 +36,7 @@ __all__ = [
     "stored",
     "tables",
     "tables_folder",
+    "version_of_stored",
 ]
 
 _TABLES_FOLDER = "tables"
@@ -105,7 +107,8 @@ class ImportResult:
     """What an import brought: everything the Data page draws.
 
     `as_of` is the latest moment the data knows of (naive, in the data's own clock); `data_model_yaml` is the whole data
-    model after inference, ready for an editor.
+    model after inference, ready for an editor; `data_model_version` is the saved version that it goes by, None where
+    none was saved.
     """
 
     project: str
@@ -118,6 +121,7 @@ class ImportResult:
     relationships: tuple[RelationshipView, ...]
     findings: tuple[FindingField, ...]
     data_model_yaml: str
+    data_model_version: int | None = None
 
     @property
     def n_rows(self) -> int:
@@ -137,7 +141,8 @@ class ImportResult:
 def run(ctx: Context, project: str, source: Path) -> ImportResult:
     """Import a folder or a file into the project; needs ``data.import``.
 
-    The data model of the project's specification overrides inference column by column.
+    The latest saved version of the data model counts, and what no longer fits it is found and left out; where none was
+    saved, the data model of the project's specification overrides inference column by column.
 
     Raises
     ------
@@ -148,11 +153,12 @@ def run(ctx: Context, project: str, source: Path) -> ImportResult:
 
     ctx.require("data.import")
     started = time.monotonic()
-    spec = projects.spec(ctx, project)
+    given = model_in_use.given_model(ctx, project)
     reading = ctx.part(0.0, 0.7)
-    imported = import_tables(Path(source), spec.data, progress=reading.progress)
-    findings = (*imported.findings, *_same_as_before(ctx, project, imported.table_set))
-    return keep(ctx.part(0.7, 1.0), project, imported.table_set, findings, source.name, started)
+    imported = import_tables(Path(source), given.model, is_saved=given.number is not None, progress=reading.progress)
+    findings = (*given.findings, *imported.findings, *_same_as_before(ctx, project, imported.table_set))
+    keeping = ctx.part(0.7, 1.0)
+    return keep(keeping, project, imported.table_set, findings, source.name, started, model_version=given.number)
 
 
 def _same_as_before(ctx: Context, project: str, table_set: "TableSet") -> tuple[Finding, ...]:
@@ -169,6 +175,7 @@ def _same_as_before(ctx: Context, project: str, table_set: "TableSet") -> tuple[
 def run_sample(ctx: Context, project: str, *, n_enterprises: int = 20_000, seed: int = 20_240_101) -> ImportResult:
     """Fill the project with the synthetic guarantee world instead of files; needs ``data.import``."""
     from sample_data import generate_world
+    from warehouse.modelling.remodelling import remodel
     from workbench.flows import evaluation
 
     ctx.require("data.import")
@@ -176,7 +183,14 @@ def run_sample(ctx: Context, project: str, *, n_enterprises: int = 20_000, seed:
     projects.get(ctx, project)
     world = generate_world(n_enterprises, seed, progress=ctx.part(0.0, 0.7).progress)
     evaluation.keep_oracle(ctx, project, world.oracle)
-    return keep(ctx.part(0.7, 1.0), project, world.table_set, (), "sample_data", started)
+    given = model_in_use.given_model(ctx, project)
+    if given.number is None:
+        return keep(ctx.part(0.7, 1.0), project, world.table_set, (), "sample_data", started)
+    brought = remodel(world.table_set, given.model)
+    keeping = ctx.part(0.7, 1.0)
+    return keep(
+        keeping, project, brought.table_set, brought.findings, "sample_data", started, model_version=given.number
+    )
 
 
 def stored(ctx: Context, project: str) -> ImportResult | None:
@@ -291,6 +305,7 @@ def keep(
     started: float,
     *,
     extra: Mapping[str, str] | None = None,
+    model_version: int | None = None,
 ) -> ImportResult:
     """Keep the tables and their profile in a folder of their own, then point the project at it.
 
@@ -302,6 +317,8 @@ def keep(
         When the import began, by `time.monotonic`.
     extra : mapping of str to str, optional
         Text of further files of the folder by name.
+    model_version : int, optional
+        The version of the data model that the tables were brought under; None for none.
     """
     from warehouse.profile import profile
     from workbench.flows.profiling import views
@@ -320,6 +337,7 @@ def keep(
         relationships=links,
         findings=tuple(findings),
         data_model_yaml=table_set.data_model.to_yaml(),
+        data_model_version=model_version,
     )
     parent = projects.folder(ctx, project) / "data"
     target = parent / fresh_name(result.fingerprint)
@@ -336,11 +354,26 @@ def keep(
         "n_rows": result.n_rows,
         "n_problems": result.n_problems,
         "quality": quality.score,
+        **({"data_model_version": model_version} if model_version is not None else {}),
     }
     record_step(ctx, project, Step.DATA, fingerprint=result.fingerprint, inputs="", summary=summary, path=target)
     keep_latest(parent, _N_KEPT)
     ctx.say(1.0, msg("the data is there"))
     return result
+
+
+def version_of_stored(ctx: Context, project: str) -> int | None:
+    """Return the version of the data model that the stored tables go by; None where they go by none."""
+    result = stored(ctx, project)
+    return None if result is None else result.data_model_version
+
+
+def extra_files(ctx: Context, project: str) -> dict[str, str]:
+    """Return the further files that `keep` was given with the stored tables, by name."""
+    folder = require_step(ctx, project, Step.DATA).path
+    return {
+        path.name: path.read_text("utf-8") for path in folder.iterdir() if path.is_file() and path.name != _RESULT_FILE
+    }
 
 
 def _moment(moment: Any) -> datetime | None:

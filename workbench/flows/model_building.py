@@ -93,6 +93,7 @@ def seal(ctx: Context, project: str, made: Made, folder: Path, more: Mapping[str
             "training": made.training.spec.model_dump(mode="json"),
             "sample_counts": _sample_counts(made),
             "development_window": [str(moment) for moment in _window(made)],
+            **({"data_model_version": to_json(made.features.data_model)} if made.features.data_model else {}),
             **(more or {}),
         },
         data_model=table_set.data_model,
@@ -151,6 +152,7 @@ def describe(made: Made, *, project: str, bundle_hash: str) -> TrainResult:
         feature_names={item.alias: dict(item.names) for item in made.matrix.plan.definitions},
         evaluation=training.evaluation,
         explanation=training.explanation,
+        data_model=made.features.data_model,
     )
 
 

@@ -11,6 +11,7 @@ from core.i18n import msg
 from workbench.flows import projects, traps
 from workbench.flows.context import Context
 from workbench.flows.folders import fresh_name, keep_latest, writing_folder
+from workbench.flows.model_in_use import VersionNote
 from workbench.flows.race_watch import RaceProgress, RaceWatch, read_progress
 from workbench.flows.results import (
     EvaluationField,
@@ -164,7 +165,8 @@ class TrainResult:
     """What training brought: everything the Train and Explain pages draw.
 
     `evaluation` and `explanation` are those of `automl` (light dataclasses); `auc` and `ks` are the headline figures on
-    the test sample (out-of-time, or hold-out where out-of-time does not apply).
+    the test sample (out-of-time, or hold-out where out-of-time does not apply); `data_model` is the version of the data
+    model that its features were made under.
     """
 
     project: str
@@ -190,6 +192,7 @@ class TrainResult:
     feature_names: dict[str, dict[str, str]]
     evaluation: EvaluationField
     explanation: ExplanationField
+    data_model: VersionNote | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ kind           arguments (all have ``project``)                                 
 ``import``     ``source``: folder or file                                                           ``data.import``
 ``sample``     ``n_enterprises``, ``seed``: fill the project with the synthetic world               ``data.import``
 ``database``   ``only_new``: from the project's database                                            ``data.import``
+``model``      (none): put the latest version of the data model to the stored tables                ``project.manage``
 ``quality``    (none): assess the stored tables again                                               ``data.import``
 ``features``   ``label``                                                                            ``feature.build``
 ``train``      ``budget`` ("quick", "120s", "40trials"), ``families``, ``seed``, ``choose``         ``model.train``
@@ -71,6 +72,14 @@ def _database(ctx: Context, args: Args) -> dict[str, Any]:
 
     result = databases.read(ctx, args["project"], only_new=bool(args.get("only_new")))
     return {"n_rows": result.n_rows, "n_tables": len(result.tables), "fingerprint": result.fingerprint}
+
+
+def _model(ctx: Context, args: Args) -> dict[str, Any]:
+    from workbench.flows import data_models, snapshots
+
+    project = args["project"]
+    result = snapshots.following_import(ctx, project, lambda part: data_models.apply(part, project))
+    return {"version": result.data_model_version, "fingerprint": result.fingerprint}
 
 
 def _quality(ctx: Context, args: Args) -> dict[str, Any]:
@@ -187,6 +196,7 @@ KINDS: dict[str, Kind] = {
         Kind("import", "data.import", _import),
         Kind("sample", "data.import", _sample),
         Kind("database", "data.import", _database),
+        Kind("model", "project.manage", _model),
         Kind("quality", "data.import", _quality),
         Kind("features", "feature.build", _features),
         Kind("train", "model.train", _train),
