@@ -15,7 +15,7 @@ from features.plan import FeaturePlan, Link, TableSchema
 if TYPE_CHECKING:
     from warehouse.table_set import TableSet
 
-__all__ = ["NEVER", "EngineData", "TableArrays", "find_nulls", "unique_index"]
+__all__ = ["NEVER", "EngineData", "TableArrays", "find_nulls", "late_from", "rows_seen_from", "unique_index"]
 
 NEVER: Final = np.iinfo(np.int64).max
 _DAY_NS: Final = 86_400_000_000_000
@@ -62,18 +62,32 @@ class TableArrays:
     def seen_from(self) -> np.ndarray | None:
         """From when on each row counts: it has happened and is known. `NEVER` where unknown; None for always."""
         if not self._seen:
-            self._seen.append(_seen_from(self.schema, self.times))
+            self._seen.append(rows_seen_from(self.schema, self.times))
         return self._seen[0]
 
     def late_from(self, column: str) -> np.ndarray | None:
         """From when on the values of `column` count, or None where they came with the row."""
-        if column not in self.schema.late:
-            return None
-        times = self.times[self.schema.late[column]]
-        return np.where(times == NO_TIME, NEVER, times)
+        return late_from(self.schema, self.times, column)
 
 
-def _seen_from(schema: TableSchema, times: Mapping[str, np.ndarray]) -> np.ndarray | None:
+def late_from(schema: TableSchema, times: Mapping[str, np.ndarray], column: str) -> np.ndarray | None:
+    """Return from when on the values of `column` count, `NEVER` where unknown, or None where they came with the row."""
+    if column not in schema.late:
+        return None
+    moments = times[schema.late[column]]
+    return np.where(moments == NO_TIME, NEVER, moments)
+
+
+def rows_seen_from(schema: TableSchema, times: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Return from when on each row counts: it has happened and is known. `NEVER` where unknown; None for always.
+
+    Parameters
+    ----------
+    schema : TableSchema
+        Which columns are its times.
+    times : mapping of str to ndarray of int64
+        Those columns in nanoseconds since 1970, `NO_TIME` for null.
+    """
     event = times[schema.event_time] if schema.event_time else None
     if schema.known_at is not None:
         known = times[schema.known_at]

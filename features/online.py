@@ -4,7 +4,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -55,6 +55,9 @@ class SnapshotAbout:
         Rows of each table.
     data_fingerprint : str
         Of the tables it was made from; empty where nobody said.
+    view : mapping
+        Of a snapshot that is read table by table and not by a model: what its columns mean (see
+        `features.entity_view.ViewModel`).
     """
 
     as_of: np.datetime64
@@ -63,6 +66,7 @@ class SnapshotAbout:
     keys: Mapping[str, list[str]]
     n_rows: Mapping[str, int]
     data_fingerprint: str = ""
+    view: Mapping[str, Any] = field(default_factory=dict)
 
     def covers(self, plan: FeaturePlan) -> bool:
         """Whether every column that `plan` reads is in it, and every row can be found that the plan walks to."""
@@ -73,6 +77,8 @@ class SnapshotAbout:
 
     def to_json(self) -> str:
         """Return it as JSON text; `from_json` reads it back."""
+        # Left out where there is none, so that an older reader takes the snapshots of models still.
+        view = {"view": self.view} if self.view else {}
         return json.dumps(
             {
                 "format": _FORMAT,
@@ -82,6 +88,7 @@ class SnapshotAbout:
                 "keys": dict(self.keys),
                 "n_rows": dict(self.n_rows),
                 "data_fingerprint": self.data_fingerprint,
+                **view,
             },
             ensure_ascii=False,
         )
@@ -225,7 +232,8 @@ class OnlineSnapshot(ABC):
         mine, theirs = (step.child_column, step.parent_column)[:: 1 if step.direction == "up" else -1]
         return self._fetch(step.table, theirs, here.keys(mine))
 
-    def _fetch(self, table: str, column: str, keys: Sequence[str]) -> _Found:
+    def fetch(self, table: str, column: str, keys: Sequence[str]) -> Mapping[int, Mapping[str, Any]]:
+        """Return by their numbers the rows of `table` that have one of `keys` in `column`, one of its key columns."""
         number, place = self._numbers[table], self.about.keys[table].index(column)
         numbers, texts = [], []
         for begin in range(0, len(keys), _AT_ONCE):
@@ -234,9 +242,10 @@ class OnlineSnapshot(ABC):
                 texts.append(text)
         columns = self.about.columns[table]
         contents = json.loads(f"[{','.join(texts)}]")
-        return _Found(
-            table, {n: dict(zip(columns, row, strict=True)) for n, row in zip(numbers, contents, strict=True)}
-        )
+        return {n: dict(zip(columns, row, strict=True)) for n, row in zip(numbers, contents, strict=True)}
+
+    def _fetch(self, table: str, column: str, keys: Sequence[str]) -> _Found:
+        return _Found(table, self.fetch(table, column, keys))
 
 
 class SnapshotReader(Protocol):
@@ -299,6 +308,10 @@ class SnapshotPlace(Protocol):
 
     def writing(self) -> AbstractContextManager[SnapshotWriter]:
         """Return a writer to be entered; whatever ends it before `publish` leaves no trace."""
+        ...
+
+    def withdraw(self) -> bool:
+        """Take away what is in place, in one step; return whether there was anything."""
         ...
 
 

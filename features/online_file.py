@@ -51,6 +51,14 @@ class FilePlace:
             writer.close()
             temporary.unlink(missing_ok=True)
 
+    def withdraw(self) -> bool:
+        """Remove the file; who has it open reads on."""
+        try:
+            self.path.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
 
 class FileSnapshot(OnlineSnapshot):
     """A snapshot in a file, opened for reading.

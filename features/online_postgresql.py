@@ -84,6 +84,26 @@ class PostgreSQLPlace:
                         schema=_SCHEMA),
             ) from error  # fmt: skip
 
+    def withdraw(self) -> bool:
+        """Let the pointer show none; the tables go with the next publication."""
+        try:
+            with psycopg.connect(_plain(self.url), connect_timeout=5) as connection:
+                connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
+                query = sql.SQL("update {} set replaced_at = now() where project = %s and replaced_at is null")
+                return connection.execute(query.format(_table("", "snapshot")), (self.project,)).rowcount > 0
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+            return False
+        except psycopg.Error as error:
+            raise _unreachable() from error
+
+    def projects(self) -> list[str]:
+        """Return all names under which a snapshot is in place in the database; raises `UnavailableError`."""
+        query = sql.SQL("select project from {} where replaced_at is null").format(_table("", "snapshot"))
+        try:
+            return sorted(name for (name,) in _connections(_plain(self.url), os.getpid()).ask(query, ()))
+        except NoSnapshotError:
+            return []
+
 
 class PostgreSQLSnapshot(OnlineSnapshot):
     """One published snapshot; its tables never change."""

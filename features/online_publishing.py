@@ -19,7 +19,7 @@ from features.streaming_source import Source, StoredTables, conform_column, read
 if TYPE_CHECKING:
     from warehouse.table_set import TableSet
 
-__all__ = ["publish_snapshot"]
+__all__ = ["publish_snapshot", "publish_tables"]
 
 _BATCH_ROWS: Final = 50_000
 _NANOSECONDS: Final = 1_000
@@ -60,11 +60,47 @@ def publish_snapshot(
     UnavailableError
         The place cannot be written to.
     """
-    progress = progress or SilentProgress()
     moment = as_of if as_of is not None else _as_of(tables)
-    if moment is None or np.isnat(moment):
-        raise InputError(msg("say up to which moment the data of the snapshot reaches"))
     columns, keys = snapshot_columns(plans)
+    return publish_tables(
+        tables, place, columns, keys, as_of=moment, data_fingerprint=data_fingerprint, progress=progress
+    )
+
+
+def publish_tables(
+    tables: "TableSet | Source",
+    place: SnapshotPlace,
+    columns: Mapping[str, Mapping[str, ColumnKind]],
+    keys: Mapping[str, Sequence[str]],
+    *,
+    as_of: np.datetime64 | None,
+    data_fingerprint: str = "",
+    view: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> SnapshotAbout:
+    """Write the given columns of tables to `place`, whole or not at all.
+
+    Parameters
+    ----------
+    tables, place, data_fingerprint, progress
+        See `publish_snapshot`.
+    columns : mapping of str to mapping of str to ColumnKind
+        Columns to keep of each table.
+    keys : mapping of str to list of str
+        Of each table, the columns that its rows are found by.
+    as_of : datetime64 or None
+        The moment up to which the data reaches.
+    view : mapping, optional
+        What the snapshot says of itself beside.
+
+    Raises
+    ------
+    InputError, UnavailableError
+        As `publish_snapshot`.
+    """
+    progress = progress or SilentProgress()
+    if as_of is None or np.isnat(as_of):
+        raise InputError(msg("say up to which moment the data of the snapshot reaches"))
     source = StoredTables.open(tables, columns) if isinstance(tables, Path | str | Mapping) else tables
     n_rows: dict[str, int] = {}
     with place.writing() as writer:
@@ -75,12 +111,13 @@ def publish_snapshot(
             n_rows[name] = _write_table(writer, source, name, TableSchema(kinds), keys[name], part)
             writer.end_table()
         about = SnapshotAbout(
-            as_of=moment,
+            as_of=as_of,
             published_at=np.datetime64(datetime.now(UTC).replace(tzinfo=None), "s"),
             columns={name: list(kinds) for name, kinds in columns.items()},
-            keys=keys,
+            keys={name: list(found) for name, found in keys.items()},
             n_rows=n_rows,
             data_fingerprint=data_fingerprint,
+            view=view or {},
         )
         progress.report(1.0, msg("putting the snapshot in place"))
         writer.publish(about)

@@ -12,15 +12,17 @@ from fastapi.concurrency import run_in_threadpool
 
 from core.errors import WorkbenchError
 from core.i18n import msg
-from core.identity import Actor
 from core.settings import Settings
 from features.online import SnapshotAbout
+from serving.admission import admit
 from serving.answer_form import ANSWER_SCHEMAS
 from serving.arrow_batch import ARROW, answer_arrow
 from serving.batch import LINES, LineBatch
 from serving.body import content_type, read_body, read_flag
 from serving.deployed import DeployedModel
 from serving.docs_page import STYLE, docs_page
+from serving.enterprise_form import ENTERPRISE_SCHEMAS
+from serving.enterprise_routes import enterprise_routes
 from serving.headers import SecurityHeaders
 from serving.limits import Limits
 from serving.lookups import Lookups
@@ -63,6 +65,7 @@ def create_app(settings: Settings, limits: Limits | None = None) -> FastAPI:
     app = FastAPI(title="Scoring service", version="1", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.include_router(_scoring(service))
     app.include_router(_listing(service))
+    app.include_router(enterprise_routes(service))
     app.include_router(_operations(service))
     app.include_router(_documentation(app, settings))
     app.add_middleware(SecurityHeaders)
@@ -111,7 +114,7 @@ def _scoring(service: ScoringService) -> APIRouter:
     )
     async def score_batch(request: Request) -> Response:
         language = request.state.language = language_of(request, service.settings.language)
-        caller = _admit(service, request)
+        caller = admit(service, request)
         kind = content_type(request)
         is_kept = read_flag(request, "keep", default=True)
         if kind not in _BATCH_KINDS:
@@ -136,7 +139,7 @@ def _scoring(service: ScoringService) -> APIRouter:
     )
     async def outcomes(request: Request) -> Response:
         language = request.state.language = language_of(request, service.settings.language)
-        caller = _admit(service, request)
+        caller = admit(service, request)
         body = await read_body(request, max_bytes=MAX_BODY_BYTES, max_seconds=_MAX_BODY_SECONDS)
         report = read_outcomes_request(await run_in_threadpool(parse, body))
         return _json(await run_in_threadpool(service.outcomes.keep, report, caller.name, language))
@@ -153,7 +156,7 @@ def _listing(service: ScoringService) -> APIRouter:
         openapi_extra=_LIST_OPENAPI,
     )
     async def models(request: Request) -> Response:
-        _admit(service, request)
+        admit(service, request)
         return _json([_model(model, service.lookups) for model in service.answering()])
 
     @router.get(
@@ -162,7 +165,7 @@ def _listing(service: ScoringService) -> APIRouter:
         openapi_extra=_LIST_OPENAPI,
     )
     async def deployments(request: Request) -> Response:
-        _admit(service, request)
+        admit(service, request)
         return _json(service.deployments())
 
     return router
@@ -174,24 +177,16 @@ def service_refusal(service: ScoringService) -> Callable[[Request, WorkbenchErro
     def note(request: Request, error: WorkbenchError) -> None:
         caller: str | None = getattr(request.state, "caller", None)
         if caller is not None:
-            service.refusals.note(caller, request.url.path, error.code)
+            # The pattern of the address: an id in it would make a count of its own, and names an enterprise.
+            path = getattr(request.scope.get("route"), "path", request.url.path)
+            service.refusals.note(caller, path, error.code)
 
     return note
 
 
-def _admit(service: ScoringService, request: Request) -> Actor:
-    """Return the caller, known, allowed and within its rate; raises where it is not."""
-    authorization = request.headers.get("authorization")
-    caller = service.callers.authenticate(authorization)
-    request.state.caller = caller.name
-    caller.require("model.score")
-    service.rate.take(service.callers.key_id(authorization or ""))
-    return caller
-
-
 async def _score(service: ScoringService, request: Request) -> tuple[Response, str]:
     language = request.state.language = language_of(request, service.settings.language)
-    caller = _admit(service, request)
+    caller = admit(service, request)
     body = await read_body(request, max_bytes=MAX_BODY_BYTES, max_seconds=_MAX_BODY_SECONDS)
     # Who sends slowly is not inside yet, and so takes nobody's place.
     with service.gate.entered():
@@ -390,6 +385,7 @@ _COMPONENTS: dict[str, Any] = {
     "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
     "schemas": {
         **ANSWER_SCHEMAS,
+        **ENTERPRISE_SCHEMAS,
         "Problem": {
             "type": "object",
             "required": ["error", "request_id"],

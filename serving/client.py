@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, Self
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +28,7 @@ __all__ = [
     "Answer",
     "AsyncScoringClient",
     "BatchLine",
+    "Enterprise",
     "Outcome",
     "OutcomeReport",
     "Problem",
@@ -35,6 +37,7 @@ __all__ = [
     "ScoreRequest",
     "ScoringClient",
     "ScoringError",
+    "TableRows",
     "Warned",
 ]
 
@@ -144,6 +147,28 @@ class OutcomeReport(_Received):
     kept: int
     refused: int
     results: list[dict[str, Any]]
+
+
+class TableRows(_Received):
+    """Rows of one table, the newest first; `next` asks for more, None at the end."""
+
+    rows: list[dict[str, Any]]
+    n_rows: int
+    next: str | None = None
+
+
+class Enterprise(_Received):
+    """What was known of an enterprise strictly before `as_of`; `masked` names columns whose values are not shown."""
+
+    project: str
+    id: str
+    as_of: str
+    data_as_of: str
+    published_at: str
+    enterprise: dict[str, Any]
+    tables: dict[str, TableRows]
+    masked: dict[str, list[str]] = {}
+    warnings: list[Warned] = []
 
 
 class ScoringError(Exception):
@@ -271,6 +296,55 @@ class ScoringClient:
         found: list[dict[str, Any]] = self._send("GET", "/v1/models").json()
         return found
 
+    def enterprise(
+        self,
+        id: str,  # noqa: A002 - the name of the service's own field
+        *,
+        as_of: str | None = None,
+        project: str | None = None,
+        tables: Sequence[str] | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> Enterprise:
+        """Return what was known of an enterprise; raises `ScoringError` where it was not known (``no_history``).
+
+        Parameters
+        ----------
+        id : str
+            Its key.
+        as_of : str, optional
+            Moment in the data's own clock, ``2024-05-31T12:00:00``; now by default.
+        project : str, optional
+            Whose data; may be left out where there is only one.
+        tables : sequence of str, optional
+            Only these; by default all.
+        limit : int, optional
+            Most rows of each table.
+        after : str, optional
+            What `TableRows.next` held of the one table in `tables`.
+        """
+        query = _query(as_of=as_of, project=project, tables=tables, limit=limit, after=after)
+        return Enterprise.model_validate_json(self._send("GET", _enterprise_path(id), params=query).content)
+
+    def enterprise_rows(
+        self,
+        id: str,  # noqa: A002
+        table: str,
+        *,
+        as_of: str,
+        project: str | None = None,
+        rows_at_once: int = 1000,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield all rows of one table that were known of an enterprise at a moment, the newest first, page by page."""
+        after: str | None = None
+        while True:
+            page = self.enterprise(
+                id, as_of=as_of, project=project, tables=[table], limit=rows_at_once, after=after
+            ).tables[table]
+            yield from page.rows
+            if (after := page.next) is None:
+                return
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
@@ -342,6 +416,40 @@ class AsyncScoringClient:
         found: list[dict[str, Any]] = (await self._send("GET", "/v1/models")).json()
         return found
 
+    async def enterprise(
+        self,
+        id: str,  # noqa: A002
+        *,
+        as_of: str | None = None,
+        project: str | None = None,
+        tables: Sequence[str] | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> Enterprise:
+        """See `ScoringClient.enterprise`."""
+        query = _query(as_of=as_of, project=project, tables=tables, limit=limit, after=after)
+        return Enterprise.model_validate_json((await self._send("GET", _enterprise_path(id), params=query)).content)
+
+    async def enterprise_rows(
+        self,
+        id: str,  # noqa: A002
+        table: str,
+        *,
+        as_of: str,
+        project: str | None = None,
+        rows_at_once: int = 1000,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """See `ScoringClient.enterprise_rows`."""
+        after: str | None = None
+        while True:
+            found = await self.enterprise(
+                id, as_of=as_of, project=project, tables=[table], limit=rows_at_once, after=after
+            )
+            for row in found.tables[table].rows:
+                yield row
+            if (after := found.tables[table].next) is None:
+                return
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
@@ -371,6 +479,15 @@ class AsyncScoringClient:
 
 def _headers(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+
+
+def _enterprise_path(id: str) -> str:  # noqa: A002
+    return f"/v1/enterprises/{quote(id, safe='')}"
+
+
+def _query(*, tables: Sequence[str] | None, **given: str | int | None) -> dict[str, str | int]:
+    query = {name: value for name, value in given.items() if value is not None}
+    return query if tables is None else {**query, "tables": ",".join(tables)}
 
 
 def _named(request: ScoreRequest) -> ScoreRequest:

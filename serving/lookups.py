@@ -18,7 +18,7 @@ from model_registry.scorer import as_moment, present
 from serving.deployed import DeployedModel
 from serving.request_form import ScoreRequest
 
-__all__ = ["Gathered", "Lookups"]
+__all__ = ["Gathered", "Lookups", "age_warnings"]
 
 _LOG = logging.getLogger(__name__)
 _DAY = np.timedelta64(86_400_000_000_000, "ns")
@@ -60,7 +60,6 @@ class Lookups:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._max_age = np.timedelta64(round(settings.snapshot_max_age_days * 86_400), "s")
         self._lock = threading.Lock()
         self._readers: dict[str, SnapshotReader] = {}
         self._known: dict[str, SnapshotAbout] = {}
@@ -124,7 +123,9 @@ class Lookups:
         completed, missing = payload.complete(sent)
         (root_row,) = completed[payload.root_table]
         snapshot = self._current(model.slot.project)
-        warnings += [warned for warned in missing if warned.code != "missing_table"] + self._age(snapshot, moment)
+        warnings += [warned for warned in missing if warned.code != "missing_table"] + age_warnings(
+            self._settings, snapshot.as_of, moment
+        )
         tables = snapshot.complete(scorer.plan, [root_row])
         for column, has_history in unknown_parents(scorer.plan, tables, root_row):
             if has_history:
@@ -147,23 +148,11 @@ class Lookups:
             moment = present() if request.as_of is None else as_moment(request.as_of)
             if key not in found:
                 return _no_history("id")
-            return Gathered(tables, key, moment, tuple(self._age(snapshot, moment)), _dates(snapshot))
+            return Gathered(
+                tables, key, moment, tuple(age_warnings(self._settings, snapshot.as_of, moment)), _dates(snapshot)
+            )
         except WorkbenchError as error:
             return error
-
-    def _age(self, snapshot: OnlineSnapshot, moment: np.datetime64) -> list[Warned]:
-        """Return a warning where the data of `snapshot` lies too far before `moment`, or refuse it."""
-        behind = moment - snapshot.as_of
-        if behind <= self._max_age:
-            return []
-        text = msg(
-            "the online snapshot reaches to {date}, {n} days before the time asked about",
-            date=str(snapshot.as_of.astype("datetime64[D]")),
-            n=int(behind // _DAY),
-        )
-        if self._settings.stale_snapshot == "refuse":
-            raise UnavailableError(text, fix=msg("Publish a newer one."), code="stale_snapshot")
-        return [Warned("stale_data", text)]
 
     def _current(self, project: str) -> OnlineSnapshot:
         with self._lock:
@@ -177,6 +166,27 @@ class Lookups:
                 self._told[project] = str(error)
                 _LOG.error("the online snapshot of %s cannot be used: %s", project, error)
             raise UnavailableError(msg("the online snapshot cannot be read now"), code="no_snapshot") from error
+
+
+def age_warnings(settings: Settings, reaches_to: np.datetime64, moment: np.datetime64) -> list[Warned]:
+    """Return a warning where data reaches to a moment too far before `moment`, or refuse it as `settings` say.
+
+    Raises
+    ------
+    UnavailableError
+        It is refused (``stale_snapshot``).
+    """
+    behind = moment - reaches_to
+    if behind <= np.timedelta64(round(settings.snapshot_max_age_days * 86_400), "s"):
+        return []
+    text = msg(
+        "the online snapshot reaches to {date}, {n} days before the time asked about",
+        date=str(reaches_to.astype("datetime64[D]")),
+        n=int(behind // _DAY),
+    )
+    if settings.stale_snapshot == "refuse":
+        raise UnavailableError(text, fix=msg("Publish a newer one."), code="stale_snapshot")
+    return [Warned("stale_data", text)]
 
 
 def _key_of(request: ScoreRequest) -> str | WorkbenchError:

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 import sqlalchemy as sa
@@ -27,9 +27,11 @@ from model_registry.registry import Registry
 from model_registry.scorer import ScoreAnswer
 from model_registry.versions import ANSWERING, CHAMPION, LIVE_CHALLENGER
 from monitoring.score_log import ScoreBlock, ScoreRecord, blocks_of
+from serving.access_log import AccessLog
 from serving.answers import GivenAnswers, answer_of, record_of
 from serving.callers import Callers
 from serving.deployed import DeployedModel, DeployedModels, Slot
+from serving.enterprise_desk import EnterpriseDesk
 from serving.host_log import HostLog
 from serving.limits import Gate, Limits, RateLimit
 from serving.lookups import Gathered, Lookups
@@ -44,6 +46,7 @@ from serving.split import Split
 
 __all__ = ["Asked", "Given", "Scored", "ScoringService", "content_hash", "new_request_id"]
 
+T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
 _REMEMBERED_ANSWERS = 20_000
@@ -119,6 +122,8 @@ class ScoringService:
         self.gate = Gate(limits.max_at_once)
         self.batches = Gate(limits.max_batches)
         self.lookups = Lookups(settings)
+        self._access_log = AccessLog(folder / "reads", AuditTrail(self._database))
+        self.enterprises = EnterpriseDesk(settings, self._access_log)
         self._references = References(settings)
         # A snapshot that answers slowly takes neither the places nor the threads of those who ask without it.
         self._looking_up = Gate(limits.max_lookups)
@@ -153,8 +158,10 @@ class ScoringService:
         self._shadow.stop()
         self._lookup_threads.shutdown()
         self.lookups.close()
+        self.enterprises.close()
         self._log.close()
         self._ship(self._log.ship_last)
+        self._access_log.ship()
         self.refusals.write()
         self._database.dispose()
 
@@ -410,10 +417,19 @@ class ScoringService:
         self.metrics.split_returned.labels(asked.request.project).inc()
         return None
 
-    async def _gather(self, asked: Asked) -> Gathered:
+    async def look_up(self, work: Callable[[], T]) -> T:
+        """Do `work` that waits for a snapshot in one of the few threads for that.
+
+        Raises
+        ------
+        UnavailableError
+            Too many wait already.
+        """
         with self._looking_up.entered():
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._lookup_threads, self.lookups.gather, asked.model, asked.request)
+            return await asyncio.get_running_loop().run_in_executor(self._lookup_threads, work)
+
+    async def _gather(self, asked: Asked) -> Gathered:
+        return await self.look_up(lambda: self.lookups.gather(asked.model, asked.request))
 
     @property
     def _log(self) -> HostLog:
@@ -428,6 +444,7 @@ class ScoringService:
                 self.look()
                 self._ship(self._log.ship)
                 self.refusals.write()
+                self._access_log.ship()
                 if time.monotonic() - cleaned > _CLEAN_EVERY_SECONDS:
                     self._log.clean()
                     cleaned = time.monotonic()

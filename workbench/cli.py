@@ -18,6 +18,7 @@ from workbench.commands import (
     building,
     catalogue,
     control,
+    enterprises,
     explaining,
     judging,
     label,
@@ -55,6 +56,7 @@ for group in (
     scorecard,
     release,
     snapshots,
+    enterprises,
     control,
     people,
 ):

@@ -20,6 +20,7 @@ ROLES: dict[str, frozenset[str]] = {
             "model.submit",
             "model.score",
             "snapshot.read",
+            "enterprise.read",
             "monitor.run",
         }
     ),
@@ -31,13 +32,14 @@ ROLES: dict[str, frozenset[str]] = {
             "model.deploy",
             "model.score",
             "snapshot.read",
+            "enterprise.read",
             "snapshot.publish",
             "monitor.run",
             "job.manage",
         }
     ),
     "admin": frozenset({"view", "project.manage", "job.manage", "user.manage", "audit.read", "data.personal"}),
-    "service": frozenset({"model.score", "snapshot.read"}),
+    "service": frozenset({"model.score", "snapshot.read", "enterprise.read"}),
 }
 PERMISSIONS: frozenset[str] = frozenset().union(*ROLES.values())
 

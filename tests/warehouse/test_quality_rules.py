@@ -12,7 +12,8 @@ from warehouse.profile import profile
 from warehouse.quality import RuleSet, assess
 from warehouse.quality.duplicates import duplicate_rows
 from warehouse.quality.faults import TableCase
-from warehouse.quality.personal import mask, personal_columns
+from warehouse.quality.masking import mask
+from warehouse.quality.personal import personal_columns
 from warehouse.quality.rules import propose_rules
 from warehouse.quality.schemas import to_schema
 from warehouse.standard import load

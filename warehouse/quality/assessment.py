@@ -14,7 +14,7 @@ from warehouse.quality.completeness import empty_columns, missing_rate_drift
 from warehouse.quality.dates import swapped_dates
 from warehouse.quality.duplicates import duplicate_rows, repeated_keys
 from warehouse.quality.faults import Array, Fault, TableCase
-from warehouse.quality.personal import mask
+from warehouse.quality.masking import mask
 from warehouse.quality.report import (
     DIMENSIONS,
     HALVING_RATE,

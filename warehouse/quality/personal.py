@@ -1,4 +1,4 @@
-"""Which columns tell something of a person, and how their values are shown."""
+"""Which columns tell something of a person."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from warehouse.data_model import TableSpec
 from warehouse.standard.catalogue import Field
 from warehouse.standard.check_digits import is_identity_number
 
-__all__ = ["mask", "personal_columns"]
+__all__ = ["personal_columns"]
 
 _TOKENS: Final = frozenset(
     {"phone", "mobile", "telephone", "tel", "email", "address", "passport", "idcard", "birth", "birthday"}
@@ -22,7 +22,6 @@ _PARTS: Final = ("姓名", "身份证", "证件号", "手机", "电话", "住址
 _MOBILE: Final = re.compile(r"1[3-9]\d{9}")
 _SAMPLE: Final = 200
 _MOST: Final = 0.5
-_SHORT: Final = 4
 
 
 def personal_columns(spec: TableSpec, frame: pd.DataFrame, fields: Mapping[str, Field]) -> frozenset[str]:
@@ -39,19 +38,6 @@ def personal_columns(spec: TableSpec, frame: pd.DataFrame, fields: Mapping[str, 
         or _is_personal_name(name)
         or _holds_numbers(spec, frame, name)
     )
-
-
-def mask(value: str) -> str:
-    """Return a text with its middle, or all but its first character, hidden.
-
-    Examples
-    --------
-    >>> mask("王某澜"), mask("11010519491231002X"), mask("")
-    ('王**', '11**************2X', '')
-    """
-    if len(value) <= _SHORT:
-        return value[:1] + "*" * (len(value) - 1)
-    return value[:2] + "*" * (len(value) - 4) + value[-2:]
 
 
 def _is_personal_name(name: str) -> bool:

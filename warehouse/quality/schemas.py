@@ -14,7 +14,7 @@ from core.errors import ConfigurationError
 from core.findings import Severity
 from core.i18n import Message, msg
 from warehouse.quality.faults import Array, Fault, TableCase, place
-from warehouse.quality.personal import mask
+from warehouse.quality.masking import mask
 from warehouse.quality.report import Dimension
 from warehouse.quality.rules import ColumnRule, OrderRule, SumRule, TableRules
 from warehouse.standard.catalogue import Standard

@@ -13,6 +13,7 @@ from workbench.flows.catalogue import Field, Lineage
 from workbench.ui.charts import chart
 from workbench.ui.column_words import role_word, type_word, unit_word
 from workbench.ui.empty_project import project_or_stop
+from workbench.ui.enterprises_panel import enterprises_panel
 from workbench.ui.frame import PAGES, header
 from workbench.ui.pieces import chip, empty, panel_title, table
 from workbench.ui.session import Here, theme
@@ -155,6 +156,8 @@ def _main() -> None:
             key="catalogue_search",
         )  # fmt: skip
         _list(catalogue.search(found, text or ""))
+    with st.container(key="panel_enterprises"):
+        enterprises_panel(place)
 
 
 _main()

@@ -26,7 +26,7 @@ from workbench.commands.session import (
     say,
     session,
 )
-from workbench.flows import databases, features, importing, projects, scoring, snapshots, training, traps
+from workbench.flows import databases, features, importing, projects, publishing, scoring, training, traps
 from workbench.flows.context import Context
 from workbench.flows.results import to_json
 from workbench.flows.spec import ProjectSpec
@@ -252,7 +252,7 @@ def _import(
     known = {item.name for item in projects.list_projects(ctx)}
     name = _prepare_project(ctx, project, data, spec_path)
     try:
-        return snapshots.following_import(part, name, lambda ctx: importing.run(ctx, name, data))
+        return publishing.following_import(part, name, lambda ctx: importing.run(ctx, name, data))
     except WorkbenchError:
         if name not in known:
             projects.discard(ctx, name)

@@ -272,7 +272,7 @@ def _personal(ctx: Context, project: str, table: str) -> list[str]:
 
 
 def _masked(frame: "pd.DataFrame", columns: Iterable[str]) -> "pd.DataFrame":
-    from warehouse.quality.personal import mask
+    from warehouse.quality.masking import mask
 
     shown = frame.copy()
     for name in columns:

@@ -17,7 +17,25 @@ from warehouse.data_model import DataModel
 from warehouse.sql_source import DatabaseSource
 from warehouse.yaml_text import parse_yaml, read_yaml
 
-__all__ = ["ProjectSpec"]
+__all__ = ["EnterprisesSpec", "ProjectSpec"]
+
+
+class EnterprisesSpec(BaseModel):
+    """What business systems may read of enterprises, once that is published.
+
+    Parameters
+    ----------
+    table : str or None
+        Table of the enterprises; left out, the one that the data standard knows as such.
+    hide : dict of str to list of str
+        Columns per table that nobody may read; an empty list hides the whole table. Columns that are a label's outcome
+        are hidden in any case.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    table: str | None = None
+    hide: dict[str, list[str]] = Field(default_factory=dict)
 
 
 class ProjectSpec(BaseModel):
@@ -44,6 +62,8 @@ class ProjectSpec(BaseModel):
         few levels.
     economics : EconomicsSpec, optional
         Where contracts, subrogations and recoveries stand, and what is set by hand.
+    enterprises : EnterprisesSpec
+        What business systems may read of enterprises.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -57,6 +77,7 @@ class ProjectSpec(BaseModel):
     database: DatabaseSource | None = None
     segments: list[str] = Field(default_factory=list)
     economics: EconomicsSpec | None = None
+    enterprises: EnterprisesSpec = Field(default_factory=EnterprisesSpec)
 
     @classmethod
     def from_yaml(cls, text: str, *, where: str = "project.yaml") -> Self:

@@ -12,6 +12,7 @@ kind           arguments (all have ``project``)                                 
 ``train``      ``budget`` ("quick", "120s", "40trials"), ``families``, ``seed``, ``choose``         ``model.train``
 ``candidate``  ``candidate``: make a version of this candidate of the last race                     ``model.train``
 ``snapshot``   publish the online snapshot for the deployed models                                  ``snapshot.publish``
+``enterprises``  publish the view of enterprises                                                    ``snapshot.publish``
 ``scorecard``  ``action``: "start" or "register"; or "import" with ``path``, ``names``, ``scale``   ``model.train``
 ``rejects``    ``column``, ``values``: what taking refused applicants into account would do         ``model.train``
 ``score``      ``rows``, ``version``, ``as_of``, ``file_format``: writes a file under the project   ``model.score``
@@ -51,26 +52,27 @@ class Kind:
 
 
 def _import(ctx: Context, args: Args) -> dict[str, Any]:
-    from workbench.flows import importing, snapshots
+    from workbench.flows import importing, publishing
 
     project, source = args["project"], Path(args["source"])
-    result = snapshots.following_import(ctx, project, lambda part: importing.run(part, project, source))
+    result = publishing.following_import(ctx, project, lambda part: importing.run(part, project, source))
     return {"n_rows": result.n_rows, "n_tables": len(result.tables), "fingerprint": result.fingerprint}
 
 
 def _sample(ctx: Context, args: Args) -> dict[str, Any]:
-    from workbench.flows import importing, snapshots
+    from workbench.flows import importing, publishing
 
     project = args["project"]
     chosen = {name: int(args[name]) for name in ("n_enterprises", "seed") if args.get(name) is not None}
-    result = snapshots.following_import(ctx, project, lambda part: importing.run_sample(part, project, **chosen))
+    result = publishing.following_import(ctx, project, lambda part: importing.run_sample(part, project, **chosen))
     return {"n_rows": result.n_rows, "n_tables": len(result.tables), "fingerprint": result.fingerprint}
 
 
 def _database(ctx: Context, args: Args) -> dict[str, Any]:
-    from workbench.flows import databases
+    from workbench.flows import databases, publishing
 
-    result = databases.read(ctx, args["project"], only_new=bool(args.get("only_new")))
+    project, only_new = args["project"], bool(args.get("only_new"))
+    result = publishing.following_import(ctx, project, lambda part: databases.read(part, project, only_new=only_new))
     return {"n_rows": result.n_rows, "n_tables": len(result.tables), "fingerprint": result.fingerprint}
 
 
@@ -129,6 +131,13 @@ def _snapshot(ctx: Context, args: Args) -> dict[str, Any]:
     from workbench.flows import snapshots
 
     state = snapshots.publish(ctx, args["project"])
+    return {"as_of": state.as_of and state.as_of.isoformat(), "n_rows": sum(state.n_rows.values())}
+
+
+def _enterprises(ctx: Context, args: Args) -> dict[str, Any]:
+    from workbench.flows import enterprises
+
+    state = enterprises.publish(ctx, args["project"])
     return {"as_of": state.as_of and state.as_of.isoformat(), "n_rows": sum(state.n_rows.values())}
 
 
@@ -202,6 +211,7 @@ KINDS: dict[str, Kind] = {
         Kind("train", "model.train", _train),
         Kind("candidate", "model.train", _candidate),
         Kind("snapshot", "snapshot.publish", _snapshot),
+        Kind("enterprises", "snapshot.publish", _enterprises),
         Kind("scorecard", "model.train", _scorecard),
         Kind("rejects", "model.train", _rejects),
         Kind("score", "model.score", _score),
