@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InputError
+from serving import strict_json
 from serving.strict_json import MAX_DEPTH, parse
 
 SCALARS = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
@@ -20,6 +21,41 @@ VALUES = st.recursive(
 @given(VALUES, st.booleans(), st.sampled_from([None, 2]))
 def test_what_is_json_is_read_as_what_it_says(value: object, is_ascii: bool, indent: int | None) -> None:
     assert parse(json.dumps(value, ensure_ascii=is_ascii, indent=indent).encode()) == value
+
+
+PIECES = st.lists(
+    st.sampled_from(
+        ['{"a": 1}', '{"a" :1, "b":[{"a":2}]}', '{"a":1,"a":2}', '{"a"\n:{"x":1},"a":3}', '":"', '"\\":"', '"{[:"',
+         "1e999", "12345678901234567", "1234567890123456789012", "-9223372036854775809", "0.00012345678901234567",
+         "-0", "-0.0", "1e19", "12345678901234567890e2", '"\\ud800"', "NaN", "[[[]]]", "1.7976931348623159e308",
+         '"2024-05-31T12:00:00"']
+    ),
+    max_size=4,
+)  # fmt: skip
+
+
+def read(body: bytes, reader: object) -> str:
+    try:
+        return repr(reader(body))  # type: ignore[operator]  # repr tells 1 from 1.0 from True, and -0.0 from 0.0
+    except InputError as error:
+        return error.code
+
+
+@settings(max_examples=200, deadline=None)
+@given(VALUES, PIECES, st.sampled_from([None, 2]), st.sampled_from([" : ", "\t:", ":", " :\r\n"]))
+def test_the_quick_reader_says_what_the_strict_one_says(
+    value: object, pieces: list[str], indent: int | None, colon: str
+) -> None:
+    text = json.dumps({"table": [value], "text:": ['":']}, indent=indent, separators=(",", colon))
+    body = f'{{"head"{colon}[{",".join(pieces)}],"rest":{text}}}'.encode()
+    assert read(body, parse) == read(body, strict_json._parse_strictly)
+
+
+def test_rows_are_read_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strict_json, "_parse_strictly", lambda _: pytest.fail("read by the slow reader"))
+    rows = [{"id": f"e{i}", "at": "2024-05-31T12:00:00", "amount": i / 3e4, "text": "a: b {c}"} for i in range(50)]
+    for indent in (None, 2):
+        assert parse(json.dumps({"tables": {"t": rows}}, indent=indent).encode()) == {"tables": {"t": rows}}
 
 
 @settings(max_examples=300, deadline=None)
