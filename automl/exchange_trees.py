@@ -9,7 +9,7 @@ import numpy as np
 from automl.families.ensemble import EnsembleModel
 from automl.families.interface import Model
 from automl.families.lightgbm import LightGBMModel
-from automl.families.lightgbm_text import TextTree
+from automl.families.lightgbm_text import TextTree, text_trees
 from automl.families.logistic import LogisticModel
 from automl.scorecard.bins import CharacteristicBins
 from automl.scorecard.model import ScorecardModel
@@ -85,7 +85,7 @@ def _append(model: Model, weight: float, trees: list[Tree]) -> float:
             for member, share in zip(model.members, model.weights, strict=True)
         )
     if isinstance(model, LightGBMModel):
-        trees += [_text_tree(block, weight) for block in _blocks(model.text)]
+        trees += [_text_tree(TextTree.parse(block), weight) for block in text_trees(model.text)]
         return 0.0
     if isinstance(model, LogisticModel):
         for column, (bins, table) in enumerate(zip(model.bins, model.tables, strict=True)):
@@ -111,11 +111,6 @@ def _append_cards(model: ScorecardModel, weight: float, trees: list[Tree]) -> fl
         ]
         base += share * float(card.log_odds(np.array(card.points(card.base_units))))
     return base
-
-
-def _blocks(text: str) -> list[TextTree]:
-    body = text[text.index("\nTree=0\n") + 1 : text.index("end of trees")]
-    return [TextTree.parse(part.split("\n", 1)[1]) for part in body.split("Tree=")[1:]]
 
 
 def _text_tree(text: TextTree, weight: float) -> Tree:

@@ -131,6 +131,12 @@ class Scorer:
         probability = self._calibration.apply(self._model.margin(values))
         return probability, self._scale.points(probability), self._scale.grade(probability)
 
+    def warm_up(self) -> None:
+        """Answer for a row of nulls, so that what is prepared at the first row is there before a caller's."""
+        nothing = np.full((1, len(self.plan.aliases)), np.nan)
+        self.score_matrix(nothing)
+        self.contributions(nothing)
+
     def contributions(self, values: np.ndarray) -> np.ndarray:
         """Return what each feature adds to the log-odds, shape (n_rows, n_features + 1), the base last."""
         return self._model.contributions(values)

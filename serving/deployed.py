@@ -190,6 +190,7 @@ class DeployedModels:
         scorer = Scorer.load(folder, version=slot.number)
         if scorer.bundle_hash != slot.bundle_hash:
             raise UnavailableError(msg("The stored bundle is not the one that was deployed"), code="bundle_changed")
+        scorer.warm_up()
         return DeployedModel(slot, scorer)
 
     def _remember(self, slots: list[Slot]) -> None:

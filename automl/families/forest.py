@@ -108,7 +108,7 @@ def make_family() -> ForestFamily:
 
 def load(folder: Path) -> ForestModel:
     """Read ``model.txt`` from `folder`; raises `IntegrityError` where it is not a model."""
-    return ForestModel(read_text(folder))
+    return ForestModel(read_text(folder), is_served=True)
 
 
 @dataclass

@@ -10,7 +10,9 @@ import numpy as np
 from automl.families.boosting import LossCurve, checked_shape, leaf_rows
 from automl.families.encoding import CategoryEncoding, fit_encoding
 from automl.families.interface import FoldFit, Model, TrainingData
+from automl.families.lightgbm_single import SingleRow
 from automl.families.lightgbm_text import merge_texts, plain_text, split_by_levels
+from automl.families.tree_contributions import TreeContributions, make_contributions
 from core.errors import IntegrityError
 from core.i18n import msg
 
@@ -50,13 +52,16 @@ class LightGBMModel:
     ----------
     text : str
         A model in LightGBM's own text form.
+    is_served : bool, default=False
+        Whether few rows will be asked for at a time, again and again: worth some preparation at the first.
     """
 
     family = "lightgbm"
     additivity = 1e-9
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, is_served: bool = False) -> None:
         self.text = text
+        self._is_served = is_served
         self._booster = lightgbm.Booster(model_str=text)
         self.n_features: int = self._booster.num_feature()
 
@@ -73,11 +78,15 @@ class LightGBMModel:
     def margin(self, X: np.ndarray) -> np.ndarray:
         """Return log-odds of bad, shape (n_rows,)."""
         X = checked_shape(X, self.n_features)
+        if self._is_served and len(X) == 1:
+            return self._single.margin(X)
         return np.asarray(self._booster.predict(X, raw_score=True, num_threads=1 if len(X) < _MANY_ROWS else 0))
 
     def contributions(self, X: np.ndarray) -> np.ndarray:
         """Return the SHAP values of the log-odds (tree path dependent), shape (n_rows, n_features + 1)."""
         X = checked_shape(X, self.n_features)
+        if self._is_served and len(X) < _MANY_EXPLAINED and self._walk is not None:
+            return self._walk.of_rows(X)
         return np.asarray(self._booster.predict(X, pred_contrib=True, num_threads=1 if len(X) < _MANY_EXPLAINED else 0))
 
     def save(self, folder: Path) -> None:
@@ -87,6 +96,14 @@ class LightGBMModel:
     def first(self, rounds: int) -> "LightGBMModel":
         """Return the model of the first `rounds` trees."""
         return type(self)(plain_text(self._booster.model_to_string(num_iteration=rounds)))
+
+    @cached_property
+    def _single(self) -> SingleRow:
+        return SingleRow(self._booster, self.n_features)
+
+    @cached_property
+    def _walk(self) -> TreeContributions | None:
+        return make_contributions(self.text, self.n_features)
 
 
 class LightGBMFamily:
@@ -218,7 +235,7 @@ def make_family() -> LightGBMFamily:
 
 def load(folder: Path) -> LightGBMModel:
     """Read ``model.txt`` from `folder`; raises `IntegrityError` where it is not a model."""
-    return LightGBMModel(read_text(folder))
+    return LightGBMModel(read_text(folder), is_served=True)
 
 
 def read_text(folder: Path) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-__all__ = ["TextTree", "forest_text", "merge_texts", "plain_text", "split_by_levels"]
+__all__ = ["TextTree", "forest_text", "merge_texts", "plain_text", "split_by_levels", "text_trees"]
 
 _CATEGORICAL, _DEFAULT_LEFT, _MISSING_IS_NAN = 1, 2, 8
 _WORD_BITS = 32
@@ -41,7 +41,7 @@ def merge_texts(texts: Sequence[str]) -> str:
     The trees of all models follow one another; leaf and inner values are divided by the number of models, so
     predictions and SHAP values become means.
     """
-    return _with_trees(texts[0], [_scaled(tree, len(texts)) for text in texts for tree in _trees(text)])
+    return _with_trees(texts[0], [_scaled(tree, len(texts)) for text in texts for tree in text_trees(text)])
 
 
 def plain_text(text: str) -> str:
@@ -64,7 +64,7 @@ def split_by_levels(text: str, tables: Mapping[int, np.ndarray]) -> str:
     """
     if not tables:
         return text
-    trees = [TextTree.parse(block) for block in _trees(text)]
+    trees = [TextTree.parse(block) for block in text_trees(text)]
     for tree in trees:
         _turn_back(tree, tables)
     return _with_trees(text, [tree.text() for tree in trees])
@@ -91,7 +91,8 @@ def _with_trees(text: str, trees: Sequence[str]) -> str:
     return f"{head}tree_sizes={sizes}\n\n{''.join(blocks)}{tail}"
 
 
-def _trees(text: str) -> list[str]:
+def text_trees(text: str) -> list[str]:
+    """Return the lines of each tree of a text model, to be read by `TextTree.parse`."""
     body = text[text.index("\nTree=0\n") + 1 : text.index("end of trees")]
     return [part.split("\n", 1)[1] for part in body.split("Tree=")[1:]]
 
