@@ -36,6 +36,7 @@ _DAMAGES: Final = (
     zipfile.BadZipFile, zlib.error, LookupError, ValueError, TypeError, ArithmeticError, AttributeError, OSError,
     SyntaxError, EOFError, RecursionError,
 )  # fmt: skip
+_TITLED_WIDTH: Final = 100
 _MAX_INTEGER: Final = (1 << 63) - 1
 _Row = tuple[Any, ...]
 
@@ -95,6 +96,8 @@ def read_excel(path: Path, default_table: str, model: DataModel) -> tuple[list[R
 def read_first_sheet(path: Path) -> list[_Row]:
     """Return the filled rows of the first visible sheet, formulas as their stored values.
 
+    A narrower title may stand above the header; rows of more than 100 cells end the sheet.
+
     Raises
     ------
     InputError
@@ -102,7 +105,7 @@ def read_first_sheet(path: Path) -> list[_Row]:
     """
     check_archive(path)
     with _readable(path):
-        sheets, _, _ = _sheets(path)
+        sheets, _, _ = _sheets(path, least_width=_TITLED_WIDTH)
     return sheets[0].rows
 
 
@@ -145,7 +148,7 @@ def _readable(path: Path) -> Iterator[None]:
             ) from error
 
 
-def _sheets(path: Path) -> tuple[list[_Sheet], np.datetime64, list[Finding]]:
+def _sheets(path: Path, least_width: int = 0) -> tuple[list[_Sheet], np.datetime64, list[Finding]]:
     findings = []
     sheets = []
     with _workbook(path, data_only=True) as book, zipfile.ZipFile(path) as archive:
@@ -155,7 +158,7 @@ def _sheets(path: Path) -> tuple[list[_Sheet], np.datetime64, list[Finding]]:
                 where = f"{path.name}#{sheet.title}"
                 message = msg("the sheet is hidden and was left out")
                 findings.append(Finding("hidden_sheet", Severity.WATCH, message, where))
-            elif rows := _filled_rows(sheet):
+            elif rows := _filled_rows(sheet, least_width):
                 # the sheet's XML is where merges and formulas are written; read-only sheets do not tell
                 xml = archive.read(sheet._worksheet_path)  # noqa: SLF001
                 sheets.append(_Sheet(sheet.title, list(rows.values()), list(rows), xml))
@@ -177,8 +180,8 @@ def _workbook(path: Path, *, data_only: bool) -> Iterator[Any]:
             book.close()
 
 
-def _filled_rows(sheet: Any) -> dict[int, _Row]:
-    """Return the filled rows by number, up to the first that is wider than the header.
+def _filled_rows(sheet: Any, least_width: int) -> dict[int, _Row]:
+    """Return the filled rows by number, up to the first that is wider than the header and than `least_width`.
 
     No such sheet becomes a table, and one cell far to the right makes a row of sixteen thousand: a small file could
     fill the memory.
@@ -193,7 +196,7 @@ def _filled_rows(sheet: Any) -> dict[int, _Row]:
         if not width:
             continue
         filled[number] = row[:width]
-        header_width = header_width or width
+        header_width = header_width or max(width, least_width)
         if width > header_width:
             break
     return filled

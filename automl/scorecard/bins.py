@@ -66,6 +66,8 @@ class CharacteristicBins:
         Readable name, ``en`` and ``zh``.
     missing_as : int, optional
         Plain bin that null is counted with and gets the points of; left out, null stands by itself.
+    level_names : mapping of str to mapping of str to str
+        What a level is called, ``en`` and ``zh``, where it has a name beside its code.
 
     Examples
     --------
@@ -79,6 +81,7 @@ class CharacteristicBins:
     levels: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     missing_as: int | None = None
+    level_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.missing_as is not None and not 0 <= self.missing_as < self.n_plain:
@@ -171,10 +174,16 @@ class CharacteristicBins:
             return self.special(index).label(language)
         if kind == "interval":
             return _interval_text(*self.interval(index))
-        names = ", ".join(self.members(index))
+        names = ", ".join(self.level_label(level, language) for level in self.members(index))
         if not self.holds_others(index):
             return names
         return (msg("{levels} and others", levels=names) if names else msg("other")).text(language)
+
+    def level_label(self, level: str, language: str = "en") -> str:
+        """Return a level as it stands in the data, with its name behind it where it has one."""
+        names = self.level_names.get(level, {})
+        name = names.get(language) or names.get("en")
+        return level if not name or name == level else f"{level} {name}"
 
     def look_up(self, value: Value) -> int:
         """Return the bin of one raw value as a person finds it in the printed table: by reading its rows in turn.
@@ -224,6 +233,11 @@ class CharacteristicBins:
             "levels": list(self.levels),
             "names": dict(self.names),
             **({} if self.missing_as is None else {"missing_as": self.missing_as}),
+            **(
+                {"level_names": {level: {**names} for level, names in self.level_names.items()}}
+                if self.level_names
+                else {}
+            ),
         }
 
     @classmethod
@@ -231,7 +245,14 @@ class CharacteristicBins:
         """Read what `to_json` wrote."""
         specials = tuple(Special.from_json(item) for item in data["specials"])
         bins = FeatureBins.from_json(data["bins"])
-        return cls(bins, specials, tuple(data["levels"]), dict(data["names"]), data.get("missing_as"))
+        return cls(
+            bins,
+            specials,
+            tuple(data["levels"]),
+            dict(data["names"]),
+            data.get("missing_as"),
+            data.get("level_names", {}),
+        )
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -438,3 +439,15 @@ def test_an_average_of_cards_is_no_card(rows: TrainingRows) -> None:
     np.testing.assert_allclose(model.margin(X), ScorecardModel([card], NAMES).margin(X))
     with pytest.raises(InputError, match="average of 2"):
         _ = model.card
+
+
+def test_levels_stand_with_their_names_and_are_looked_up_by_their_codes(rows: TrainingRows) -> None:
+    plan = rows.matrix.plan
+    named = replace(plan, level_names={"sector": {"a": {"en": "farming", "zh": "农业"}}})
+    data = replace(rows, matrix=replace(rows.matrix, plan=named))
+    bins = train_scorecard(data, ScorecardSpec(max_bins=4), only=("sector",)).fitted.card.characteristic("sector").bins
+    labels = [bins.label(index, "zh") for index in range(bins.n_plain)]
+    assert any("a 农业" in label for label in labels)
+    assert "a farming" in bins.label(bins.look_up("a"))
+    assert CharacteristicBins.from_json(json.loads(json.dumps(bins.to_json()))) == bins
+    assert bins.level_label("b") == "b"

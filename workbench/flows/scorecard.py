@@ -1,5 +1,6 @@
 """The scorecard as a desk: bins fitted, edited by clicking, weighed live, printed, exported and registered."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -195,6 +196,7 @@ class CharacteristicView:
     reason: MessageField | None
     findings: tuple[FindingField, ...]
     levels: tuple[str, ...] = field(default=())
+    level_labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def start(ctx: Context, project: str) -> CardView:

@@ -68,6 +68,7 @@ def characteristic(ctx: Context, project: str, alias: str) -> CharacteristicView
         reason=direction.reason if direction is not None and direction.direction is not None else None,
         findings=_named(data_violations([table], known), desk, ctx.language),
         levels=bins.levels,
+        level_labels={level: bins.level_label(level, ctx.language) for level in bins.levels},
     )
 
 

@@ -178,7 +178,10 @@ def _short(value: float) -> float:
 
 def _levels(place: Here, shown: CharacteristicView, item: BinRow, note: str, seen: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        wanted = st.multiselect(t("Levels to take out of this bin"), item.levels, key=f"levels_{item.index}_{seen}")
+        wanted = st.multiselect(
+            t("Levels to take out of this bin"), item.levels, key=f"levels_{item.index}_{seen}",
+            format_func=lambda level: shown.level_labels.get(level, level),
+        )  # fmt: skip
         change = Change("split", shown.row.alias, (item.index,), levels=tuple(wanted))
         _button(place, t("Split"), change, note, seen, disabled=not wanted)
 
