@@ -50,6 +50,8 @@ class Settings(BaseSettings):
         Where the scoring service listens.
     scorer_workers : int, default=1
         Processes of the scoring service.
+    score_log_months : int, optional
+        How many whole months the score log keeps in the database, beside the one that has begun. Left out: all.
     ui_host, ui_port : str, int
         Where the workbench listens.
     secret_key : str, optional
@@ -69,6 +71,7 @@ class Settings(BaseSettings):
     scorer_host: str = "127.0.0.1"
     scorer_port: int = Field(default=8502, ge=1, le=65535)
     scorer_workers: int = Field(default=1, ge=1, le=64)
+    score_log_months: int | None = Field(default=None, ge=1, le=1200)
     ui_host: str = "127.0.0.1"
     ui_port: int = Field(default=8501, ge=1, le=65535)
     secret_key: SecretStr | None = None

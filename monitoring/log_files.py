@@ -16,6 +16,8 @@ from monitoring.score_record import ScoreRecord, read_record
 
 __all__ = [
     "LOG_FILES",
+    "erased_line",
+    "is_erased",
     "read_entry",
     "read_local",
     "reject",
@@ -42,6 +44,16 @@ def whole_entries(path: Path, offset: int) -> Iterator[tuple[int, bytes]]:
 def read_entry(entry: bytes) -> ScoreRecord | ScoreBlock | None:
     """Return what an entry of the local log holds, None where that is nothing that can be read."""
     return ScoreBlock.from_bytes(entry) if entry.startswith(BLOCK_START) else read_record(entry)
+
+
+def erased_line(length: int) -> bytes:
+    """Return what a line of so many bytes is overwritten with when its record is erased."""
+    return b"{" + b" " * (length - 3) + b"}\n"
+
+
+def is_erased(entry: bytes) -> bool:
+    """Whether a line's record was erased."""
+    return entry == erased_line(len(entry))
 
 
 def read_local(folder: Path, *, max_records: int) -> list[ScoreRecord]:

@@ -7,7 +7,7 @@ Nothing in it is compressed, and nothing but its own rows is needed to read it.
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
@@ -141,6 +141,22 @@ class ScoreBlock:
             return content, 0
         return parts.without(rows), len(rows)
 
+    def take(self, chosen: np.ndarray) -> "ScoreBlock":
+        """Return the rows of some numbers as a block of the same name."""
+        numbers = chosen.tolist()
+        return replace(
+            self,
+            request_ids=[self.request_ids[i] for i in numbers],
+            probabilities=self.probabilities[chosen],
+            scores=self.scores[chosen],
+            grades=[self.grades[i] for i in numbers],
+            cutoffs=self.cutoffs[chosen],
+            values=self.values[chosen],
+            keys=self.keys and [self.keys[i] for i in numbers],
+            payload_hashes=self.payload_hashes and [self.payload_hashes[i] for i in numbers],
+            said=self.said and [self.said[i] for i in numbers],
+        )
+
     @property
     def case_keys(self) -> Sequence[str]:
         """Key of each row."""
@@ -271,26 +287,28 @@ class _Parts:
         return self._texts("key") or self._texts("request_id")
 
     def block(self) -> ScoreBlock:
-        header, kept = self.header, self._kept()
-        said = self._lines("said")
+        header, request_ids = self.header, self._texts("request_id")
+        # A request id has at least one character, and all that it has are printable.
+        erased = np.array([text.startswith("\0") for text in request_ids], dtype=bool)
         grades = header["grades"]
-        return ScoreBlock(
+        whole = ScoreBlock(
             block_id=header["id"],
             asked_at=datetime.fromisoformat(header["asked_at"]).astimezone(UTC),
             aliases=tuple(header["aliases"]),
-            request_ids=_some(self._texts("request_id"), kept),
-            probabilities=self._numbers("probability")[kept],
-            scores=self._numbers("score")[kept],
-            grades=[grades[code] for code in self._numbers("grade")[kept].tolist()],
-            cutoffs=self._numbers("cutoff")[kept].astype("datetime64[us]"),
-            values=self._numbers("values").reshape(header["n_rows"], len(header["aliases"]))[kept],
-            keys=_some(self._texts("key"), kept) or None,
-            payload_hashes=_some(self._texts("payload_hash"), kept) or None,
-            said=[tuple(orjson.loads(said[i])) for i in kept.tolist()] if said else None,
+            request_ids=request_ids,
+            probabilities=self._numbers("probability"),
+            scores=self._numbers("score"),
+            grades=[grades[code] for code in self._numbers("grade").tolist()],
+            cutoffs=self._numbers("cutoff").astype("datetime64[us]"),
+            values=self._numbers("values").reshape(header["n_rows"], len(header["aliases"])),
+            keys=self._texts("key") or None,
+            payload_hashes=self._texts("payload_hash") or None,
+            said=[_said(line) for line in self._lines("said")] or None,
             snapshots=header["snapshots"],
             is_named=header["is_named"],
             **{name: header[name] for name in _SHARED},
         )
+        return whole.take(np.flatnonzero(~erased)) if erased.any() else whole
 
     def without(self, rows: Sequence[int]) -> bytes:
         changed = bytearray(self._content)
@@ -309,11 +327,6 @@ class _Parts:
                 at += len(text) + 1
         return _entry(bytes(changed))
 
-    def _kept(self) -> np.ndarray:
-        # A request id has at least one character, and all that it has are printable.
-        erased = [text.startswith("\0") for text in self._texts("request_id")]
-        return np.flatnonzero(~np.array(erased, dtype=bool))
-
     def _lines(self, name: str) -> list[bytes]:
         start, end = self._places.get(name, (0, 0))
         return self._content[start:end].split(b"\n") if name in self._places else []
@@ -327,8 +340,9 @@ class _Parts:
         return np.frombuffer(self._content[start:end], dtype=_NUMBERS[name])
 
 
-def _some(texts: list[str], kept: np.ndarray) -> list[str]:
-    return texts if len(kept) == len(texts) else [texts[i] for i in kept.tolist()] if texts else []
+def _said(line: bytes) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    reasons, warnings = ([], []) if line.startswith(b"\0") else orjson.loads(line)
+    return reasons, warnings
 
 
 def _join(texts: Sequence[str]) -> bytes:

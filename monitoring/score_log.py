@@ -7,7 +7,7 @@ promises stands in its own module.
 from monitoring.local_log import LocalScoreLog
 from monitoring.log_files import LOG_FILES, read_local, remove_shipped
 from monitoring.score_block import ScoreBlock, blocks_of
-from monitoring.score_reading import LoggedScores, latest_scores, read_scores
+from monitoring.score_reading import LoggedScores, count_scores, latest_scores, read_scores
 from monitoring.score_record import ScoreRecord
 from monitoring.score_shipping import ship
 from monitoring.score_store import write_scores
@@ -19,6 +19,7 @@ __all__ = [
     "ScoreBlock",
     "ScoreRecord",
     "blocks_of",
+    "count_scores",
     "latest_scores",
     "read_local",
     "read_scores",

@@ -85,6 +85,8 @@ class ScoreRecord:
             values = orjson.loads(line)
             values["asked_at"] = datetime.fromisoformat(values["asked_at"])
             values["cutoff"] = datetime.fromisoformat(values["cutoff"])
+            if values["asked_at"].tzinfo is None or values["cutoff"].tzinfo is not None:
+                raise ValueError("a time of a score record has a wrong clock")
             return cls(**values)
         except (KeyError, TypeError) as error:
             raise ValueError("not a score record") from error

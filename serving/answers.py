@@ -114,6 +114,10 @@ class GivenAnswers:
             )
         return known[1]
 
+    def forget(self) -> None:
+        """Forget all, from any thread: some of it was erased, and the log still knows the rest."""
+        self._answers = OrderedDict()
+
     def put(self, record: ScoreRecord) -> bytes:
         """Keep and return the answer of `record`, as the bytes that are sent."""
         content = orjson.dumps(answer_of(record))

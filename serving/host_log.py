@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from core.database import Database
+from monitoring.local_erasure import LocalErasure
 from monitoring.score_index import ScoreIndex, name_of
 from monitoring.score_log import LocalScoreLog, ScoreBlock, ScoreRecord, remove_shipped, ship
 from serving.claims import Claims
@@ -33,6 +34,8 @@ class HostLog:
             self._index = ScoreIndex(folder)
             self._index.catch_up()
         self._claims = Claims(folder / "claims")
+        self._erasure = LocalErasure(folder)
+        self._is_known = False
         self._log = LocalScoreLog(folder, index=self._index)
 
     def append(self, record: ScoreRecord, *, is_named: bool = False) -> "Future[None]":
@@ -58,13 +61,25 @@ class HostLog:
     def ship(self, database: Database) -> int:
         """Bring what all have written to the database, also those that were killed; return how many were new.
 
-        Does nothing where another process is at it.
+        What is to be erased is erased afterwards. Does nothing where another process is at it.
         """
         with sole(self._turn) as is_mine:
-            return ship(self._folder, database) if is_mine else 0
+            if not is_mine:
+                return 0
+            if not self._is_known:
+                self._erasure.check_in(database)
+                self._is_known = True
+            n_new = ship(self._folder, database)
+            self._erasure.run(database)
+            return n_new
+
+    def newest_erasure(self, database: Database) -> int:
+        """Return the number of the last erasure that this host has done."""
+        return self._erasure.newest_done(database)
 
     def clean(self) -> None:
         """Delete files that are in the database for a week."""
+        self._is_known = False
         with sole(self._turn) as is_mine:
             if is_mine:
                 remove_shipped(self._folder, older_than_seconds=_KEEP_SHIPPED_SECONDS, on_remove=self._index.forget)

@@ -9,7 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
@@ -21,12 +21,13 @@ from fastapi.concurrency import run_in_threadpool
 from core.audit import AuditTrail
 from core.database import Database
 from core.errors import ConflictError, UnavailableError, WorkbenchError
-from core.identity import Identity
+from core.identity import SYSTEM, Identity
 from core.settings import Settings
 from model_registry.registry import Registry
 from model_registry.scorer import ScoreAnswer
 from model_registry.versions import ANSWERING, CHAMPION, LIVE_CHALLENGER
 from monitoring.score_log import ScoreBlock, ScoreRecord, blocks_of
+from monitoring.score_retention import retain
 from serving.access_log import AccessLog
 from serving.answers import GivenAnswers, answer_of, record_of
 from serving.callers import Callers
@@ -137,6 +138,7 @@ class ScoringService:
         )
         self._host_log: HostLog | None = None
         self._answers = GivenAnswers(max_answers=_REMEMBERED_ANSWERS)
+        self._newest_erasure = 0
         self._under_way: dict[tuple[str, str], asyncio.Future[bytes]] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -443,10 +445,12 @@ class ScoringService:
             try:
                 self.look()
                 self._ship(self._log.ship)
+                self._forget_erased()
                 self.refusals.write()
                 self._access_log.ship()
                 if time.monotonic() - cleaned > _CLEAN_EVERY_SECONDS:
                     self._log.clean()
+                    self._retain()
                     cleaned = time.monotonic()
             except Exception:  # noqa: BLE001 - this thread must outlive whatever one round meets; the next one tries again
                 _LOG.exception("a round of looking failed")
@@ -456,6 +460,22 @@ class ScoringService:
             self.metrics.shipped.inc(ship(self._database))
         except (UnavailableError, sa.exc.SQLAlchemyError) as error:
             _LOG.warning("the score log waits for the database: %s", type(error).__name__)
+
+    def _forget_erased(self) -> None:
+        """Forget the answers in memory when the host has erased some in its log."""
+        with suppress(UnavailableError, sa.exc.SQLAlchemyError):
+            newest = self._log.newest_erasure(self._database)
+            if newest != self._newest_erasure:
+                self._newest_erasure = newest
+                self._answers.forget()
+
+    def _retain(self) -> None:
+        if self.settings.score_log_months is None:
+            return
+        try:
+            retain(self._database, self.settings.score_log_months, by=SYSTEM.name, is_asked=False)
+        except (WorkbenchError, sa.exc.SQLAlchemyError) as error:
+            _LOG.warning("the score log keeps months that are due: %s", error)
 
 
 def new_request_id() -> str:

@@ -7,6 +7,7 @@ free loopback port, and stopped by its own pid.
 
 import os
 import pwd
+import re
 import secrets
 import shutil
 import signal
@@ -134,6 +135,10 @@ def _empty(database: Database) -> None:
     with database.begin() as connection:
         connection.execute(text("set local lock_timeout = '10s'"))  # a test that left a transaction open fails here
         names = set(inspect(connection).get_table_names()) - {"alembic_version"}
+        months = {name for name in names if re.fullmatch(r"score_\w+_\d{4}_\d{2}", name)}
+        if months:
+            connection.execute(text(f"drop table {', '.join(sorted(months))}"))
+        names -= months
         connection.execute(text(f"truncate {', '.join(sorted(names))} restart identity cascade"))
 
 

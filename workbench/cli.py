@@ -27,6 +27,7 @@ from workbench.commands import (
     quality,
     release,
     running,
+    score_logs,
     scorecard,
     snapshots,
     weighing,
@@ -57,6 +58,7 @@ for group in (
     release,
     snapshots,
     enterprises,
+    score_logs,
     control,
     people,
 ):

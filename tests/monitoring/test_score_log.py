@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sqlalchemy as sa
 
 from core.database import Database
 from core.errors import UnavailableError
@@ -19,6 +18,7 @@ from monitoring import local_log
 from monitoring.score_log import (
     LocalScoreLog,
     ScoreRecord,
+    count_scores,
     latest_scores,
     read_local,
     read_scores,
@@ -26,7 +26,6 @@ from monitoring.score_log import (
     ship,
     write_scores,
 )
-from monitoring.tables import score_record
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -53,8 +52,7 @@ def record(number: int, **changes) -> ScoreRecord:
 
 
 def n_rows(database: Database) -> int:
-    with database.connect() as connection:
-        return connection.execute(sa.select(sa.func.count()).select_from(score_record)).scalar_one()
+    return count_scores(database, "guarantee")[0]
 
 
 def test_a_record_comes_back_from_its_line_with_nan_as_null() -> None:

@@ -6,17 +6,21 @@ import shutil
 import sqlite3
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from model_registry.scorer import Scorer
 from monitoring import local_log
-from monitoring.score_log import read_scores
+from monitoring.local_erasure import LocalErasure
+from monitoring.score_erasure import erase, erasures
+from monitoring.score_log import read_local, read_scores
 from serving import app as app_module
+from serving import service as service_module
 from serving.app import create_app
 from tests.model_registry.tiny_world import example_keys, make_tiny_bundle, payload
 from tests.serving.conftest import AUTHOR, OPERATOR, PROJECT, REVIEWER, Site, running, wait_until
@@ -223,6 +227,54 @@ def test_a_full_disk_refuses_answers_and_recovers(site: Site, monkeypatch: pytes
         assert refused.status_code == 503
         assert refused.headers["retry-after"] == "1"
         assert ask(client, request_id="full").status_code == 200
+
+
+def test_an_erased_answer_is_given_anew_when_it_is_asked_for_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LocalErasure.__init__, "__kwdefaults__", {"settle_seconds": 0.0})
+    site.deploy(1)
+    key = example_keys(1)[0]
+    folder = site.settings.home / "scorer" / "log"
+    with site.client() as client:
+        first = ask(client, request_id="gone")
+        ask(client, request_id="stays", tables=payload(example_keys(2)[1]))
+        wait_until(lambda: len(read_scores(site.database, PROJECT)) == 2)
+        erase(site.database, PROJECT, [key], by="zhao", reason="asked for it")
+        wait_until(lambda: not erasures(site.database)[0].pending)
+        assert key.encode() not in b"".join(path.read_bytes() for path in folder.glob("scores-*.jsonl"))
+        assert [one.request_id for one in read_local(folder, max_records=9)] == ["stays"]
+        # What this process remembered is forgotten as well: the id is free for another content.
+        wait_until(lambda: ask(client, request_id="gone", reasons=0).status_code == 200)
+        assert first.status_code == 200
+        wait_until(lambda: set(read_scores(site.database, PROJECT).request_ids) == {"gone", "stays"})
+
+
+def test_a_clock_that_jumps_loses_and_doubles_no_answer(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour back, ten years on, before there were such clocks: what is asked is answered and kept, once."""
+    site.deploy(1)
+    present = datetime.now(UTC)
+    moments = [present, present - timedelta(hours=1), present + timedelta(days=3650), datetime(1970, 1, 1, tzinfo=UTC)]
+
+    class Clock(datetime):
+        now_ = present
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return cls.now_.astimezone(tz)
+
+    monkeypatch.setattr(service_module, "datetime", Clock)
+    monkeypatch.setattr(local_log, "datetime", Clock)
+    with site.client() as client:
+        given = {}
+        for number, moment in enumerate(moments):
+            Clock.now_ = moment
+            given[f"jump-{number}"] = ask(client, request_id=f"jump-{number}").content
+            assert ask(client, request_id="jump-0").content == given["jump-0"]
+        wait_until(lambda: len(read_scores(site.database, PROJECT)) == 4)
+    with site.client() as client:
+        assert {name: ask(client, request_id=name).content for name in given} == given
+    read = read_scores(site.database, PROJECT)
+    assert list(read.request_ids) == ["jump-3", "jump-1", "jump-0", "jump-2"]
+    assert list(read.asked_at) == [np.datetime64(moment.replace(tzinfo=None), "us") for moment in sorted(moments)]
 
 
 def test_a_slow_body_is_cut_off_while_others_are_served(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

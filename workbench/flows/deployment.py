@@ -5,9 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
-from sqlalchemy import func, select
-
-from monitoring.tables import score_record
+from monitoring.score_log import count_scores
 from workbench.flows import projects, snapshots, training
 from workbench.flows.context import Context
 from workbench.flows.results import FindingField
@@ -177,8 +175,4 @@ def n_scored(ctx: Context, project: str) -> tuple[int, datetime | None]:
     """Return how many answers the score log holds for the project, and when the last was given; no shadow's."""
     from model_registry.versions import ANSWERING
 
-    answers = (score_record.c.project == project, score_record.c.slot.in_(ANSWERING))
-    query = select(func.count(), func.max(score_record.c.asked_at)).where(*answers)
-    with ctx.database.connect() as connection:
-        n, last = connection.execute(query).one()
-    return int(n), last
+    return count_scores(ctx.database, project, ANSWERING)
