@@ -296,9 +296,14 @@ def server(
             process.wait()
 
 
+def process_id(port: int) -> int:
+    """Return the process of the server at `port`."""
+    return _PROCESSES[port]
+
+
 def cpu_seconds(port: int) -> float:
     """Return the processor time that the server at `port` has taken."""
-    user, system = Path(f"/proc/{_PROCESSES[port]}/stat").read_text().rpartition(")")[2].split()[11:13]
+    user, system = Path(f"/proc/{process_id(port)}/stat").read_text().rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 

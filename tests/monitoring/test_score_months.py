@@ -137,6 +137,18 @@ def test_rows_and_blocks_of_several_months_are_read_together_in_order(
     assert [one.asked_at for one in newest] == sorted((one.asked_at for one in everything), reverse=True)[:limit]
 
 
+def test_a_month_is_made_while_others_are_read(database: Database) -> None:
+    write_scores(database, [record(1)])
+    with database.connect() as connection:
+        march = month_table(score_record, "2026_03")
+        assert connection.execute(sa.select(sa.func.count()).select_from(march)).scalar_one() == 1
+        if connection.dialect.name == "postgresql":
+            # Even one who reads all months at once.
+            connection.execute(sa.select(sa.func.count()).select_from(score_record)).scalar_one()
+        assert write_scores(database, [record(2, asked_at=NOON + timedelta(days=31))], [block(10)]) == 6
+    assert months(database) == ["2026_04", "2026_03"]
+
+
 def test_a_key_is_found_in_rows_and_in_blocks(database: Database) -> None:
     write_scores(database, [record(3), record(4, key="企业11")], [block(10, asked_at=NOON + timedelta(days=40))])
     found = latest_scores(database, "guarantee", key="企业11")

@@ -1,0 +1,18 @@
+"""The service does not grow with what it has answered; one that does is found by the same measure."""
+
+import pytest
+
+from benchmarks.serving_memory import LIMIT_MB, measure
+from tests.model_registry.tiny_world import ready_values
+from tests.serving.conftest import PROJECT, Site
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("is_leaky", [False, True])
+def test_a_million_requests_would_add_less_than_fifty_megabytes(site: Site, is_leaky: bool) -> None:
+    site.deploy(1)
+    site.database.dispose()
+    bodies = [{"project": PROJECT, "features": ready_values(row), "reasons": 0} for row in range(50)]
+    # Past the 20,000 answers that are kept on purpose: the second half must add nothing.
+    grown = measure(site.settings.home, [site.key], bodies, 60_000, is_leaky=is_leaky)
+    assert (grown.growth_mb_at_million < LIMIT_MB) is not is_leaky, grown
