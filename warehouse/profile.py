@@ -8,14 +8,16 @@ import numpy as np
 import pandas as pd
 
 from core.i18n import Language
-from warehouse.data_model import TEXT_TYPES, TIME_TYPES, ColumnSpec, Relationship
-from warehouse.table_set import TableSet
+from warehouse.data_model import TEXT_TYPES, TIME_TYPES, Relationship
+from warehouse.stored_table import StoredTable, count_distinct
+from warehouse.table_set import Table, TableSet
 
 __all__ = ["ColumnProfile", "DataProfile", "LinkProfile", "TableProfile", "TopValue", "profile", "profile_table"]
 
 _N_TOP: Final = 10
 _N_BINS: Final = 20
 _MAX_TEXT: Final = 80
+MANY_ROWS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -131,14 +133,14 @@ def profile(table_set: TableSet) -> DataProfile:
 
 def profile_table(table_set: TableSet, name: str) -> TableProfile:
     """Return the figures of table `name`."""
-    spec, frame = table_set.spec(name), table_set.frame(name)
+    spec = table_set.spec(name)
     event_time = table_set.event_time(name)
     times = pd.Series(np.array([], "datetime64[ns]") if event_time is None else event_time).dropna()
     return TableProfile(
         name=name,
         label={**spec.label},
         file=spec.file,
-        n_rows=len(frame),
+        n_rows=table_set.n_rows(name),
         primary_key=tuple(spec.primary_key),
         event_time=spec.event_time,
         known_at=spec.known_at,
@@ -146,20 +148,21 @@ def profile_table(table_set: TableSet, name: str) -> TableProfile:
         first_event=_iso(times.min()),
         last_event=_iso(times.max()),
         months=tuple(_months(times)),
-        columns=tuple(_column(column, column_spec, frame[column]) for column, column_spec in spec.columns.items()),
+        columns=tuple(_column(table_set, name, column) for column in spec.columns),
     )
 
 
-def _column(name: str, spec: ColumnSpec, values: "pd.Series[Any]") -> ColumnProfile:
+def _column(table_set: TableSet, table: str, name: str) -> ColumnProfile:
+    spec, values = table_set.spec(table).columns[name], table_set.column(table, name)
     filled = values.dropna()
-    counts = filled.value_counts()
     n_missing = len(values) - len(filled)
+    n_distinct, counts = _counts(table_set.tables[table], name, filled)
     figures: dict[str, Any] = {}
     if spec.type in TIME_TYPES:
         figures = {"minimum": _iso(filled.min()), "maximum": _iso(filled.max())}
     elif spec.type not in TEXT_TYPES and len(filled):
         figures = _figures(filled.to_numpy(dtype=np.float64))
-    shows_top = spec.type in {"category", "boolean"} or (spec.type != "id" and len(counts) <= _N_TOP)
+    shows_top = spec.type in {"category", "boolean"} or (spec.type != "id" and n_distinct <= _N_TOP)
     return ColumnProfile(
         name=name,
         type=spec.type,
@@ -168,10 +171,26 @@ def _column(name: str, spec: ColumnSpec, values: "pd.Series[Any]") -> ColumnProf
         unit=spec.unit,
         n_missing=n_missing,
         missing_rate=n_missing / max(len(values), 1),
-        n_distinct=len(counts),
+        n_distinct=n_distinct,
         top=tuple(_top(counts, len(filled))) if shows_top and spec.type not in TIME_TYPES else (),
         **figures,
     )
+
+
+def _counts(table: Table | StoredTable, name: str, filled: "pd.Series[Any]") -> tuple[int, "pd.Series[int]"]:
+    """Return how many different values there are, and how often each comes where that is shown.
+
+    To count each of millions of different values takes more memory than the column.
+    """
+    kind = table.spec.columns[name].type
+    if kind in {"id", "text"} and isinstance(table, StoredTable) and len(filled) > MANY_ROWS:
+        n_distinct = count_distinct(table.path, table.staging, name)
+    elif kind not in TEXT_TYPES:
+        n_distinct = len(np.unique(filled.to_numpy()))
+    else:
+        counts = filled.value_counts()
+        return len(counts), counts
+    return n_distinct, filled.value_counts() if n_distinct <= _N_TOP else pd.Series(dtype=np.int64)
 
 
 def _figures(numbers: np.ndarray) -> dict[str, Any]:
@@ -201,8 +220,8 @@ def _months(times: "pd.Series[Any]") -> Iterable[tuple[str, int]]:
 
 
 def _link(table_set: TableSet, link: Relationship) -> LinkProfile:
-    keys = table_set.frame(link.parent)[link.parent_column]
-    values = table_set.frame(link.child)[link.child_column]
+    keys = table_set.column(link.parent, link.parent_column)
+    values = table_set.column(link.child, link.child_column)
     null = values.isna()
     return LinkProfile(
         link.parent,

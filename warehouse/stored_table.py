@@ -1,9 +1,10 @@
 """A table that is too large for memory, in Parquet files: what is asked for is loaded then."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
@@ -30,13 +31,13 @@ class StoredTable:
         What its columns mean.
     path : Path
         Parquet file with the types of `warehouse.table_set.to_arrow`.
-    staging : Staging
-        What the file lives in: it lives as long as this table.
+    staging : Staging, optional
+        What the file lives in: it lives as long as this table. None where the file stays.
     """
 
     spec: TableSpec
     path: Path
-    staging: Staging = field(repr=False, compare=False)
+    staging: Staging | None = field(default=None, repr=False, compare=False)
 
     @property
     def n_rows(self) -> int:
@@ -56,6 +57,16 @@ class StoredTable:
     def arrow_column(self, name: str) -> pa.ChunkedArray:
         """Return one column as Arrow holds it."""
         return pq.read_table(self.path, columns=[name], memory_map=True)[name]
+
+    def rows(self, names: Sequence[str], positions: np.ndarray) -> pd.DataFrame:
+        """Return some columns of the rows at `positions`, one column loaded after the other."""
+        columns = {name: self.arrow_column(name).take(pa.array(positions)).to_pandas() for name in names}
+        return pd.DataFrame(columns).set_axis(pd.Index(positions))
+
+    def first_rows(self, n: int) -> pd.DataFrame:
+        """Return the first `n` rows, without reading the others."""
+        batch = next(pq.ParquetFile(self.path).iter_batches(batch_size=n, columns=list(self.spec.columns)), None)
+        return self.frame if batch is None else batch.to_pandas()
 
 
 class StoredColumns:
@@ -116,12 +127,13 @@ class StoredColumns:
         return StoredTable(spec, target, self.staging)
 
 
-def count_distinct(path: Path, staging: Staging) -> int:
-    """Return how many different values the column ``values`` of a file has, with bounded memory; null is none."""
-    return int(_ask(staging, "select count(distinct values) from read_parquet(?)", path))
+def count_distinct(path: Path, staging: Staging | None, column: str = "values") -> int:
+    """Return how many different values a column of a file has, with bounded memory; null is none."""
+    name = '"' + column.replace('"', '""') + '"'
+    return int(_ask(staging, f"select count(distinct {name}) from read_parquet(?)", path))  # noqa: S608 - quoted
 
 
-def count_doubled(path: Path, staging: Staging) -> int:
+def count_doubled(path: Path, staging: Staging | None) -> int:
     """Return how many rows of a file are the same as one before in every column, with bounded memory."""
     suspects = "select hash(t) from read_parquet(?) as t group by 1 having count(*) > 1"
     n_suspects = int(_ask(staging, f"select count(*) from ({suspects})", path))  # noqa: S608 - our own words
@@ -131,11 +143,12 @@ def count_doubled(path: Path, staging: Staging) -> int:
     return int(_ask(staging, f"select count(*) - count(distinct t) from ({rows})", path, path))  # noqa: S608
 
 
-def _ask(staging: Staging, sql: str, *paths: Path) -> Any:
+def _ask(staging: Staging | None, sql: str, *paths: Path) -> Any:
     import duckdb
 
-    settings: dict[str, Any] = {"memory_limit": "256MB", "threads": 2, "temp_directory": str(staging.new_path())}
-    with duckdb.connect(config=settings) as connection:
+    settings: dict[str, Any] = {"memory_limit": "256MB", "threads": 2}
+    with TemporaryDirectory() as folder, duckdb.connect(config=settings) as connection:
+        connection.execute("set temp_directory = ?", [str(staging.new_path()) if staging else folder])
         connection.execute("set enable_progress_bar = false")  # it would be drawn on standard output
         row = connection.execute(sql, [str(path) for path in paths]).fetchone()
         return row[0] if row else None

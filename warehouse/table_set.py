@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +30,7 @@ __all__ = ["Table", "TableSet", "conform", "new_folder", "require_free", "to_arr
 _MODEL_FILE: Final = "data_model.yaml"
 _MANIFEST_FILE: Final = "manifest.json"
 _FORMAT: Final = 1
+STORED_FROM_CELLS = 20_000_000
 _LAST_YEAR: Final = 2200  # later dates stand for "never" in many systems and say nothing about how far the data reaches
 
 
@@ -99,6 +100,23 @@ class TableSet:
         table = self._table(name)
         return table.column(column) if isinstance(table, StoredTable) else table.frame[column]
 
+    def n_rows(self, name: str) -> int:
+        """Return the number of rows of table `name`, without loading them."""
+        table = self._table(name)
+        return table.n_rows if isinstance(table, StoredTable) else len(table.frame)
+
+    def rows(self, name: str, columns: Sequence[str], positions: np.ndarray) -> pd.DataFrame:
+        """Return some columns of the rows of table `name` at `positions`."""
+        table = self._table(name)
+        if isinstance(table, StoredTable):
+            return table.rows(columns, positions)
+        return table.frame[list(columns)].iloc[positions]
+
+    def first_rows(self, name: str, n: int) -> pd.DataFrame:
+        """Return the first `n` rows of table `name`, without loading the others."""
+        table = self._table(name)
+        return table.first_rows(n) if isinstance(table, StoredTable) else table.frame.head(n)
+
     def spec(self, name: str) -> TableSpec:
         """Return the spec of table `name`."""
         return self._table(name).spec
@@ -162,7 +180,7 @@ class TableSet:
 
     @classmethod
     def load(cls, folder: Path) -> "TableSet":
-        """Read what `save` wrote.
+        """Read what `save` wrote; tables of more than 20 million cells stay in their files, column by column in memory.
 
         Raises
         ------
@@ -177,10 +195,7 @@ class TableSet:
         for name in model.tables:
             if f"{name}.parquet" not in manifest["files"]:
                 raise IntegrityError(msg("a file of the saved table set is missing"), where=f"{name}.parquet")
-        tables = {
-            name: Table(spec, _from_arrow(pq.read_table(folder / f"{name}.parquet", memory_map=True), spec))
-            for name, spec in model.tables.items()
-        }
+        tables = {name: _read(folder / f"{name}.parquet", spec) for name, spec in model.tables.items()}
         loaded = cls(tables, model)
         loaded.__dict__["fingerprint"] = manifest["fingerprint"]  # the bytes are verified: no need to hash them again
         return loaded
@@ -240,6 +255,13 @@ def require_free(folder: Path, *, replaceable: str = "") -> None:
         raise ConflictError(
             msg("the folder is not empty"), where=str(folder), fix=msg("Choose a new or an empty folder.")
         )
+
+
+def _read(path: Path, spec: TableSpec) -> Table | StoredTable:
+    metadata = pq.read_metadata(path)
+    if metadata.num_rows * metadata.num_columns > STORED_FROM_CELLS:
+        return StoredTable(spec, path)
+    return Table(spec, _from_arrow(pq.read_table(path, memory_map=True), spec))
 
 
 def _write(table: Table | StoredTable, path: Path) -> None:

@@ -27,6 +27,7 @@ from workbench.commands import (
     quality,
     release,
     running,
+    sample_world,
     score_logs,
     scorecard,
     snapshots,
@@ -46,6 +47,7 @@ app = typer.Typer(
 )
 for group in (
     running,
+    sample_world,
     building,
     catalogue,
     model,

@@ -171,8 +171,8 @@ def _finding(case: TableCase, fault: Fault) -> QualityFinding:
 def _samples(case: TableCase, rows: Array, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
     """Yield key and values of some rows as texts, personal ones masked."""
     shown = dict.fromkeys((*case.spec.primary_key, *(columns or list(case.spec.columns)[:6])))
-    part = case.frame.iloc[rows]
-    for row, values in zip(rows, part[list(shown)].itertuples(index=False), strict=True):
+    part = case.table_set.rows(case.name, list(shown), np.asarray(rows, dtype=np.int64))
+    for row, values in zip(rows, part.itertuples(index=False), strict=True):
         texts = {
             name: mask(_text(value)) if name in case.personal else _text(value)
             for name, value in zip(shown, values, strict=True)

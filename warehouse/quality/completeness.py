@@ -51,7 +51,7 @@ def missing_rate_drift(case: TableCase) -> Iterable[Fault]:
     for name, n_missing in case.n_missing.items():
         if name in case.late or not 0 < n_missing < case.n_rows or name == case.spec.event_time:
             continue
-        missing = case.frame[name].isna().to_numpy()[known]
+        missing = case.column(name).isna().to_numpy()[known]
         n_null = np.bincount(position, weights=missing, minlength=len(n_rows))
         yield from _drift(name, n_null, n_rows, case.first_month)
 

@@ -31,7 +31,7 @@ def swapped_dates(case: TableCase, ruled: Collection[frozenset[str]] = ()) -> It
         Pairs that a rule asks for already.
     """
     columns = case.time_columns
-    values = {name: case.frame[name].to_numpy(dtype="datetime64[ns]") for name in columns}
+    values = {name: case.column(name).to_numpy(dtype="datetime64[ns]") for name in columns}
     is_day = {name: case.spec.columns[name].type == "date" for name in columns}
     for one, other in combinations(columns, 2):
         if frozenset((one, other)) in ruled:

@@ -65,7 +65,7 @@ def _repeats(case: TableCase, columns: list[str]) -> Array:
     hashes = np.zeros(case.n_rows, dtype=np.uint64)
     texts = []
     for name in columns:
-        values = case.frame[name].to_numpy()
+        values = case.column(name).to_numpy()
         if values.dtype == object:
             texts.append(name)
         else:
@@ -74,11 +74,11 @@ def _repeats(case: TableCase, columns: list[str]) -> Array:
     for name in texts:
         if not suspects.any():
             break
-        part = case.frame[name].to_numpy()[suspects]
+        part = case.column(name).to_numpy()[suspects]
         hashes[suspects] = _mixed(hashes[suspects], pd.util.hash_array(_without_null(part)))
         suspects = _not_alone(hashes)
     repeats = np.zeros(case.n_rows, dtype=bool)
-    repeats[suspects] = case.frame.loc[suspects, columns].duplicated().to_numpy()
+    repeats[suspects] = case.table_set.rows(case.name, columns, place(suspects)).duplicated().to_numpy()
     return repeats
 
 

@@ -1,6 +1,6 @@
 """What the checks are handed and what they return."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ from core.findings import Severity
 from core.i18n import Message
 from warehouse.data_model import TIME_TYPES, ColumnSpec, TableSpec
 from warehouse.profile import LinkProfile, TableProfile
-from warehouse.quality.personal import personal_columns
+from warehouse.quality.personal import LOOKED_AT, personal_columns
 from warehouse.quality.report import Dimension
 from warehouse.standard.catalogue import Field, StandardTable
 from warehouse.table_set import TableSet
@@ -74,15 +74,25 @@ class TableCase:
         """Its spec."""
         return self.table_set.spec(self.name)
 
+    def column(self, name: str) -> "pd.Series[Any]":
+        """Return one column; the one that was asked for last is kept."""
+        if name not in self._last:
+            self._last.clear()
+            self._last[name] = self.table_set.column(self.name, name)
+        return self._last[name]
+
+    def columns(self, names: Sequence[str]) -> pd.DataFrame:
+        """Return some columns as a frame."""
+        return pd.DataFrame({name: self.column(name) for name in names}, copy=False)
+
     @cached_property
-    def frame(self) -> pd.DataFrame:
-        """Its rows; loaded once where they are not in memory."""
-        return self.table_set.frame(self.name)
+    def _last(self) -> dict[str, "pd.Series[Any]"]:
+        return {}
 
     @cached_property
     def personal(self) -> frozenset[str]:
         """Columns that are shown masked."""
-        return personal_columns(self.spec, self.frame, self.fields)
+        return personal_columns(self.spec, self.table_set.first_rows(self.name, LOOKED_AT), self.fields)
 
     @property
     def as_of(self) -> np.datetime64 | None:
@@ -153,11 +163,11 @@ class TableCase:
         links = self.table_set.data_model.parents_of(self.name)
         if not links:
             return None
-        return pd.factorize(self.frame[links[0].child_column])[0]
+        return pd.factorize(self.column(links[0].child_column))[0]
 
     def numbers(self, column: str) -> Array:
         """Return a column of numbers as floats."""
-        return self.frame[column].to_numpy(dtype=np.float64)
+        return self.column(column).to_numpy(dtype=np.float64)
 
 
 def place(mask: Array) -> Array:

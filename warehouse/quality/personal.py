@@ -12,7 +12,7 @@ from warehouse.data_model import TableSpec
 from warehouse.standard.catalogue import Field
 from warehouse.standard.check_digits import is_identity_number
 
-__all__ = ["personal_columns"]
+__all__ = ["LOOKED_AT", "personal_columns"]
 
 _TOKENS: Final = frozenset(
     {"phone", "mobile", "telephone", "tel", "email", "address", "passport", "idcard", "birth", "birthday"}
@@ -21,6 +21,7 @@ _PAIRS: Final = ({"id", "card"}, {"id", "number"}, {"identity", "number"}, {"per
 _PARTS: Final = ("姓名", "身份证", "证件号", "手机", "电话", "住址", "地址", "邮箱", "出生", "护照")
 _MOBILE: Final = re.compile(r"1[3-9]\d{9}")
 _SAMPLE: Final = 200
+LOOKED_AT: Final = 10 * _SAMPLE  # rows, to find so many values in
 _MOST: Final = 0.5
 
 
@@ -48,7 +49,7 @@ def _is_personal_name(name: str) -> bool:
 def _holds_numbers(spec: TableSpec, frame: pd.DataFrame, name: str) -> bool:
     if spec.columns[name].type not in {"id", "text", "category"}:
         return False
-    values = frame[name].iloc[: 10 * _SAMPLE].dropna().iloc[:_SAMPLE].to_numpy(dtype=object)
+    values = frame[name].iloc[:LOOKED_AT].dropna().iloc[:_SAMPLE].to_numpy(dtype=object)
     if len(values) == 0:
         return False
     mobile = np.array([_MOBILE.fullmatch(str(value)) is not None for value in values])

@@ -79,7 +79,7 @@ def rule_faults(case: TableCase, rules: TableRules, standard: Standard | None = 
     pairs = [(rule.lower, rule.upper) for rule in rules.orders]
     sums = [(rule.total, *rule.parts) for rule in rules.sums]
     for check, named in zip(schema.checks, [*pairs, *sums], strict=True):
-        outcome = check(case.frame[list(named)]).check_output
+        outcome = check(case.columns(named)).check_output
         yield from _row_fault(case, named, str(check.name), place(~outcome.to_numpy(dtype=bool)))
 
 
@@ -150,14 +150,14 @@ def _require_columns(case: TableCase, rules: TableRules) -> None:
     between = [name for rule in rules.orders for name in (rule.lower, rule.upper)]
     between += [name for rule in rules.sums for name in (rule.total, *rule.parts)]
     for name in (*rules.columns, *between):
-        if name not in case.frame:
+        if name not in case.spec.columns:
             raise ConfigurationError(
                 msg("a rule names the column {column}, which is not there", column=name), where=case.name
             )
 
 
 def _column_faults(case: TableCase, name: str, column: "pa.Column", rule: ColumnRule) -> Iterator[Fault]:
-    values = case.frame[name]
+    values = case.column(name)
     if not column.nullable and case.n_missing[name]:
         yield from _row_fault(case, (name,), "value_missing", place(values.isna().to_numpy()))
     if column.unique and not values.is_unique:

@@ -110,7 +110,7 @@ def impossible_dates(case: TableCase) -> Iterable[Fault]:
     is_given = case.table_set.data_model.as_of is not None  # else the data ends where the last time is
     end = case.as_of.astype("datetime64[D]") + 1 if is_given and case.as_of is not None else None
     for name in case.time_columns:
-        values = case.frame[name].to_numpy(dtype="datetime64[ns]")
+        values = case.column(name).to_numpy(dtype="datetime64[ns]")
         rows = place(values < _EARLY)
         if len(rows):
             message = msg("{n} dates lie on or before 1900-01-01", n=len(rows))
@@ -128,8 +128,8 @@ def orphan_rows(case: TableCase) -> Iterable[Fault]:
     for link in case.links:
         if not link.n_orphans:
             continue
-        values = case.frame[link.child_column]
-        keys = case.table_set.frame(link.parent)[link.parent_column]
+        values = case.column(link.child_column)
+        keys = case.table_set.column(link.parent, link.parent_column)
         rows = place((~values.isin(keys) & values.notna()).to_numpy())
         if len(rows):
             yield Fault(

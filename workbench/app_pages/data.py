@@ -17,6 +17,7 @@ from workbench.ui.column_words import named, role_word, type_word, unit_word
 from workbench.ui.database_form import database_form
 from workbench.ui.frame import header
 from workbench.ui.pieces import action, empty, findings, panel_title, show_error, table
+from workbench.ui.sample_form import sample_choice
 from workbench.ui.session import Here, here, theme
 from workbench.ui.start import new_project
 from workbench.ui.state import recall, remember
@@ -24,7 +25,7 @@ from workbench.ui.texts import language, t
 from workbench.ui.times import ago, day
 from workbench.ui.work import ask_for, watch
 
-_FILE_TYPES = ["csv", "gz", "parquet", "xlsx", "zip"]
+_FILE_TYPES = ["csv", "tsv", "txt", "asc", "gz", "parquet", "xlsx", "zip"]
 
 
 def _sentence(result: ImportResult | None) -> str:
@@ -44,13 +45,14 @@ def _import_panel(place: Here) -> None:
     panel_title(t("Import"), t("From files or a database. What is there stays until the new tables are whole."))
     way = st.segmented_control(
         t("From"),
-        ["upload", "folder", "database"],
+        ["upload", "folder", "database", "sample"],
         default="upload",
         required=True,
         format_func=lambda key: {
             "upload": t("Files"),
             "folder": t("Folder on the server"),
             "database": t("Database"),
+            "sample": t("Sample world"),
         }[key],
         label_visibility="collapsed",
     )
@@ -62,6 +64,11 @@ def _import_panel(place: Here) -> None:
             _import_files(place, files)
     elif way == "database":
         database_form(place)
+    elif way == "sample":
+        chosen = sample_choice("again", disabled=blocked)
+        if st.button(t("Load the sample world"), type="primary", disabled=blocked):
+            ask_for(place, "sample", chosen)
+            st.rerun()
     else:
         source = st.text_input(t("Folder or file"), value=recall("source", ""), disabled=blocked)
         if st.button(t("Import the folder"), type="primary", disabled=blocked or not source.strip()):

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from workbench.flows.importing import ColumnProfile, RelationshipView, TableProfile
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from warehouse import profile as figures
     from warehouse.data_model import TableSpec
     from warehouse.table_set import TableSet
@@ -16,21 +14,22 @@ if TYPE_CHECKING:
 __all__ = ["views"]
 
 _N_TOP_VALUES = 8
-_N_LOOKED_AT = 2_000
 
 
 def views(
     found: "figures.DataProfile", table_set: "TableSet"
 ) -> tuple[tuple[TableProfile, ...], tuple[RelationshipView, ...]]:
     """Return the profile of every table, in the order of the data model, and of every relationship."""
-    from warehouse.quality.personal import personal_columns
+    from warehouse.quality.personal import LOOKED_AT, personal_columns
     from warehouse.standard import load
     from warehouse.standard.matching import match_columns
 
     standard = load()
     match = match_columns(table_set.data_model, standard)
     personal = {
-        name: personal_columns(table_set.spec(name), _first_rows(table_set, name), match.fields_of(name, standard))
+        name: personal_columns(
+            table_set.spec(name), table_set.first_rows(name, LOOKED_AT), match.fields_of(name, standard)
+        )
         for name in table_set.names
     }
     links = tuple(
@@ -38,20 +37,6 @@ def views(
         for link in found.links
     )
     return tuple(_table(table, personal[table.name], table_set.spec(table.name)) for table in found.tables), links
-
-
-def _first_rows(table_set: "TableSet", name: str) -> "pd.DataFrame":
-    """Return some rows of a table, of one that is too large for memory without reading the others."""
-    import pyarrow.parquet as pq
-
-    from warehouse.stored_table import StoredTable
-
-    table = table_set.tables[name]
-    if not isinstance(table, StoredTable):
-        return table.frame.head(_N_LOOKED_AT)
-    batch = next(pq.ParquetFile(table.path).iter_batches(batch_size=_N_LOOKED_AT), None)
-    rows: pd.DataFrame = table.frame if batch is None else batch.to_pandas()
-    return rows
 
 
 def _table(table: "figures.TableProfile", personal: Collection[str], spec: "TableSpec") -> TableProfile:

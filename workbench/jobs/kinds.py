@@ -4,7 +4,7 @@
 kind           arguments (all have ``project``)                                                     permission
 =============  ===================================================================================  ==================
 ``import``     ``source``: folder or file                                                           ``data.import``
-``sample``     ``n_enterprises``, ``seed``: fill the project with the synthetic world               ``data.import``
+``sample``     ``n_enterprises``, ``seed``; or ``size``, ``names``, ``dirty``: the synthetic world  ``data.import``
 ``database``   ``only_new``: from the project's database                                            ``data.import``
 ``model``      (none): put the latest version of the data model to the stored tables                ``project.manage``
 ``quality``    (none): assess the stored tables again                                               ``data.import``
@@ -60,11 +60,18 @@ def _import(ctx: Context, args: Args) -> dict[str, Any]:
 
 
 def _sample(ctx: Context, args: Args) -> dict[str, Any]:
-    from workbench.flows import importing, publishing
+    from workbench.flows import importing, publishing, sample_world
 
     project = args["project"]
     chosen = {name: int(args[name]) for name in ("n_enterprises", "seed") if args.get(name) is not None}
-    result = publishing.following_import(ctx, project, lambda part: importing.run_sample(part, project, **chosen))
+    seed, is_dirty = chosen.get("seed", sample_world.DEFAULT_SEED), bool(args.get("dirty"))
+
+    def work(part: Context) -> importing.ImportResult:
+        if args.get("size") is None:
+            return importing.run_sample(part, project, **chosen)
+        return sample_world.load(part, project, size=args["size"], seed=seed, names=args.get("names"), dirty=is_dirty)
+
+    result = publishing.following_import(ctx, project, work)
     return {"n_rows": result.n_rows, "n_tables": len(result.tables), "fingerprint": result.fingerprint}
 
 

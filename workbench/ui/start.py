@@ -1,6 +1,7 @@
 """How a project begins: the sample world by one click, or a name for tables of one's own."""
 
 import re
+from typing import Any
 
 import streamlit as st
 
@@ -10,6 +11,7 @@ from workbench.flows import projects
 from workbench.flows.spec import ProjectSpec
 from workbench.ui.frame import PAGES
 from workbench.ui.pieces import panel_title, show_error
+from workbench.ui.sample_form import sample_choice
 from workbench.ui.session import Here
 from workbench.ui.state import remember
 from workbench.ui.texts import t
@@ -23,10 +25,12 @@ def new_project(place: Here) -> None:
     with sample, st.container(key="panel_sample"):
         panel_title(
             t("The sample project"),
-            t("A synthetic guarantee world of 20,000 enterprises with its label and settings. Nobody in it is real."),
+            t("A synthetic guarantee world with its labels and settings. Nobody in it is real."),
         )
-        if st.button(t("Open the sample project"), type="primary", disabled=not place.can("project.manage")):
-            _open_sample(place)
+        blocked = not place.can("project.manage")
+        chosen = sample_choice("start", disabled=blocked)
+        if st.button(t("Open the sample project"), type="primary", disabled=blocked):
+            _open_sample(place, chosen)
     with own, st.container(key="panel_own"):
         panel_title(
             t("Tables of your own"), t("A folder or files of CSV, Parquet or Excel; the links are found for you.")
@@ -39,12 +43,12 @@ def new_project(place: Here) -> None:
         st.caption(t("Creating a project needs the role of risk analyst or administrator."))
 
 
-def _open_sample(place: Here) -> None:
+def _open_sample(place: Here, chosen: dict[str, Any]) -> None:
     try:
         spec = ProjectSpec.from_yaml(DEMO_PROJECT.read_text("utf-8"), where=DEMO_PROJECT.name)
         project = projects.create(place.ctx, spec, exist_ok=True)
         job = place.jobs.enqueue(
-            "sample", {"project": project.name}, by=place.ctx.actor, idempotency_key=f"{project.name}:sample"
+            "sample", {"project": project.name, **chosen}, by=place.ctx.actor, idempotency_key=f"{project.name}:sample"
         )
     except WorkbenchError as error:
         show_error(error)

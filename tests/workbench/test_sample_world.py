@@ -1,0 +1,77 @@
+"""The complete sample world by command and by job: what is written is what is loaded, and the truth stays apart."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from core.errors import ConflictError, InputError, PermissionDeniedError
+from sample_data import complete
+from sample_data.complete import Size
+from tests.workbench.conftest import VIEWER
+from warehouse.table_set import TableSet
+from workbench.cli import main
+from workbench.flows import importing, projects, sample_world
+from workbench.flows.context import Context
+from workbench.flows.spec import ProjectSpec
+from workbench.jobs import kinds
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every size be the smallest."""
+    monkeypatch.setattr(complete, "SIZES", dict.fromkeys(("small", "demo", "full"), Size(60)))
+
+
+@pytest.fixture
+def project(ctx: Context) -> str:
+    return projects.create(ctx, ProjectSpec.model_validate({"name": "p"})).name
+
+
+def test_the_sizes_a_person_chooses_from_are_those_that_are_generated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    assert {size.name: size.n_enterprises for size in sample_world.SIZES} == {
+        name: size.n_enterprises for name, size in complete.SIZES.items()
+    }
+
+
+def test_a_project_gets_the_tables_that_a_folder_gets(ctx: Context, project: str, tmp_path: Path) -> None:
+    written = sample_world.write(ctx, tmp_path / "world", size="small", seed=3)
+    result = kinds.run(ctx, "sample", {"project": project, "size": "small", "seed": 3})
+    assert result["n_tables"] == 50
+    assert result["n_rows"] == sum(written.n_rows.values())
+    stored, on_disk = importing.tables(ctx, project), TableSet.load(tmp_path / "world" / "tables")
+    for name in ("enterprise", "cr_loan_account", "vat_monthly"):
+        pd.testing.assert_frame_equal(stored.frame(name), on_disk.frame(name), check_exact=True)
+    known = importing.stored(ctx, project)
+    assert known is not None
+    assert not {"p12", "quality"} & {column.name for table in known.tables for column in table.columns}
+    assert list((projects.folder(ctx, project) / "staging").iterdir()) == []
+    with pytest.raises(ConflictError, match="not empty"):
+        sample_world.write(ctx, tmp_path / "world", size="small")
+    with pytest.raises(PermissionDeniedError):
+        sample_world.load(ctx.acting_as(VIEWER), project, size="small")
+
+
+def test_the_command_writes_names_in_the_language_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
+    for names in ("zh", "en"):
+        with pytest.raises(SystemExit) as ended:
+            main(["sample-world", str(tmp_path / names), "--size", "full", "--names", names, "--json"])
+        assert ended.value.code == 0
+        answer = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert (answer["size"], len(answer["n_rows"])) == ("full", 50)
+        firm = pd.read_parquet(tmp_path / names / "tables" / "enterprise.parquet")["ent_name"][0]
+        assert firm.isascii() == (names == "en")
+    for wrong in (["--size", "small"], [str(tmp_path / "x"), "--size", "huge"], [str(tmp_path / "zh")]):
+        with pytest.raises(SystemExit) as ended:
+            main(["sample-world", *wrong])
+        assert ended.value.code == 1
+
+
+def test_a_size_that_is_none_is_refused(ctx: Context, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there are small, demo, full"):
+        sample_world.write(ctx, tmp_path / "x", size="huge")  # type: ignore[arg-type]
