@@ -22,7 +22,7 @@ from warehouse.staged_columns import StagedColumns
 from warehouse.staging import Staging, disk_errors
 from warehouse.text_blocks import MAX_LINE_BYTES, TextBlocks, decode
 
-__all__ = ["MAX_LINE_BYTES", "STAGE_FROM_BYTES", "decode", "read_text"]
+__all__ = ["MAX_LINE_BYTES", "STAGE_FROM_BYTES", "decode", "read_text", "text_batches"]
 
 STAGE_FROM_BYTES = 256 << 20
 _DELIMITERS: Final = ",\t;|"
@@ -77,6 +77,31 @@ def read_text(
         unclosed quote (line number), duplicate or missing column name, inflating too much.
     """
     progress = progress or SilentProgress()
+    source, text = _opened(path, spec, progress)
+    batches = _reported(_parsed(text), text.scan, progress.part(_CHECK_SHARE, 1.0), path.name)
+    if staging is not None and text.scan.n_bytes > STAGE_FROM_BYTES:
+        return _staged(batches, text.header, name, source, staging)
+    rows = pa.Table.from_batches(batches, _schema(text.header))
+    if rows.num_rows == 0:
+        raise _no_rows(path.name)
+    columns = {column: RawColumn(rows[column].combine_chunks(), is_untyped=True) for column in text.header}
+    return RawTable(name, columns, rows.num_rows, source)
+
+
+def text_batches(
+    path: Path, spec: TableSpec, progress: Progress | None = None
+) -> tuple[SourceFile, list[str], Iterator[pa.RecordBatch]]:
+    """Check a delimited file as `read_text` does; return what it is, its columns, and its rows in batches of strings.
+
+    Only a batch at a time is in memory. Raises as `read_text` does; a ragged row is found when its batch comes.
+    """
+    progress = progress or SilentProgress()
+    source, text = _opened(path, spec, progress)
+    return source, text.header, _reported(_parsed(text), text.scan, progress.part(_CHECK_SHARE, 1.0), path.name)
+
+
+def _opened(path: Path, spec: TableSpec, progress: Progress) -> tuple[SourceFile, "_Text"]:
+    """Look at the whole text once, and return what it is and how its rows are cut."""
     where = path.name
     blocks = TextBlocks(path, spec.encoding)
     scan = _Scan()
@@ -100,15 +125,7 @@ def read_text(
         first_row=n_lines + 1,
         n_garbled=scan.n_garbled,
     )
-    text = _Text(blocks, header, start, delimiter, scan)
-    batches = _reported(_parsed(text), scan, progress.part(_CHECK_SHARE, 1.0), where)
-    if staging is not None and scan.n_bytes > STAGE_FROM_BYTES:
-        return _staged(batches, header, name, source, staging)
-    rows = pa.Table.from_batches(batches, _schema(header))
-    if rows.num_rows == 0:
-        raise _no_rows(where)
-    columns = {column: RawColumn(rows[column].combine_chunks(), is_untyped=True) for column in header}
-    return RawTable(name, columns, rows.num_rows, source)
+    return source, _Text(blocks, header, start, delimiter, scan)
 
 
 def _staged(

@@ -30,6 +30,7 @@ from workbench.commands import (
     sample_world,
     score_logs,
     scorecard,
+    scoring,
     snapshots,
     weighing,
 )
@@ -56,6 +57,7 @@ for group in (
     explaining,
     weighing,
     quality,
+    scoring,
     scorecard,
     release,
     snapshots,

@@ -1,22 +1,19 @@
-"""Building a model: import, features, train, score."""
+"""Building a model: import, features, train."""
 
 import re
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from automl.label import Cutoff, LabelSpec
 from core.errors import InputError, WorkbenchError
 from core.i18n import msg
-from core.i18n.formats import count
 from warehouse.data_model import DataModel
-from warehouse.sql_source import DatabaseSource
 from workbench.commands import answers
+from workbench.commands.databases import DatabaseOption, PasswordOption, database_source
 from workbench.commands.display import print_lines
-from workbench.commands.judging import VersionOption
 from workbench.commands.session import (
     AsOption,
     JsonOption,
@@ -26,7 +23,7 @@ from workbench.commands.session import (
     say,
     session,
 )
-from workbench.flows import databases, features, importing, projects, publishing, scoring, training, traps
+from workbench.flows import databases, features, importing, projects, publishing, training, traps
 from workbench.flows.context import Context
 from workbench.flows.results import to_json
 from workbench.flows.spec import ProjectSpec
@@ -67,7 +64,6 @@ def add_to(app: typer.Typer) -> None:
     app.command("import", help=say(msg("Import files, or the tables of the project's database.")))(import_)
     app.command("features", help=say(msg("Propose, compute, select and prove features.")))(build_features)
     app.command("train", help=say(_TRAIN_HELP))(train)
-    app.command("score", help=say(msg("Score one payload, one stored row, or many rows to a file.")))(score)
 
 
 _TRAIN_HELP = msg(
@@ -82,13 +78,8 @@ def import_(
     data: DataArgument = None,
     project: ProjectOption = None,
     spec: SpecOption = None,
-    database: Annotated[
-        str | None,
-        typer.Option("--database", metavar="URL", help=say(msg("A database; no password in its address."))),
-    ] = None,
-    password_env: Annotated[
-        str | None, typer.Option("--password-env", metavar="NAME", help=say(msg("Variable that holds its password.")))
-    ] = None,
+    database: DatabaseOption = None,
+    password_env: PasswordOption = None,
     only_new: Annotated[
         bool, typer.Option("--new-rows", help=say(msg("From the project's database: only rows after the last import.")))
     ] = False,
@@ -212,39 +203,6 @@ def train(
         )
 
 
-def score(
-    project: ProjectOption = None,
-    key: Annotated[str | None, typer.Option("--key", help=say(msg("Score this stored row.")))] = None,
-    payload: Annotated[
-        Path | None, typer.Option("--payload", help=say(msg("Score a JSON file as POST /v1/score takes it.")))
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help=say(msg("Score many rows to this .csv or .parquet file.")))
-    ] = None,
-    rows: Annotated[str, typer.Option("--rows", help=say(msg("Which: unlabelled, latest or all.")))] = "unlabelled",
-    as_of: Annotated[str | None, typer.Option("--as-of", help=say(msg("Moment; each row's own cutoff.")))] = None,
-    version: VersionOption = None,
-    as_name: AsOption = None,
-    language: LanguageOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Score one payload, one stored row, or many rows to a file."""
-    if sum(option is not None for option in (key, payload, output)) != 1:
-        raise InputError(msg("give one of --key, --payload and --output"))
-    moment = _moment(as_of)
-    with session(as_json=as_json, as_name=as_name, language=language) as run:
-        name = chosen_project(run.ctx, project)
-        if output is not None:
-            result = scoring.batch(run.ctx, name, output, rows=rows, version=version, as_of=moment)
-            lines = [run.text(msg("{n} rows scored by version {version}: {path}",
-                                  n=count(result.n_rows), version=result.version, path=str(output)))]  # fmt: skip
-            run.answer(to_json(result), lambda: print_lines(lines))
-        elif payload is not None:
-            answers.answer_score(run, scoring.score_file(run.ctx, name, payload, as_of=moment, version=version))
-        else:
-            answers.answer_score(run, scoring.score_stored(run.ctx, name, key or "", as_of=moment, version=version))
-
-
 def _import(
     ctx: Context, part: Context, project: str | None, data: Path, spec_path: Path | None
 ) -> importing.ImportResult:
@@ -261,11 +219,7 @@ def _import(
 
 def _name_database(ctx: Context, project: str | None, url: str, password_env: str | None) -> str:
     """Let a project, made where there is none of that name, import from a database, and return its name."""
-    try:
-        source = DatabaseSource(url=url, password_env=password_env)
-    except ValidationError as error:
-        reasons = "; ".join(str(detail["msg"]) for detail in error.errors())
-        raise InputError(msg("this database cannot be: {reasons}", reasons=reasons), where="--database") from None
+    source = database_source(url, password_env)
     name = project or _slug(Path(source.address.database or "project"))
     if name not in {known.name for known in projects.list_projects(ctx)}:
         projects.create(ctx, ProjectSpec(name=name))
@@ -324,15 +278,6 @@ def _cutoff(text: str | None) -> Cutoff | None:
         return Cutoff(date=date.fromisoformat(text))
     except ValueError:
         return Cutoff(column=text)
-
-
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(msg("{text} is no date", text=repr(text)), where="--as-of") from error
 
 
 def _parts(splits: int | None, holdout_hash: str | None) -> tuple[int, tuple[int, ...]] | None:

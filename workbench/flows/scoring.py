@@ -14,12 +14,9 @@ from core.errors import InputError, NotFoundError
 from core.i18n import msg
 from workbench.flows import importing, projects, training
 from workbench.flows.context import Context
-from workbench.flows.folders import writing_file
-from workbench.flows.spreadsheet import guarded
+from workbench.flows.score_files import ScoreFile, file_format, score_frame, writing_scores
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from automl.label import LabelSpec
     from features.reference import ReferenceSnapshot
     from model_registry.bundle import Bundle
@@ -32,10 +29,12 @@ __all__ = [
     "batch",
     "cutoff_of",
     "example_keys",
+    "finish",
     "payload",
     "score",
     "score_file",
     "score_stored",
+    "served",
 ]
 
 _MAX_ROWS_WITH_REASONS = 5_000
@@ -64,7 +63,10 @@ class Payload:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """A file of scores: `path` holds one row per key with probability, score, grade, reasons and version."""
+    """A file of scores: `path` holds one row per key with probability, score, grade, reasons and version.
+
+    `n_refused` of the rows could not be scored, and say why.
+    """
 
     project: str
     version: int
@@ -73,6 +75,7 @@ class BatchResult:
     mean_probability: float | None
     grade_counts: dict[str, int]
     seconds: float
+    n_refused: int = 0
 
 
 def example_keys(ctx: Context, project: str, n: int = 20) -> list[str]:
@@ -107,7 +110,7 @@ def payload(
     from workbench.flows.payloads import gather_rows
 
     ctx.require("model.score")
-    _, bundle = _served(ctx, project, version)
+    _, bundle = served(ctx, project, version)
     table_set = importing.tables(ctx, project)
     cutoff = as_of if as_of is not None else cutoff_of(table_set, bundle.label, key)
     return Payload(project, key, cutoff, gather_rows(table_set, bundle.plan, key, cutoff))
@@ -130,7 +133,7 @@ def score(
     from model_registry.scorer import Scorer
 
     ctx.require("model.score")
-    number, bundle = _served(ctx, project, version)
+    number, bundle = served(ctx, project, version)
     scorer = Scorer(bundle, version=number)
     if as_of is not None and scorer.lacks_reference_of(np.datetime64(as_of)):
         scorer = scorer.with_reference(_reference_of(ctx, project, scorer, np.datetime64(as_of)))
@@ -189,7 +192,7 @@ def batch(
     rows: Literal["unlabelled", "all", "latest"] | Sequence[str] = "unlabelled",
     version: int | None = None,
     as_of: datetime | None = None,
-    file_format: Literal["parquet", "csv"] | None = None,
+    form: Literal["parquet", "csv"] | None = None,
     n_reasons: int | None = None,
 ) -> BatchResult:
     """Score many root rows of the stored tables to one file; needs ``model.score``.
@@ -204,56 +207,47 @@ def batch(
         The champion where left out; the latest version where nothing is deployed.
     as_of : datetime, optional
         One cutoff for all rows (naive, the data's own clock); each row's own where left out.
-    file_format : {"parquet", "csv"}, optional
+    form : {"parquet", "csv"}, optional
         By the file's ending where left out.
     n_reasons : int, optional
         Reasons per row; 4 up to 5,000 rows and none above where left out, because reasons cost more than scores.
     """
-    import pandas as pd
-
     from features.matrix import build_matrix
     from model_registry.scorer import Scorer
 
     ctx.require("model.score")
     started = time.monotonic()
-    number, bundle = _served(ctx, project, version)
-    chosen_format = _file_format(output, file_format)
+    number, bundle = served(ctx, project, version)
+    file_format(output, form)
     ctx.say(0.0, msg("reading the tables"))
     table_set = importing.tables(ctx, project)
     keys, cutoffs = chosen_rows(table_set, bundle.label, rows, as_of)
     matrix = build_matrix(table_set, bundle.plan, keys, cutoffs, progress=ctx.part(0.1, 0.6).progress)
     ctx.say(0.6, msg("scoring {n} rows", n=len(keys)))
     scorer = Scorer(bundle, version=number)
-    probability, points, grade = scorer.score_matrix(matrix.values)
     if n_reasons is None:
         n_reasons = 4 if len(keys) <= _MAX_ROWS_WITH_REASONS else 0
-    frame = pd.DataFrame(
-        {
-            bundle.plan.key_column: keys,
-            "cutoff": cutoffs,
-            "probability": probability,
-            "score": points,
-            "grade": grade,
-            **_reason_columns(scorer, matrix.values, n_reasons, ctx.language),
-            "version": number,
-            "bundle_hash": bundle.hash,
-        }
-    )
-    with writing_file(output) as path:
-        _write(frame, path, chosen_format)
-    grades, counts = np.unique(grade.astype(str), return_counts=True)
+    leading = {bundle.plan.key_column: keys, "cutoff": cutoffs}
+    with writing_scores(output, form) as file:
+        file.write(score_frame(scorer, matrix.values, leading, n_reasons=n_reasons, language=ctx.language))
+    return finish(ctx, project, number, output, file, started)
+
+
+def finish(ctx: Context, project: str, version: int, output: Path, file: ScoreFile, started: float) -> BatchResult:
+    """Note in the audit trail that many rows were scored, and return what came of it."""
     result = BatchResult(
         project=project,
-        version=number,
+        version=version,
         path=output,
-        n_rows=len(frame),
-        mean_probability=float(probability.mean()) if len(frame) else None,
-        grade_counts={str(name): int(n) for name, n in zip(grades, counts, strict=True)},
+        n_rows=file.n_rows,
+        mean_probability=file.mean_probability,
+        grade_counts=dict(sorted(file.grade_counts.items())),
         seconds=time.monotonic() - started,
+        n_refused=file.n_refused,
     )
-    details = {"version": number, "n_rows": result.n_rows, "file": output.name}
+    details = {"version": version, "n_rows": result.n_rows, "n_refused": result.n_refused, "file": output.name}
     ctx.audit("score.batch", f"project:{project}", details)
-    ctx.say(1.0, msg("{n} rows scored", n=result.n_rows))
+    ctx.say(1.0, msg("{n} rows scored", n=result.n_rows - result.n_refused))
     return result
 
 
@@ -270,7 +264,7 @@ def cutoff_of(table_set: "TableSet", label: "LabelSpec", key: str) -> datetime:
     return moment
 
 
-def _served(ctx: Context, project: str, version: int | None) -> "tuple[int, Bundle]":
+def served(ctx: Context, project: str, version: int | None) -> "tuple[int, Bundle]":
     """Return the asked version's bundle, else the champion's, else the latest version's."""
     projects.get(ctx, project)
     if version is None:
@@ -315,37 +309,3 @@ def _require_all(found: np.ndarray, wanted: Sequence[str], label: "LabelSpec") -
                 key=repr(missing[0]),
             )
         )
-
-
-def _reason_columns(scorer: "Scorer", values: np.ndarray, n: int, language: str) -> dict[str, list[str]]:
-    from automl.reasons import ReasonWriter
-
-    if n <= 0 or not len(values):
-        return {}
-    writer = ReasonWriter(scorer.plan)
-    texts = [
-        [reason.text for reason in writer.write(row, value, n, language)]
-        for row, value in zip(scorer.contributions(values), values, strict=True)
-    ]
-    return {f"reason_{i + 1}": [row[i] if i < len(row) else "" for row in texts] for i in range(n)}
-
-
-def _file_format(output: Path, file_format: str | None) -> str:
-    chosen = file_format or output.suffix.lstrip(".").lower()
-    if chosen not in ("parquet", "csv"):
-        raise InputError(
-            msg("a file of scores is CSV or Parquet, not {kind}", kind=repr(chosen)),
-            where=str(output.name),
-            fix=msg("Let the name end in .csv or .parquet."),
-        )
-    return chosen
-
-
-def _write(frame: "pd.DataFrame", path: Path, file_format: str) -> None:
-    if file_format == "parquet":
-        frame.to_parquet(path, index=False)
-        return
-    safe = frame.copy()
-    for name in safe.select_dtypes("object").columns:
-        safe[name] = safe[name].astype(str).map(guarded)
-    safe.to_csv(path, index=False, encoding="utf-8-sig")
