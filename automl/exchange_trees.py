@@ -1,68 +1,27 @@
 """Any of our sums of trees and tables as plain trees with double thresholds: what an exchange form is written from."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
-
 import numpy as np
 
+from automl.exchange_boosting import catboost_trees, xgboost_trees
+from automl.families.catboost import CatBoostModel
 from automl.families.ensemble import EnsembleModel
 from automl.families.interface import Model
 from automl.families.lightgbm import LightGBMModel
 from automl.families.lightgbm_text import TextTree, text_trees
 from automl.families.logistic import LogisticModel
+from automl.families.xgboost import XGBoostModel
+from automl.plain_trees import Node, Tree, level_chain
 from automl.scorecard.bins import CharacteristicBins
 from automl.scorecard.model import ScorecardModel
 from core.errors import InputError
 from core.i18n import msg
 from features.binning import FeatureBins
 
-__all__ = ["Node", "Tree", "sum_of_trees"]
+__all__ = ["sum_of_trees"]
 
-Mode = Literal["BRANCH_LEQ", "BRANCH_LT", "BRANCH_EQ", "BRANCH_GTE", "LEAF"]
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2
 _MISSING_SHIFT, _MISSING_NONE, _MISSING_ZERO = 2, 0, 1
 _WORD_BITS = 32
-_NO_LEVEL = -1
-"""A code that no value has: a forest may hold a set of no level."""
-
-
-@dataclass(frozen=True)
-class Node:
-    """A test of one feature, or a leaf.
-
-    Parameters
-    ----------
-    mode : str
-        How the feature is compared with `value`; true goes to `yes`.
-    feature : int
-        Column; of a leaf 0.
-    value : float
-        Threshold; of a leaf what it adds to the log-odds.
-    yes, no : int
-        Nodes of the same tree.
-    is_missing_true : bool
-        Whether null goes to `yes`.
-    """
-
-    mode: Mode
-    feature: int = 0
-    value: float = 0.0
-    yes: int = 0
-    no: int = 0
-    is_missing_true: bool = False
-
-
-@dataclass
-class Tree:
-    """Nodes, the first of them the root."""
-
-    nodes: list[Node] = field(default_factory=list)
-
-    def add(self, node: Node) -> int:
-        """Append a node and return its number."""
-        self.nodes.append(node)
-        return len(self.nodes) - 1
 
 
 def sum_of_trees(model: Model) -> tuple[list[Tree], float]:
@@ -87,6 +46,10 @@ def _append(model: Model, weight: float, trees: list[Tree]) -> float:
     if isinstance(model, LightGBMModel):
         trees += [_text_tree(TextTree.parse(block), weight) for block in text_trees(model.text)]
         return 0.0
+    if isinstance(model, XGBoostModel | CatBoostModel):
+        made, base = xgboost_trees(model, weight) if isinstance(model, XGBoostModel) else catboost_trees(model, weight)
+        trees += made
+        return base
     if isinstance(model, LogisticModel):
         for column, (bins, table) in enumerate(zip(model.bins, model.tables, strict=True)):
             trees.append(_bins_tree(CharacteristicBins(bins), column, weight * table))
@@ -95,7 +58,7 @@ def _append(model: Model, weight: float, trees: list[Tree]) -> float:
         return _append_cards(model, weight, trees)
     raise InputError(
         msg("a {family} model cannot be written in this form", family=model.family),
-        fix=msg("LightGBM, forests, the logistic baseline, scorecards and ensembles of them can."),
+        fix=msg("Boosted trees, forests, the logistic baseline, scorecards and ensembles of them can."),
         code="not_exportable",
     )
 
@@ -127,7 +90,7 @@ def _text_tree(text: TextTree, weight: float) -> Tree:
         kind, column = int(fields["decision_type"][number]), int(fields["split_feature"][number])
         if kind & _CATEGORICAL:
             levels = _levels(fields, int(float(fields["threshold"][number])))
-            tree.nodes[number] = _level_chain(tree, column, levels, left, right)
+            tree.nodes[number] = level_chain(tree, column, levels, left, right)
         else:
             tree.nodes[number] = _number_node(kind, column, float(fields["threshold"][number]), left, right)
     return tree
@@ -151,15 +114,6 @@ def _levels(fields: dict[str, list[str]], number: int) -> list[int]:
         for bit in range(_WORD_BITS)
         if word >> bit & 1
     ]
-
-
-def _level_chain(tree: Tree, column: int, levels: Sequence[int], left: int, right: int) -> Node:
-    """Return the first of a chain of tests, one per level, all of which lead left; null and others go right."""
-    first, *others = levels or [_NO_LEVEL]
-    after = right
-    for level in reversed(others):
-        after = tree.add(Node("BRANCH_EQ", column, float(level), left, after))
-    return Node("BRANCH_EQ", column, float(first), left, after)
 
 
 def _bins_tree(bins: CharacteristicBins, column: int, table: np.ndarray) -> Tree:

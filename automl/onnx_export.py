@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl.calibration import Calibration
-from automl.exchange_trees import Tree, sum_of_trees
+from automl.exchange_trees import sum_of_trees
 from automl.families.interface import Model
+from automl.plain_trees import Tree
 from automl.scale import ScoreScale
 from core.errors import ConfigurationError
 from core.i18n import msg

@@ -1,5 +1,6 @@
 """Gradient-boosted symmetric trees by CatBoost, in its own binary form; levels are encoded."""
 
+import json
 import tempfile
 from functools import cached_property
 from pathlib import Path
@@ -62,6 +63,14 @@ class CatBoostModel:
     def n_leaves(self) -> int:
         """Leaves of all trees."""
         return int(self._model.get_tree_leaf_counts().sum())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the model in CatBoost's own JSON form."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.json"
+            self._model.save_model(str(path), format="json")
+            content: dict[str, Any] = json.loads(path.read_bytes())
+        return content
 
     def margin(self, X: np.ndarray) -> np.ndarray:
         """Return log-odds of bad, shape (n_rows,)."""

@@ -57,9 +57,13 @@ class XGBoostModel:
     @cached_property
     def n_leaves(self) -> int:
         """Leaves of all trees."""
-        learner = json.loads(bytes(self._booster.save_raw("json")))["learner"]
-        trees = learner["gradient_booster"]["model"]["trees"]
+        trees = self.to_json()["learner"]["gradient_booster"]["model"]["trees"]
         return sum((int(tree["tree_param"]["num_nodes"]) + 1) // 2 for tree in trees)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the model in XGBoost's own JSON form."""
+        content: dict[str, Any] = json.loads(bytes(self._booster.save_raw("json")))
+        return content
 
     def margin(self, X: np.ndarray) -> np.ndarray:
         """Return log-odds of bad, shape (n_rows,)."""

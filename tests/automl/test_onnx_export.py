@@ -5,9 +5,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import onnxruntime
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from automl.calibration import IDENTITY, Calibration
 from automl.control import FitControl
+from automl.exchange_boosting import rounded_below
 from automl.families import make_family
 from automl.families.ensemble import EnsembleModel
 from automl.families.interface import Model, TrainingData
@@ -55,22 +58,59 @@ def _check(model: Model, plan: FeaturePlan, values: np.ndarray, calibration: Cal
     assert near_half.mean() < 0.01
 
 
-@pytest.mark.parametrize("name", ["lightgbm", "forest", "logistic", "scorecard"])
-@pytest.mark.parametrize("calibration", [IDENTITY, PLATT, ISOTONIC, BETA])
+@pytest.mark.parametrize(
+    ("name", "calibration"),
+    [
+        *((name, form) for name in ("lightgbm", "forest", "logistic", "scorecard") for form in (IDENTITY, PLATT, BETA)),
+        ("lightgbm", ISOTONIC),
+        ("xgboost", ISOTONIC),
+        ("catboost", BETA),
+    ],
+)
 def test_every_number_is_ours(world: Callable, name: str, calibration: Calibration) -> None:
     data = _data(world)
     _check(_model(name, data), data.plan, _odd(data.values), calibration, ScoreScale())
 
 
-def test_a_value_at_a_threshold_takes_our_branch(world: Callable) -> None:
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost", "catboost"])
+def test_a_value_at_a_threshold_takes_our_branch(world: Callable, name: str) -> None:
     """Thresholds lie between doubles that are one and the same number in 32 bits."""
     data = _data(world)
-    model = _model("lightgbm", data)
+    model = _model(name, data)
     rows = np.repeat(data.values[:50], 3, axis=0)
     for column in range(6):
         rows[1::3, column] = np.nextafter(rows[0::3, column], np.inf)
         rows[2::3, column] = np.nextafter(rows[0::3, column], -np.inf)
     _check(model, data.plan, rows, PLATT, ScoreScale())
+
+
+@given(
+    limit=st.floats(width=32, allow_nan=False, allow_infinity=False),
+    steps=st.integers(-3, 3),
+    nudge=st.sampled_from([-1.0, 0.0, 1.0]),
+)
+def test_a_test_of_a_rounded_number_is_one_of_the_number_itself(limit: float, steps: int, nudge: float) -> None:
+    mode, value = rounded_below(limit)
+    near = np.float32(limit)
+    for _ in range(abs(steps)):
+        near = np.nextafter(near, np.float32(np.inf * steps))
+    # Beside, at and between the numbers that 32 bits can hold.
+    for start in (float(near), value):
+        x = float(np.nextafter(start, np.inf * nudge)) if nudge else start
+        if abs(x) < float(np.finfo(np.float32).max):
+            assert (x <= value if mode == "BRANCH_LEQ" else x < value) == bool(np.float32(x) < np.float32(limit))
+
+
+@pytest.mark.parametrize("name", ["xgboost", "catboost"])
+def test_encoded_levels_take_our_branch(world: Callable, name: str) -> None:
+    data = _data(world)
+    column = data.categories[0]
+    model = _model(name, data)
+    n_levels = len(data.plan.levels[data.plan.aliases[column]])
+    rows = np.repeat(data.values[:60], n_levels + 3, axis=0)
+    rows[:, column] = np.tile([*range(n_levels), n_levels, 99.0, np.nan], 60)
+    _check(model, data.plan, rows, PLATT, ScoreScale())
+    assert len(np.unique(model.margin(rows).round(9))) > 60
 
 
 def test_levels_are_looked_up_as_sets(world: Callable) -> None:
@@ -84,11 +124,18 @@ def test_levels_are_looked_up_as_sets(world: Callable) -> None:
 
 def test_an_ensemble_is_the_mean_of_its_members(world: Callable) -> None:
     data = _data(world)
-    members = [_model(name, data) for name in ("lightgbm", "logistic", "scorecard")]
-    _check(EnsembleModel(members, (0.5, 0.2, 0.3)), data.plan, _odd(data.values), ISOTONIC, ScoreScale())
+    members = [_model(name, data) for name in ("lightgbm", "xgboost", "catboost", "scorecard")]
+    _check(EnsembleModel(members, (0.4, 0.2, 0.1, 0.3)), data.plan, _odd(data.values), ISOTONIC, ScoreScale())
+
+
+class _Strange:
+    """A model of no family we know of."""
+
+    family = "strange"
+    n_features = 3
 
 
 def test_what_cannot_be_written_says_so(world: Callable) -> None:
-    data = _data(world)
-    with pytest.raises(InputError, match="catboost"):
-        to_onnx(_model("catboost", data), IDENTITY, ScoreScale(), data.plan)
+    with pytest.raises(InputError, match="strange") as refused:
+        to_onnx(_Strange(), IDENTITY, ScoreScale(), _data(world).plan)  # type: ignore[arg-type]
+    assert refused.value.code == "not_exportable"

@@ -7,8 +7,8 @@ from workbench.flows.scorecard_exchange import Exported
 
 __all__ = ["ONNX_FAMILIES", "onnx"]
 
-ONNX_FAMILIES = ("lightgbm", "forest", "logistic", "scorecard")
-"""Families that can always be written; an ensemble can where all its members can."""
+ONNX_FAMILIES = ("lightgbm", "xgboost", "catboost", "forest", "logistic", "scorecard", "ensemble")
+"""Families that can be written; an ensemble is of these too."""
 
 
 def onnx(ctx: Context, project: str, version: int) -> Exported:
