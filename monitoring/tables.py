@@ -12,6 +12,7 @@ __all__ = [
     "score_erasure_done",
     "score_host",
     "score_record",
+    "traffic_count",
 ]
 
 score_record = sa.Table(
@@ -128,4 +129,18 @@ drift_report = sa.Table(
     sa.Column("verdict", sa.String(32), nullable=False),
     sa.Column("report", Json, nullable=False),
     sa.Index("ix_drift_report_project", "project", "slot", "created_at"),
+)
+
+traffic_count = sa.Table(
+    "traffic_count",
+    metadata,
+    # What a process counts of one kind in one moment is written once.
+    sa.Column("at", UtcDateTime, primary_key=True),
+    sa.Column("source", sa.String(96), primary_key=True),
+    sa.Column("project", sa.String(120), primary_key=True),
+    sa.Column("slot", sa.String(32), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("status", sa.Integer, primary_key=True),
+    sa.Column("n", sa.Integer, nullable=False),
+    sa.Column("seconds", Json, nullable=False),
 )

@@ -30,7 +30,7 @@ from serving.outcome_form import OutcomesRequest, read_outcomes_request
 from serving.parquet_batch import PARQUET, answer_parquet
 from serving.problems import UnsupportedBodyError, add_problem_handlers, language_of
 from serving.request_form import LOOKUP_PERMISSION, ScoreRequest, read_request
-from serving.service import ScoringService
+from serving.service import Given, ScoringService
 from serving.spool import SpooledAnswer
 from serving.strict_json import parse
 
@@ -95,17 +95,17 @@ def _scoring(service: ScoringService) -> APIRouter:
     )
     async def score(request: Request) -> Response:
         started = time.perf_counter()
-        project, status = "", 500
+        slot, status = None, 500
         try:
-            response, project = await _score(service, request)
+            content, slot = await _score(service, request)
             status = 200
         except WorkbenchError as error:
             status = error.http_status
             raise
         finally:
-            service.metrics.requests.labels(project, str(status)).inc()
-            service.metrics.seconds.labels(project).observe(time.perf_counter() - started)
-        return response
+            project: str = getattr(request.state, "project", "")
+            service.note(project, slot, status, time.perf_counter() - started)
+        return Response(content, media_type="application/json")
 
     @router.post(
         "/score/batch",
@@ -184,7 +184,7 @@ def service_refusal(service: ScoringService) -> Callable[[Request, WorkbenchErro
     return note
 
 
-async def _score(service: ScoringService, request: Request) -> tuple[Response, str]:
+async def _score(service: ScoringService, request: Request) -> Given:
     language = request.state.language = language_of(request, service.settings.language)
     caller = admit(service, request)
     body = await read_body(request, max_bytes=MAX_BODY_BYTES, max_seconds=_MAX_BODY_SECONDS)
@@ -197,8 +197,9 @@ async def _score(service: ScoringService, request: Request) -> tuple[Response, s
             caller.require(LOOKUP_PERMISSION)
         request.state.language = asked.language or language
         request.state.request_id = asked.request_id
-        given = await service.answer(asked, content, language=language)
-    return Response(given.content, media_type="application/json"), asked.project
+        if service.models.holds(asked.project):
+            request.state.project = asked.project
+        return await service.answer(asked, content, language=language)
 
 
 def _operations(service: ScoringService) -> APIRouter:

@@ -44,6 +44,7 @@ from serving.request_form import ScoreRequest
 from serving.scoring import score
 from serving.shadow import CHALLENGER, Shadow
 from serving.split import Split
+from serving.traffic import Traffic
 
 __all__ = ["Asked", "Given", "Scored", "ScoringService", "content_hash", "new_request_id"]
 
@@ -119,6 +120,7 @@ class ScoringService:
         self.callers = Callers(Identity(self._database), folder / "keys.json")
         self.outcomes = OutcomeDesk(self._database, self.models)
         self.refusals = Refusals(AuditTrail(self._database))
+        self.traffic = Traffic(self._database)
         self.rate = RateLimit(limits.requests_per_second, limits.burst)
         self.gate = Gate(limits.max_at_once)
         self.batches = Gate(limits.max_batches)
@@ -165,6 +167,7 @@ class ScoringService:
         self._ship(self._log.ship_last)
         self._access_log.ship()
         self.refusals.write()
+        self.traffic.write(is_last=True)
         self._database.dispose()
 
     def look(self) -> None:
@@ -215,6 +218,12 @@ class ScoringService:
             "answers": slot.slot in ANSWERING,
             "share": round(share, 6),
         }
+
+    def note(self, project: str, slot: Slot | None, status: int, seconds: float) -> None:
+        """Count one request for a score in the metrics and in the traffic; `slot` is whose answer it got."""
+        self.metrics.requests.labels(project, str(status)).inc()
+        self.metrics.seconds.labels(project).observe(seconds)
+        self.traffic.note(project, slot, status, seconds)
 
     async def answer(self, request: ScoreRequest, content: Any, *, language: str) -> Given:
         """Return the answer to a request, logged before it is returned.
@@ -352,6 +361,7 @@ class ScoringService:
 
     def _count(self, project: str, slot: str, version: int, n: int = 1) -> None:
         self.metrics.answers.labels(project, slot, str(version)).inc(n)
+        self.traffic.note_answers(project, slot, version, n)
 
     def _hand_over(self, records: Sequence[ScoreRecord], named: Container[str]) -> list[Future[None]]:
         """Hand records to the log's writer, in blocks where they have enough in common."""
@@ -448,6 +458,7 @@ class ScoringService:
                 self._forget_erased()
                 self.refusals.write()
                 self._access_log.ship()
+                self.traffic.write()
                 if time.monotonic() - cleaned > _CLEAN_EVERY_SECONDS:
                     self._log.clean()
                     self._retain()

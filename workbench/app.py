@@ -36,6 +36,7 @@ page = st.navigation(
         t("Release"): [
             st.Page(PAGES["review"], title=t("Review"), icon=":material/rule:"),
             st.Page(PAGES["deploy"], title=t("Deploy"), icon=":material/rocket_launch:"),
+            st.Page(PAGES["traffic"], title=t("Traffic"), icon=":material/speed:"),
             st.Page(PAGES["monitor"], title=t("Monitor"), icon=":material/monitoring:"),
         ],
     },

@@ -32,6 +32,7 @@ from workbench.commands import (
     scorecard,
     scoring,
     snapshots,
+    traffic,
     weighing,
 )
 from workbench.commands.session import say
@@ -61,6 +62,7 @@ for group in (
     scorecard,
     release,
     snapshots,
+    traffic,
     enterprises,
     score_logs,
     control,

@@ -17,6 +17,7 @@ from reporting.figures.scorecard import bin_evidence
 from reporting.figures.segments import capture_curve, intervals_by_segment, rates_by_grade
 from reporting.figures.stability import feature_drift_compare, missing_rates, psi_bars
 from reporting.figures.structure import tables_graph
+from reporting.figures.traffic import latency_over_time, requests_over_time
 from reporting.figures.tuning import trials_progress
 from reporting.figures.vintage import roll_matrix, vintage_curves
 
@@ -35,6 +36,7 @@ __all__ = [
     "feature_funnel",
     "importance_bars",
     "intervals_by_segment",
+    "latency_over_time",
     "limit_by_approval",
     "lineage_graph",
     "metric_over_time",
@@ -46,6 +48,7 @@ __all__ = [
     "quality_matrix",
     "rates_by_grade",
     "reason_waterfall",
+    "requests_over_time",
     "roc_with_ks",
     "roll_matrix",
     "score_distribution",

@@ -23,6 +23,7 @@ PAGES = (
     "economics",
     "review",
     "deploy",
+    "traffic",
     "monitor",
 )
 

@@ -23,6 +23,7 @@ PAGES = (
     "economics",
     "review",
     "deploy",
+    "traffic",
     "monitor",
 )
 APP = Path(__file__).parents[2] / "workbench" / "app.py"

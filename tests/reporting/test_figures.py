@@ -17,6 +17,7 @@ from reporting.tokens import palette
 
 NAMES = ["sales", "age", "<b>fee</b> & rate"]
 
+MOMENTS = [datetime(2026, 11, 28, 7, 0, second, tzinfo=UTC) for second in (0, 5, 10)]
 CHARTS: dict[str, Callable[..., go.Figure]] = {
     "roc": lambda **k: figures.roc_with_ks(
         [0, 0.2, 1], [0, 0.7, 1], auc=(0.75, 0.7, 0.8), ks=(0.5, 0.4, 0.6), sample="97", **k
@@ -55,6 +56,12 @@ CHARTS: dict[str, Callable[..., go.Figure]] = {
         name=msg("Subrogation rate"),
         limit_name=msg("ceiling"),
         **k,
+    ),
+    "traffic": lambda **k: figures.requests_over_time(
+        MOMENTS, ["sales", "turned", "failed"], [[1, 2, 30], [0, 1, 0], [0, 0, 2]], step_seconds=5, **k
+    ),
+    "latency": lambda **k: figures.latency_over_time(
+        MOMENTS, [[1.5, np.nan, 2], [3, np.nan, 9], [12.5, np.nan, 250]], **k
     ),
     "leaning": lambda **k: figures.shares_over_time(
         ["2023-01", "2023-07"], NAMES, [[0.2, 0.3], [0.1, 0.1], [0.1, 0.05]], [1.0, 0.6], **k
@@ -127,6 +134,8 @@ EMPTY: dict[str, Callable[..., go.Figure]] = {
         [], ([], [], []), 0.04, name=msg("Subrogation rate"), limit_name=msg("ceiling"), **k
     ),
     "leaning": lambda **k: figures.shares_over_time([], [], [], [], **k),
+    "traffic": lambda **k: figures.requests_over_time(MOMENTS, ["answered"], [[0, 0, 0]], step_seconds=5, **k),
+    "latency": lambda **k: figures.latency_over_time([], [[], [], []], **k),
     "importance": lambda **k: figures.importance_bars([], [], **k),
     "waterfall": lambda **k: figures.reason_waterfall([], [], base=0.0, **k),
     "dependence": lambda **k: figures.dependence([], [], name="x", **k),

@@ -65,7 +65,6 @@ def beside_panel(place: Here, state: DeploymentState) -> None:
     table(
         (t("Slot"), t("Version"), t("Share answered"), t("Since"), t("Who"), t("Reason")),
         [_beside_row(slot) for slot in beside],
-        numbers=(2,),
     )
     if place.can("model.deploy"):
         with st.container(horizontal=True):

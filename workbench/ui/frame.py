@@ -30,6 +30,7 @@ PAGES = {
     "economics": "app_pages/economics.py",
     "review": "app_pages/review.py",
     "deploy": "app_pages/deploy.py",
+    "traffic": "app_pages/traffic.py",
     "monitor": "app_pages/monitor.py",
 }
 """The file of each page, relative to the app."""
