@@ -5,6 +5,7 @@ import os
 import secrets
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -54,6 +55,10 @@ class Settings(BaseSettings):
         How many whole months the score log keeps in the database, beside the one that has begun. Left out: all.
     ui_host, ui_port : str, int
         Where the workbench listens.
+    time_zone : str, default="Asia/Shanghai"
+        IANA name of the zone in which scheduled work is due.
+    alert_url : str, optional
+        ``http://`` or ``https://`` address that is told, by a POST of JSON, when scheduled work has failed for good.
     secret_key : str, optional
         Signs what the browser keeps. Left out: made once and kept in `home`, readable by its owner only.
     """
@@ -74,6 +79,8 @@ class Settings(BaseSettings):
     score_log_months: int | None = Field(default=None, ge=1, le=1200)
     ui_host: str = "127.0.0.1"
     ui_port: int = Field(default=8501, ge=1, le=65535)
+    time_zone: str = "Asia/Shanghai"
+    alert_url: SecretStr | None = None
     secret_key: SecretStr | None = None
 
     @classmethod
@@ -98,6 +105,22 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().absolute()
+
+    @field_validator("time_zone", mode="after")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("expected the IANA name of a time zone, such as Asia/Shanghai") from None
+        return name
+
+    @field_validator("alert_url", mode="after")
+    @classmethod
+    def _web_address(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("expected an address that begins with http:// or https://")
+        return url
 
     @property
     def database_url_resolved(self) -> str:

@@ -38,6 +38,7 @@ page = st.navigation(
             st.Page(PAGES["deploy"], title=t("Deploy"), icon=":material/rocket_launch:"),
             st.Page(PAGES["traffic"], title=t("Traffic"), icon=":material/speed:"),
             st.Page(PAGES["monitor"], title=t("Monitor"), icon=":material/monitoring:"),
+            st.Page(PAGES["schedules"], title=t("Schedules"), icon=":material/schedule:"),
         ],
     },
     expanded=True,  # all pages in sight, whatever their number

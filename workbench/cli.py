@@ -28,6 +28,7 @@ from workbench.commands import (
     release,
     running,
     sample_world,
+    schedule,
     score_logs,
     scorecard,
     scoring,
@@ -65,6 +66,7 @@ for group in (
     traffic,
     enterprises,
     score_logs,
+    schedule,
     control,
     people,
 ):

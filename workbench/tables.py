@@ -1,6 +1,6 @@
 """The workbench's own tables: projects, finished steps, versions of data models, jobs and their workers."""
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
 
 from core.database import Json, UtcDateTime, metadata
 
@@ -102,4 +102,48 @@ data_model_draft = Table(
     Column("position", Integer(), nullable=False),
     Column("conflicts", Json(), nullable=False),
     Column("updated_at", UtcDateTime(), nullable=False),
+)
+
+# `revision` goes up with each change: who changes a row names the one that was read, so only one scheduler moves on.
+schedule = Table(
+    "schedule",
+    metadata,
+    Column("id", Integer(), primary_key=True, autoincrement=True),
+    Column("project", String(64), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("args", Json(), nullable=False),
+    Column("cron", String(128), nullable=False),
+    Column("time_zone", String(64), nullable=False),
+    Column("is_on", Boolean(), nullable=False),
+    Column("max_attempts", Integer(), nullable=False),
+    Column("retry_minutes", Integer(), nullable=False),
+    Column("actor", Json(), nullable=False),
+    Column("created_at", UtcDateTime(), nullable=False),
+    Column("next_at", UtcDateTime(), nullable=False),
+    Column("revision", Integer(), nullable=False),
+    UniqueConstraint("project", "name", name="uq_schedule_project_name"),
+    Index("ix_schedule_next_at", "next_at"),
+)
+
+# One row for each moment that was due and for all that were missed before it; its attempts share it.
+schedule_run = Table(
+    "schedule_run",
+    metadata,
+    Column("id", Integer(), primary_key=True, autoincrement=True),
+    Column("schedule_id", Integer(), ForeignKey("schedule.id"), nullable=False),
+    Column("due_at", UtcDateTime(), nullable=False),
+    Column("n_missed", Integer(), nullable=False),
+    Column("started_at", UtcDateTime(), nullable=False),
+    Column("finished_at", UtcDateTime()),
+    Column("state", String(16), nullable=False),
+    Column("attempt", Integer(), nullable=False),
+    Column("job_id", Integer()),
+    Column("retry_at", UtcDateTime()),
+    Column("error", Json()),
+    Column("alert_at", UtcDateTime()),
+    Column("n_alerts", Integer(), nullable=False),
+    Column("alerted_at", UtcDateTime()),
+    UniqueConstraint("schedule_id", "due_at", name="uq_schedule_run_due"),
+    Index("ix_schedule_run_state", "state"),
 )

@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 from core.i18n.message import Message, msg
 
-__all__ = ["MISSING", "ago", "count", "interval", "metric", "money_cny", "percent", "when"]
+__all__ = ["MISSING", "ago", "count", "interval", "metric", "money_cny", "percent", "until", "when"]
 
 MISSING = "–"
 """What stands where a value is missing."""
@@ -126,6 +126,38 @@ def ago(moment: datetime | None, now: datetime | None = None, language: str = "e
     if seconds < -_MINUTE or seconds >= _DAYS_SHOWN * _DAY:
         return when(moment, language)
     return _elapsed(seconds).text(language)
+
+
+def until(moment: datetime | None, now: datetime | None = None, language: str = "en") -> str:
+    """Return how far off a moment is.
+
+    Parameters
+    ----------
+    moment, now : datetime
+        Both with a time zone, or both without; `now` left out is the present.
+
+    Examples
+    --------
+    >>> noon = datetime(2026, 11, 3, 12, 0)
+    >>> until(datetime(2026, 11, 3, 20, 30), noon), until(datetime(2026, 11, 3, 12, 0, 20), noon), until(None)
+    ('in 8 h', 'now', '–')
+    """
+    if moment is None or moment != moment:  # pandas' NaT differs from itself
+        return MISSING
+    seconds = (moment - (now or datetime.now(moment.tzinfo))).total_seconds()
+    if seconds >= _DAYS_SHOWN * _DAY:
+        return when(moment, language)
+    return _ahead(seconds).text(language)
+
+
+def _ahead(seconds: float) -> Message:
+    if seconds < _MINUTE:
+        return msg("now")
+    if seconds < _HOUR:
+        return msg("in {n} min", n=int(seconds // _MINUTE))
+    if seconds < 2 * _DAY:
+        return msg("in {n} h", n=int(seconds // _HOUR))
+    return msg("in {n} days", n=int(seconds // _DAY))
 
 
 def _elapsed(seconds: float) -> Message:

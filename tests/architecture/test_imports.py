@@ -43,6 +43,7 @@ _OWNERS: dict[str, tuple[str, ...]] = {
     "uvicorn": ("serving", "workbench.server"),
     "prometheus_client": ("serving",),
     "streamlit": ("workbench",),
+    "cronsim": ("workbench.jobs",),
     "typer": ("workbench",),
 }
 # Streamlit stays in the app itself: the headless parts of the workbench know no page.

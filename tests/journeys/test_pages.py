@@ -25,6 +25,7 @@ PAGES = (
     "deploy",
     "traffic",
     "monitor",
+    "schedules",
 )
 APP = Path(__file__).parents[2] / "workbench" / "app.py"
 

@@ -18,6 +18,7 @@ from workbench.ui.database_form import database_form
 from workbench.ui.frame import header
 from workbench.ui.pieces import action, empty, findings, panel_title, show_error, table
 from workbench.ui.sample_form import sample_choice
+from workbench.ui.schedule_parts import schedules_panel
 from workbench.ui.session import Here, here, theme
 from workbench.ui.start import new_project
 from workbench.ui.state import recall, remember
@@ -246,6 +247,8 @@ def _main() -> None:
                 findings(result.findings)
         with st.container(key="panel_columns"):
             _columns(place, result)
+    with st.container(key="panel_schedule"):
+        schedules_panel(place, ("database", "import"))
     _data_model(place, result)
 
 

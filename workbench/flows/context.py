@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from core.audit import AuditTrail
 from core.database import Database
+from core.errors import NotFoundError, PermissionDeniedError
 from core.i18n import LANGUAGES, Language, Message
 from core.identity import Actor, Identity
 from core.progress import Progress, SilentProgress
@@ -20,7 +21,7 @@ from core.settings import Settings
 if TYPE_CHECKING:
     from model_registry.registry import Registry
 
-__all__ = ["LOCAL_PREFIX", "Context", "local_actor", "open_context"]
+__all__ = ["LOCAL_PREFIX", "Context", "current_actor", "local_actor", "open_context"]
 
 LOCAL_PREFIX = "local:"
 """Begins the name of an actor who has no account, only a login on this machine."""
@@ -132,3 +133,16 @@ def local_actor(language: Language = "en") -> Actor:
     except (KeyError, OSError):
         name = str(os.getuid())
     return Actor(f"{LOCAL_PREFIX}{name}", frozenset({"analyst", "reviewer", "operator", "admin"}), language)
+
+
+def current_actor(database: Database, actor: Actor) -> Actor:
+    """Return the actor with the roles held now, none where the account is closed or gone.
+
+    The local administrator has no account to look up.
+    """
+    if actor.name.startswith(LOCAL_PREFIX):
+        return actor
+    try:
+        return Identity(database).actor(actor.name)
+    except (NotFoundError, PermissionDeniedError):
+        return Actor(actor.name, frozenset(), actor.language)

@@ -16,11 +16,10 @@ from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import Any
 
-from core.errors import CancelledError, NotFoundError, WorkbenchError
+from core.errors import CancelledError, WorkbenchError
 from core.i18n import Message, msg
-from core.identity import Actor
 from core.progress import CallbackProgress
-from workbench.flows.context import LOCAL_PREFIX, Context, open_context
+from workbench.flows.context import current_actor, open_context
 from workbench.jobs.kinds import run
 from workbench.jobs.leases import Lease, error_json, held
 
@@ -41,7 +40,7 @@ def main(job_id: int, owner: str, worker: int) -> int:
     if lease is None:
         return 2
     try:
-        actor = _current(ctx, lease.actor)
+        actor = current_actor(ctx.database, lease.actor)
         progress = _JobProgress(lease).progress()
         job_ctx = replace(ctx.speaking(actor.language), actor=actor, progress=progress)
         result = run(job_ctx, lease.job.kind, lease.job.args)
@@ -100,16 +99,6 @@ class _JobProgress:
         if fraction < 0.05:
             return None
         return datetime.now(UTC) + timedelta(seconds=(now - self.started) * (1 - fraction) / fraction)
-
-
-def _current(ctx: Context, actor: Actor) -> Actor:
-    """Return the actor with the roles held now; the local administrator has no account to look up."""
-    if actor.name.startswith(LOCAL_PREFIX):
-        return actor
-    try:
-        return ctx.identity.actor(actor.name)
-    except NotFoundError:
-        return Actor(actor.name, frozenset(), actor.language)
 
 
 def _end_cancelled(lease: Lease) -> int:

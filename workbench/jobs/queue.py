@@ -1,6 +1,7 @@
 """Jobs as rows of one table: asked for, taken under a lease, reported on, stopped, finished, retried."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -99,15 +100,17 @@ class JobQueue:
         by: Actor,
         idempotency_key: str | None = None,
         max_attempts: int = 2,
+        connection: Connection | None = None,
     ) -> Job:
         """Ask for work; `by` must hold the kind's permission (see `workbench.jobs.kinds`).
 
-        With an `idempotency_key` that an unfinished job bears already, that job is returned instead.
+        With an `idempotency_key` that an unfinished job bears already, that job is returned instead. With a
+        `connection` the job is part of its writing transaction.
         """
         from workbench.jobs.kinds import kind_named
 
         by.require(kind_named(kind).permission)
-        with self.database.begin() as connection:
+        with self.database.begin() if connection is None else nullcontext(connection) as connection:
             if idempotency_key is not None:
                 _one_at_a_time(connection, idempotency_key)
                 same = job_table.c.idempotency_key == idempotency_key

@@ -25,12 +25,14 @@ from core.i18n import Message, msg
 from core.settings import Settings
 from workbench.flows.scorer_process import environment
 from workbench.jobs.leases import Lease, error_json, take, take_back_expired
+from workbench.jobs.scheduler import Scheduler
 from workbench.tables import job_worker
 
 __all__ = ["Worker"]
 
 _POLL_S = 0.2
 _HEARTBEAT_S = 2.0
+_SCHEDULES_S = 5.0
 _GRACE_S = 3.0
 _LOG_TAIL_BYTES = 4_000
 _FORGET_WORKERS_AFTER = timedelta(days=1)
@@ -98,13 +100,17 @@ class Worker:
 
     def _loop(self, database: Database, *, until_idle: bool) -> None:
         running: _Running | None = None
-        beaten = 0.0
+        beaten = looked = 0.0
+        scheduler = Scheduler(database, self.settings)
         while not (self.stopping and running is None):
             try:
                 if time.monotonic() - beaten > _HEARTBEAT_S:
                     beaten = time.monotonic()
                     self._beat(database)
                     take_back_expired(database)
+                if time.monotonic() - looked > _SCHEDULES_S:
+                    looked = time.monotonic()
+                    scheduler.tick()
                 if running is None:
                     lease = take(database)
                     if lease is None and until_idle:

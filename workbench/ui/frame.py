@@ -32,6 +32,7 @@ PAGES = {
     "deploy": "app_pages/deploy.py",
     "traffic": "app_pages/traffic.py",
     "monitor": "app_pages/monitor.py",
+    "schedules": "app_pages/schedules.py",
 }
 """The file of each page, relative to the app."""
 

@@ -12,6 +12,7 @@ from workbench.flows import projects
 from workbench.flows.context import Context, open_context
 from workbench.flows.projects import Project
 from workbench.jobs.queue import JobQueue
+from workbench.jobs.schedules import ScheduleBook
 from workbench.sessions import COOKIE, LANGUAGE_COOKIE, read_token
 from workbench.ui.state import recall, remember
 
@@ -36,6 +37,11 @@ class Here:
     def jobs(self) -> JobQueue:
         """The queue of long work."""
         return JobQueue(self.ctx.database)
+
+    @property
+    def schedules(self) -> ScheduleBook:
+        """Work that is done again and again."""
+        return ScheduleBook(self.ctx.database)
 
     def can(self, permission: str) -> bool:
         """Return whether the one who looks may do `permission`."""
