@@ -5,6 +5,7 @@ process or of the machine after it loses nothing. A crash before it may leave ha
 an entry is never read as a record, and its answer was never given.
 """
 
+import asyncio
 import logging
 import os
 import queue
@@ -12,9 +13,10 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +41,7 @@ class _Entry:
 
     content: bytes
     names: Sequence[bytes]
-    future: "Future[None]" = field(default_factory=Future)
+    future: "Future[None] | asyncio.Future[None]"
 
 
 class LocalScoreLog:
@@ -90,7 +92,13 @@ class LocalScoreLog:
 
         `name` is what the index shall know it by; None where nobody will ask for it again.
         """
-        return self._hand_over(_Entry(record.to_line(), () if name is None else (name,)))
+        return self._hand_over(record.to_line(), _names(name))
+
+    def append_in_loop(self, record: ScoreRecord, name: bytes | None = None) -> "asyncio.Future[None]":
+        """Hand over as `append_soon` does, for a task to await: all that one ``fsync`` kept wakes the loop once."""
+        future = asyncio.get_running_loop().create_future()
+        self._queue.put(_Entry(record.to_line(), _names(name), future))
+        return future
 
     def append_block_soon(self, block: ScoreBlock, names: Sequence[bytes] = ()) -> "Future[None]":
         """Hand many answers at once to the writer; `names` as in `append_soon`, of the rows that have one.
@@ -100,7 +108,7 @@ class LocalScoreLog:
         ValueError
             If a text of the block holds a line feed.
         """
-        return self._hand_over(_Entry(block.to_bytes(), names))
+        return self._hand_over(block.to_bytes(), names)
 
     def close(self) -> None:
         """Write what was handed over, and stop."""
@@ -113,9 +121,10 @@ class LocalScoreLog:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _hand_over(self, entry: _Entry) -> "Future[None]":
-        self._queue.put(entry)
-        return entry.future
+    def _hand_over(self, content: bytes, names: Sequence[bytes]) -> "Future[None]":
+        future: Future[None] = Future()
+        self._queue.put(_Entry(content, names, future))
+        return future
 
     def _write_until_closed(self) -> None:
         is_open = True
@@ -140,11 +149,9 @@ class LocalScoreLog:
             _LOG.exception("the score log cannot be written")
             problem = UnavailableError(msg("The score log cannot be written, so no score is given"), code="score_log")
             problem.__cause__ = error
-            for entry in group:
-                entry.future.set_exception(problem)
+            _tell(group, problem)
             return
-        for entry in group:
-            entry.future.set_result(None)
+        _tell(group, None)
 
     def _current_file(self) -> "_File":
         if self._file is not None and self._file.is_spent(self._max_file_bytes, self._max_file_seconds):
@@ -153,6 +160,38 @@ class LocalScoreLog:
         if self._file is None:
             self._file = _File(self.folder)
         return self._file
+
+
+def _names(name: bytes | None) -> Sequence[bytes]:
+    return () if name is None else (name,)
+
+
+def _tell(group: Iterable[_Entry], problem: UnavailableError | None) -> None:
+    """Let all who wait for a group go on."""
+    by_loop: defaultdict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
+    for entry in group:
+        if isinstance(entry.future, asyncio.Future):
+            by_loop[entry.future.get_loop()].append(entry.future)
+        else:
+            _end(entry.future, problem)
+    for loop, futures in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_end_all, futures, problem)
+        except RuntimeError:
+            _LOG.warning("nobody waits any more for %s answers that are in the score log", len(futures))
+
+
+def _end_all(futures: "Iterable[asyncio.Future[None]]", problem: UnavailableError | None) -> None:
+    for future in futures:
+        if not future.done():
+            _end(future, problem)
+
+
+def _end(future: "Future[None] | asyncio.Future[None]", problem: UnavailableError | None) -> None:
+    if problem is None:
+        future.set_result(None)
+    else:
+        future.set_exception(problem)
 
 
 class _File:

@@ -1,5 +1,6 @@
 """The score log of a host as one of its processes uses it: writes its own file, finds what all have written."""
 
+import asyncio
 from collections.abc import Iterable
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
@@ -44,6 +45,10 @@ class HostLog:
         One that `is_named` by its caller is found again by every process.
         """
         return self._log.append_soon(record, name_of(record.project, record.request_id) if is_named else None)
+
+    def append_in_loop(self, record: ScoreRecord, *, is_named: bool = False) -> "asyncio.Future[None]":
+        """Hand a record to the writer as `append` does, for a task of the running loop to await."""
+        return self._log.append_in_loop(record, name_of(record.project, record.request_id) if is_named else None)
 
     def append_block(self, block: ScoreBlock) -> "Future[None]":
         """Hand many answers to the writer at once; as `append`, of all rows where the block `is_named`."""

@@ -346,7 +346,7 @@ class ScoringService:
         """
         if len(records) == 1:
             is_named = records[0].request_id in named
-            await asyncio.wrap_future(self._log.append(records[0], is_named=is_named))
+            await self._log.append_in_loop(records[0], is_named=is_named)
             self._count(records[0].project, records[0].slot, records[0].version)
             return
         for future in await run_in_threadpool(self._hand_over, records, named):
@@ -405,7 +405,8 @@ class ScoringService:
         model, answer = by_rival or (asked.model, _score_one(asked, gathered))
         record = _record(asked, (model, answer), asked_at)
         await self.keep([record], (asked.request_id,) if asked.is_named else ())
-        content = self._answers.put(record)
+        # Who did not name a request cannot ask for its answer again.
+        content = self._answers.put(record) if asked.is_named else orjson.dumps(answer_of(record))
         # After the answer: the response is written before the loop comes to this.
         asyncio.get_running_loop().call_soon(self._shadow.offer, asked.request, record)
         return Given(content, model.slot)

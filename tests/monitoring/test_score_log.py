@@ -1,5 +1,6 @@
 """An answer that was given is in the log, once, whatever dies in between."""
 
+import asyncio
 import errno
 import os
 import signal
@@ -221,3 +222,30 @@ def test_the_latest_records_come_back_whole(database: Database) -> None:
     assert (newest.request_id, before.request_id) == ("r4", "r3")
     assert newest == record(4, features={"amount": 6.0, "city": None})
     assert [one.request_id for one in latest_scores(database, "guarantee", key="企业2")] == ["r2"]
+
+
+def test_a_task_awaits_its_record_and_is_told_of_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def append_many(log: LocalScoreLog, numbers: range) -> list[object]:
+        waiting = [log.append_in_loop(record(number)) for number in numbers]
+        waiting[0].cancel()  # a caller who went away holds up nobody
+        return await asyncio.gather(*waiting[1:], return_exceptions=True)
+
+    with LocalScoreLog(tmp_path) as log:
+        assert asyncio.run(append_many(log, range(40))) == [None] * 39
+        monkeypatch.setattr(local_log.os, "write", _no_space)
+        told = asyncio.run(append_many(log, range(40, 80)))
+        monkeypatch.undo()
+        assert len(told) == 39 and all(isinstance(one, UnavailableError) for one in told)
+        asyncio.run(leave(log))
+        log.append(record(90))
+    kept = [one.request_id for one in read_local(tmp_path, max_records=99)]
+    assert kept == [*(f"r{i}" for i in range(40)), "r80", "r90"]
+
+
+async def leave(log: LocalScoreLog) -> None:
+    """End the loop before the record is on the disk."""
+    log.append_in_loop(record(80))
+
+
+def _no_space(descriptor: int, content: bytes) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")
