@@ -110,6 +110,11 @@ class LocalScoreLog:
         """
         return self._hand_over(block.to_bytes(), names)
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether the writer lives: without it no answer would ever be on the disk."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Write what was handed over, and stop."""
         self._queue.put(_STOP)
@@ -123,6 +128,9 @@ class LocalScoreLog:
 
     def _hand_over(self, content: bytes, names: Sequence[bytes]) -> "Future[None]":
         future: Future[None] = Future()
+        # Who waits may go away; what was handed over is written all the same, and the writer must not meet a future
+        # that is cancelled.
+        future.set_running_or_notify_cancel()
         self._queue.put(_Entry(content, names, future))
         return future
 

@@ -1,5 +1,6 @@
 """The routes of the scoring service."""
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
@@ -41,10 +42,11 @@ MAX_BODY_BYTES = 10_000_000
 _MAX_BODY_SECONDS = 10.0
 _LARGE_BODY_BYTES = 200_000
 _STALE_SECONDS = 15.0
+_BEAT_SECONDS = 0.5
 _BATCH_KINDS = (LINES, ARROW, PARQUET)
 
 
-def create_app(settings: Settings, limits: Limits | None = None) -> FastAPI:
+def create_app(settings: Settings, limits: Limits | None = None, *, beat: Callable[[], None] | None = None) -> FastAPI:
     """Return the application; it starts its service when the server starts it.
 
     Parameters
@@ -53,13 +55,18 @@ def create_app(settings: Settings, limits: Limits | None = None) -> FastAPI:
         Where database, bundles and the local folder are.
     limits : Limits, optional
         What one process takes on.
+    beat : callable, optional
+        Called twice a second while answers can be given, by the loop that gives them: it stops when they stop.
     """
     service = ScoringService(settings, limits=limits)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(service.start)
+        beating = asyncio.create_task(_beat(service, beat)) if beat is not None else None
         yield
+        if beating is not None:
+            beating.cancel()
         await run_in_threadpool(service.stop)
 
     app = FastAPI(title="Scoring service", version="1", docs_url=None, redoc_url=None, lifespan=lifespan)
@@ -72,6 +79,13 @@ def create_app(settings: Settings, limits: Limits | None = None) -> FastAPI:
     add_problem_handlers(app, settings.language, service_refusal(service))
     describe(app)
     return app
+
+
+async def _beat(service: ScoringService, beat: Callable[[], None]) -> None:
+    while True:
+        if service.is_well:
+            beat()
+        await asyncio.sleep(_BEAT_SECONDS)
 
 
 def describe(app: FastAPI) -> None:

@@ -63,6 +63,11 @@ class HostLog:
         """Keep the other processes from answering these requests meanwhile; see `Claims.held`."""
         return self._claims.held(names)
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether this process's writer lives."""
+        return self._log.is_writing
+
     def ship(self, database: Database) -> int:
         """Bring what all have written to the database, also those that were killed; return how many were new.
 

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Callable
 
 import uvicorn
 
@@ -19,7 +20,12 @@ _SWITCH_SECONDS = 0.0005
 
 
 def make_server(
-    settings: Settings, host: str | None = None, port: int | None = None, *, limits: Limits | None = None
+    settings: Settings,
+    host: str | None = None,
+    port: int | None = None,
+    *,
+    limits: Limits | None = None,
+    beat: Callable[[], None] | None = None,
 ) -> uvicorn.Server:
     """Return a server that is not started yet.
 
@@ -31,9 +37,11 @@ def make_server(
         Where to listen. Port 0 takes a free one.
     limits : Limits, optional
         What one process takes on.
+    beat : callable, optional
+        As of `create_app`.
     """
     config = uvicorn.Config(
-        create_app(settings, limits),
+        create_app(settings, limits, beat=beat),
         host=settings.scorer_host if host is None else host,
         port=settings.scorer_port if port is None else port,
         access_log=False,
@@ -47,7 +55,14 @@ def make_server(
     return uvicorn.Server(config)
 
 
-def run(settings: Settings, host: str | None = None, port: int | None = None, n_workers: int | None = None) -> None:
+def run(
+    settings: Settings,
+    host: str | None = None,
+    port: int | None = None,
+    n_workers: int | None = None,
+    *,
+    is_watched: bool = False,
+) -> None:
     """Serve until told to stop (SIGINT or SIGTERM): requests under way are answered first.
 
     Parameters
@@ -59,10 +74,12 @@ def run(settings: Settings, host: str | None = None, port: int | None = None, n_
         Where to listen.
     n_workers : int, optional
         Processes; one serves in this process itself.
+    is_watched : bool, default=False
+        Let even a single one be a process of its own, which is replaced where it dies or hangs.
     """
     prepare_process()
     n_workers = settings.scorer_workers if n_workers is None else n_workers
-    if n_workers == 1:
+    if n_workers == 1 and not is_watched:
         make_server(settings, host, port).run()
         return
     from serving.workers import Workers

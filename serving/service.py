@@ -143,22 +143,26 @@ class ScoringService:
         self._newest_erasure = 0
         self._under_way: dict[tuple[str, str], asyncio.Future[bytes]] = {}
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
+        self._clean_at = time.monotonic() + _CLEAN_EVERY_SECONDS
 
     def start(self) -> None:
         """Index what the local log holds, look models and keys up once, and go on looking in a thread."""
         self._host_log = HostLog(self._log_folder)
         self.metrics.workers.set(1)
         self.look()
-        self._thread = threading.Thread(target=self._look_until_stopped, name="scorer-look", daemon=True)
-        self._thread.start()
+        # A long way to the database for the log must not keep a withdrawn key or an old model at work.
+        for name, act in (("scorer-look", self.look), ("scorer-ship", self._write_down)):
+            thread = threading.Thread(target=self._until_stopped, args=(act,), name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
         self._shadow.start()
 
     def stop(self) -> None:
         """Stop looking, close the log, and bring what is left in it to the database where that answers."""
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
+        for thread in self._threads:
+            thread.join()
         self._shadow.stop()
         self._lookup_threads.shutdown()
         self.lookups.close()
@@ -169,6 +173,11 @@ class ScoringService:
         self.refusals.write()
         self.traffic.write(is_last=True)
         self._database.dispose()
+
+    @property
+    def is_well(self) -> bool:
+        """Whether answers can come to an end: the log's writer lives."""
+        return self._host_log is not None and self._host_log.is_writing
 
     def look(self) -> None:
         """Look deployments and keys up once."""
@@ -450,22 +459,24 @@ class ScoringService:
             raise RuntimeError("the service is not started")
         return self._host_log
 
-    def _look_until_stopped(self) -> None:
-        cleaned = time.monotonic()
+    def _until_stopped(self, act: Callable[[], None]) -> None:
         while not self._stop.wait(self._poll_seconds):
             try:
-                self.look()
-                self._ship(self._log.ship)
-                self._forget_erased()
-                self.refusals.write()
-                self._access_log.ship()
-                self.traffic.write()
-                if time.monotonic() - cleaned > _CLEAN_EVERY_SECONDS:
-                    self._log.clean()
-                    self._retain()
-                    cleaned = time.monotonic()
+                act()
             except Exception:  # noqa: BLE001 - this thread must outlive whatever one round meets; the next one tries again
-                _LOG.exception("a round of looking failed")
+                _LOG.exception("a round of %s failed", threading.current_thread().name)
+
+    def _write_down(self) -> None:
+        """Bring to the database what was written here."""
+        self._ship(self._log.ship)
+        self._forget_erased()
+        self.refusals.write()
+        self._access_log.ship()
+        self.traffic.write()
+        if time.monotonic() >= self._clean_at:
+            self._clean_at = time.monotonic() + _CLEAN_EVERY_SECONDS
+            self._log.clean()
+            self._retain()
 
     def _ship(self, ship: Callable[[Database], int]) -> None:
         try:

@@ -1,6 +1,7 @@
-"""Several workers at one port: started together, replaced when they die, stopped together."""
+"""Several workers at one port: started together, replaced when they die or hang, stopped together."""
 
 import errno
+import faulthandler
 import logging
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,9 +26,14 @@ __all__ = ["STOP_SECONDS", "Workers", "run_worker"]
 
 _LOG = logging.getLogger(__name__)
 _BACKLOG = 1024
+_PULSE_BYTES = 65_536
 _POLL_SECONDS = 0.1
 STOP_SECONDS = 45.0
 """How long workers may take to finish before they are killed."""
+HUNG_SECONDS = 8.0
+"""How long a worker that serves may give no sign of life before it is killed and replaced."""
+_START_SECONDS = 180.0
+_TRACE_SECONDS = 1.0
 _STEADY_SECONDS = 10.0
 _FIRST_PAUSE_SECONDS = 0.2
 _LAST_PAUSE_SECONDS = 10.0
@@ -39,6 +46,9 @@ class _Place:
     socket: socket.socket
     process: "subprocess.Popen[bytes] | None" = None
     began: float = 0.0
+    pulse: int = -1
+    alive_until: float = 0.0
+    is_traced: bool = False
     pause_seconds: float = 0.0
     again_at: float = 0.0
 
@@ -49,6 +59,10 @@ class Workers:
     Each worker has a socket of its own at the shared port, among which the kernel spreads connections evenly. The
     parent keeps the sockets: connections that arrive while a killed worker is being replaced wait for the new one
     instead of being refused. Workers end when the parent does, even where that is killed.
+
+    A worker that serves gives a sign of life twice a second, from the loop that answers. Where none comes for
+    `HUNG_SECONDS` it is told to write down where its threads stand, and killed; what waited at its socket goes to the
+    one that replaces it.
 
     Parameters
     ----------
@@ -97,18 +111,42 @@ class Workers:
             _LOG.error("worker %s ended with code %s and is replaced", place.process.pid, code)
             mark_process_dead(place.process.pid, str(metrics))  # type: ignore[no-untyped-call]
             place.process = None
+            os.close(place.pulse)
+        else:
+            self._feel_pulse(place, now)
+
+    def _feel_pulse(self, place: _Place, now: float) -> None:
+        if place.process is None:
+            return
+        with suppress(BlockingIOError):
+            if os.read(place.pulse, _PULSE_BYTES):
+                place.alive_until = now + HUNG_SECONDS
+        if now < place.alive_until:
+            return
+        if not place.is_traced:
+            _LOG.error("worker %s gives no sign of life and is killed", place.process.pid)
+            place.process.send_signal(signal.SIGABRT)
+            place.is_traced, place.alive_until = True, now + _TRACE_SECONDS
+        else:
+            place.process.kill()
 
     def _start(self, place: _Place, metrics: Path) -> None:
         descriptor = place.socket.fileno()
-        code = f"from serving.workers import run_worker; run_worker({descriptor}, {self._alive})"
+        place.pulse, beat = os.pipe()
+        os.set_blocking(place.pulse, False)
+        os.set_blocking(beat, False)
+        code = f"from serving.workers import run_worker; run_worker({descriptor}, {self._alive}, {beat})"
         place.began = time.monotonic()
+        # Models may be large, and the database slow to come.
+        place.alive_until, place.is_traced = place.began + _START_SECONDS, False
         # A session of its own: Ctrl-C reaches the parent only, which then stops all in order.
         place.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module, no shell
             [sys.executable, "-c", code],
             env=os.environ | {FOLDER_VARIABLE: str(metrics)},
-            pass_fds=[descriptor, self._alive],
+            pass_fds=[descriptor, self._alive, beat],
             start_new_session=True,
         )
+        os.close(beat)
         _LOG.info("worker %s begins", place.process.pid)
 
     def _stop_all(self) -> None:
@@ -130,7 +168,7 @@ class Workers:
         os.close(self._alive)
 
 
-def run_worker(descriptor: int, parent: int) -> None:
+def run_worker(descriptor: int, parent: int, pulse: int) -> None:
     """Be one worker: serve at an inherited socket until told to stop, or until the parent is gone.
 
     Parameters
@@ -139,6 +177,8 @@ def run_worker(descriptor: int, parent: int) -> None:
         The socket.
     parent : int
         Reading end of a pipe that ends when the parent does.
+    pulse : int
+        Writing end of a pipe for signs of life.
     """
     from serving.server import make_server, prepare_process
 
@@ -146,9 +186,15 @@ def run_worker(descriptor: int, parent: int) -> None:
         os.read(parent, 1)
         os.kill(os.getpid(), signal.SIGTERM)
 
+    def beat() -> None:
+        # A parent that is gone, or so slow that the pipe is full, is no reason to stop.
+        with suppress(BlockingIOError, BrokenPipeError):
+            os.write(pulse, b".")
+
     prepare_process()
+    faulthandler.enable()
     threading.Thread(target=stop_with_parent, name="parent", daemon=True).start()
-    make_server(Settings.load()).run(sockets=[socket.socket(fileno=descriptor)])
+    make_server(Settings.load(), beat=beat).run(sockets=[socket.socket(fileno=descriptor)])
 
 
 def _shared_sockets(host: str, port: int, n: int) -> list[socket.socket]:

@@ -11,7 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from serving.workers import STOP_SECONDS
 from tests.journeys.conftest import free_port
+from workbench.commands import processes
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
@@ -64,3 +66,19 @@ def test_what_came_up_together_goes_together(tmp_path: Path, ends_by: str) -> No
             up.kill()
             up.wait()
     assert f"Workbench at http://127.0.0.1:{pages}" in (tmp_path / "log").read_text()
+
+
+def test_a_part_may_take_as_long_to_stop_as_the_scorer_promises(tmp_path: Path) -> None:
+    # The scorer itself kills a worker after STOP_SECONDS: whoever starts it must wait longer than that.
+    assert processes._GRACE_S > STOP_SECONDS
+    code = (
+        "import pathlib, signal, sys, time\n"
+        "def finish(*_):\n    time.sleep(11)\n    pathlib.Path(sys.argv[1]).touch()\n    sys.exit(0)\n"
+        "signal.signal(signal.SIGTERM, finish)\nprint('ready', flush=True)\nsignal.pause()\n"
+    )
+    part = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "done")], stdout=subprocess.PIPE)
+    assert part.stdout is not None
+    assert part.stdout.readline() == b"ready\n"
+    processes._stop_all([part])
+    part.stdout.close()
+    assert (part.returncode, (tmp_path / "done").exists()) == (0, True)

@@ -249,3 +249,14 @@ async def leave(log: LocalScoreLog) -> None:
 
 def _no_space(descriptor: int, content: bytes) -> int:
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_one_who_waits_and_goes_away_takes_neither_his_record_nor_the_writer_along(tmp_path: Path) -> None:
+    log = LocalScoreLog(tmp_path)
+    waiting = [log.append_soon(record(number)) for number in range(1, 200)]
+    assert not any(future.cancel() for future in waiting)
+    log.append(record(200))
+    assert log.is_writing
+    log.close()
+    assert not log.is_writing
+    assert len(read_local(tmp_path, max_records=1_000)) == 200

@@ -30,7 +30,8 @@ ROOT = Path(__file__).parents[2]
 @contextmanager
 def serving(site: Site, n_workers: int) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """Run ``workbench serve --workers`` at a free port until the block ends."""
-    environment = os.environ | {"WORKBENCH_HOME": str(site.settings.home), "PYTHONPATH": str(ROOT)}
+    path = os.pathsep.join(filter(None, (os.environ.get("WORKBENCH_TEST_PATH"), str(ROOT))))
+    environment = os.environ | {"WORKBENCH_HOME": str(site.settings.home), "PYTHONPATH": path}
     log = site.settings.home / "serve.log"
     command = [sys.executable, "-m", "workbench.cli", "serve", "--workers", str(n_workers), "--port", "0"]
     with log.open("wb") as file:

@@ -9,17 +9,20 @@ from types import FrameType
 
 from core.i18n import msg
 from core.settings import Settings
+from serving.workers import STOP_SECONDS
 from workbench.commands.display import print_lines
 from workbench.flows.context import open_context
 from workbench.flows.projects import LOCAL_LOGIN_VARIABLE
 
 __all__ = ["PARTS", "run_together"]
 
-_GRACE_S = 10.0
+_GRACE_S = STOP_SECONDS + 10.0
 _POLL_S = 0.3
 _COMMANDS = {
     "worker": "from workbench.cli import main; main(['worker'])",
-    "scorer": "from core.settings import Settings; from serving.server import run; run(Settings.load())",
+    "scorer": (
+        "from core.settings import Settings; from serving.server import run; run(Settings.load(), is_watched=True)"
+    ),
     "pages": "from core.settings import Settings; from workbench.server import run; run(Settings.load())",
 }
 PARTS = tuple(_COMMANDS)

@@ -26,7 +26,7 @@ __all__ = ["Answered", "RunningScorer", "ask", "running_scorer"]
 
 _HOST = "127.0.0.1"
 _READY_WITHIN_S = 60.0
-_STOP_WITHIN_S = 20.0
+_STOP_WITHIN_S = 50.0
 _OWNER = "demo-portal"
 
 
