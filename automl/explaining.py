@@ -8,6 +8,7 @@ import numpy as np
 from automl.calibration import Calibration
 from automl.explanation import Dependence, Explanation, Importance, ReasonStability
 from automl.families.interface import Model
+from automl.reason_codes import ReasonMap
 from automl.reasons import Reason, ReasonWriter
 from core.errors import IntegrityError
 from core.i18n import msg
@@ -89,14 +90,15 @@ def explain_row(
     values_row: np.ndarray,
     plan: FeaturePlan,
     *,
+    codes: ReasonMap | None = None,
     n: int = 4,
     language: str = "en",
 ) -> LocalExplanation:
-    """Return what makes up the score of one row; see `LocalExplanation`."""
+    """Return what makes up the score of one row; see `LocalExplanation`. `codes` are those of the model's bundle."""
     row = np.asarray(values_row, dtype=np.float64)[None, :]
     contributions, _ = checked_contributions(model, row)
     probability = float(calibration.apply(model.margin(row))[0])
-    written = ReasonWriter(plan).write(contributions[0], row[0], n, language)
+    written = ReasonWriter(plan, codes).write(contributions[0], row[0], n, language)
     return LocalExplanation(probability, float(contributions[0, -1]), contributions[0, :-1], tuple(written))
 
 

@@ -1,13 +1,28 @@
-"""A curated map from what a feature is about to a reason code and a sentence that can be said to an applicant."""
+"""Reason codes: from what a feature is about to a code and a sentence that can be said to an applicant.
+
+The curated codes are the same in every model and version. An analyst may word them differently, add codes, and say
+which code a feature has; what holds for a model is frozen in its bundle, and approved with it.
+"""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
-from core.i18n import Message, msg
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-__all__ = ["CODES", "OTHER", "ReasonCode", "code_of"]
+from core.errors import IntegrityError
+from core.i18n import LANGUAGES, Language, Message, msg
+
+if TYPE_CHECKING:
+    from features.definitions import FeatureDefinition
+    from features.plan import FeaturePlan
+
+__all__ = ["CODES", "OTHER", "ReasonCode", "ReasonMap", "ReasonSpec", "code_of"]
+
+Code = Annotated[str, StringConstraints(pattern=r"^R[0-9]{2}$")]
+Subject = Annotated[str, StringConstraints(min_length=1, max_length=120)]
 
 
 @dataclass(frozen=True)
@@ -20,13 +35,13 @@ class ReasonCode:
         Stable, ``R`` and two digits.
     pattern : str
         Searched in column, table and readable names of a feature, whatever the case.
-    subject : Message
+    subject : Message or str
         What it is about.
     """
 
     code: str
     pattern: str
-    subject: Message
+    subject: Message | str
 
     def sentence(self, *, raises: bool) -> Message:
         """Return what is said: the subject and its effect, and nothing about the value, which may be any."""
@@ -93,3 +108,98 @@ def code_of(names: tuple[str, ...]) -> ReasonCode:
             if re.search(code.pattern, name, re.IGNORECASE):
                 return code
     return OTHER
+
+
+class ReasonSpec(BaseModel):
+    """What an analyst changes of the curated map.
+
+    Parameters
+    ----------
+    subjects : dict of code to dict of language to str
+        What a code is about: a curated one in other words, or one of your own (``R27`` to ``R98``), in every language.
+    features : dict of str to code
+        By alias of a feature or name of a column: its code.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    subjects: dict[Code, dict[Language, Subject]] = Field(default_factory=dict)
+    features: dict[str, Code] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for code, subject in self.subjects.items():
+            if set(subject) != set(LANGUAGES):
+                raise ValueError(f"the reason code {code} needs its subject in {' and '.join(LANGUAGES)}")
+        known = {code.code for code in (*CODES, OTHER)} | set(self.subjects)
+        unknown = sorted(set(self.features.values()) - known)
+        if unknown:
+            raise ValueError(f"no reason code is called {unknown[0]}: give it a subject")
+        return self
+
+
+@dataclass(frozen=True)
+class ReasonMap:
+    """The codes of one model's features, with their sentences.
+
+    Parameters
+    ----------
+    features : mapping of str to str
+        Code by alias.
+    sentences : mapping of str to mapping of str to str
+        By code: what is said in each language where the risk is raised (``"raises.en"``) or lowered (``"lowers.zh"``).
+    """
+
+    features: Mapping[str, str] = field(default_factory=dict)
+    sentences: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def of_plan(cls, plan: "FeaturePlan", spec: ReasonSpec | None = None) -> "ReasonMap":
+        """Return the codes of the features of `plan`: the analyst's, else the curated ones."""
+        spec = spec or ReasonSpec()
+        features = {item.alias: _chosen(plan, item, spec) for item in plan.definitions}
+        return cls(features, {code: _sentences(code, spec) for code in sorted(set(features.values()))})
+
+    def statement(self, alias: str, *, raises: bool, language: str) -> str:
+        """Return what is said to an applicant of a feature that raises or lowers the risk."""
+        return self.sentences[self.features[alias]][_name(raises=raises, language=language)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the map as JSON values; `from_json` reads it back."""
+        return {
+            "features": dict(self.features),
+            "sentences": {code: dict(texts) for code, texts in self.sentences.items()},
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], plan: "FeaturePlan") -> "ReasonMap":
+        """Read what `to_json` wrote; refuse one that lacks a feature of `plan` or a sentence."""
+        found = cls(dict(data["features"]), {code: dict(texts) for code, texts in data["sentences"].items()})
+        names = {_name(raises=raises, language=language) for raises in (True, False) for language in LANGUAGES}
+        codes = {found.features.get(alias) for alias in plan.aliases}
+        if not codes <= set(found.sentences) or any(set(texts) != names for texts in found.sentences.values()):
+            raise IntegrityError(msg("the stored reason codes are not those of the model's features"))
+        return found
+
+
+def _chosen(plan: "FeaturePlan", item: "FeatureDefinition", spec: ReasonSpec) -> str:
+    column = str(item.column or "")
+    if (own := spec.features.get(item.alias) or spec.features.get(column)) is not None:
+        return own
+    table = item.path[-1].table if item.path else plan.root_table
+    return code_of((column, table, *item.names.values())).code
+
+
+def _sentences(code: str, spec: ReasonSpec) -> dict[str, str]:
+    texts = {}
+    curated = next((item for item in (*CODES, OTHER) if item.code == code), OTHER)
+    for language in LANGUAGES:
+        subject = spec.subjects[code][language] if code in spec.subjects else curated.subject
+        for raises in (True, False):
+            text = ReasonCode(code, "", subject).sentence(raises=raises).text(language)
+            texts[_name(raises=raises, language=language)] = text[:1].upper() + text[1:]
+    return texts
+
+
+def _name(*, raises: bool, language: str) -> str:
+    return f"{'raises' if raises else 'lowers'}.{language}"

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from automl.reason_codes import ReasonCode, code_of
+from automl.reason_codes import ReasonMap
 from core.i18n import Message, msg
 from features.definitions import FeatureDefinition
 from features.plan import FeaturePlan
@@ -36,7 +36,7 @@ class Reason:
     value : float or str or None
         Value of the feature; the level of a category; None where missing.
     code : str, default=""
-        From the curated map of `automl.reason_codes`: the same in every model and version.
+        From the model's map of `automl.reason_codes`.
     statement : str, default=""
         What that code says of this direction, fit to be told to an applicant.
     """
@@ -60,10 +60,18 @@ class ReasonWriter:
 
     Features of one column reached on one path are one variable, whatever their window and primitive, so that four
     windows of one variable do not fill four reasons.
+
+    Parameters
+    ----------
+    plan : FeaturePlan
+        The features.
+    codes : ReasonMap, optional
+        Their codes, as the model's bundle has them; the curated ones by default.
     """
 
-    def __init__(self, plan: FeaturePlan) -> None:
+    def __init__(self, plan: FeaturePlan, codes: ReasonMap | None = None) -> None:
         self.plan = plan
+        self.codes = codes or ReasonMap.of_plan(plan)
         keys = [_variable(definition) for definition in plan.definitions]
         numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
         self._variable_of = np.array([numbers[key] for key in keys], dtype=np.int64)
@@ -109,13 +117,12 @@ class ReasonWriter:
     def _reason(self, position: int, total: float, value: float, language: str) -> Reason:
         definition = self.plan.definitions[position]
         direction: Direction = "raises" if total > 0 else "lowers"
-        code = _code(self.plan, definition)
-        statement = code.sentence(raises=total > 0)
         shown = _shown_value(self.plan, definition, value)
         text = _capital(_sentence(definition.name(language), shown, direction).text(language))
+        alias = definition.alias
         return Reason(
-            definition.alias, definition.name(language), text, direction, total,
-            _raw_value(self.plan, definition, value), code.code, _capital(statement.text(language)),
+            alias, definition.name(language), text, direction, total, _raw_value(self.plan, definition, value),
+            self.codes.features[alias], self.codes.statement(alias, raises=total > 0, language=language),
         )  # fmt: skip
 
 
@@ -128,11 +135,6 @@ def reasons(
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _code(plan: FeaturePlan, definition: FeatureDefinition) -> ReasonCode:
-    table = definition.path[-1].table if definition.path else plan.root_table
-    return code_of((str(definition.column or ""), table, *definition.names.values()))
 
 
 def _variable(definition: FeatureDefinition) -> tuple[Any, ...]:

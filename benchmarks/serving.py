@@ -32,6 +32,7 @@ from typing import Any
 import httpx
 import numpy as np
 
+from benchmarks import parity
 from benchmarks.open_loop import Load
 from benchmarks.serving_site import OPERATOR, READY, RELATIONAL, Site, make_site
 from model_registry.scorer import Scorer
@@ -56,6 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="one short run of each, for a quick look")
     parser.add_argument("--without-mlflow", action="store_true", help="leave MLflow's server out")
+    parser.add_argument("--without-parity", action="store_true", help="leave `benchmarks.parity` out")
     arguments = parser.parse_args()
     small = arguments.small
     n_runs, seconds = (1, 2.0) if small else (5, 4.0)
@@ -77,6 +79,10 @@ def main() -> None:
         result["speedup_vs_mlflow"] = None
         if not arguments.without_mlflow:
             result |= against_mlflow(site, Path(place), n_runs, seconds / 2, result["rps"])
+    if not arguments.without_parity:
+        figures = parity.measure(small=small)
+        result |= {name: figures[name] for name in ("max_rel_diff", "max_rel_diff_onnx")}
+        result["parity_rows"] = figures["rows"]
     result["load_after"] = round(os.getloadavg()[0], 1)
     print(json.dumps(result))
 

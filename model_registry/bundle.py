@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from automl.evaluation import Evaluation
     from automl.explanation import Explanation
     from automl.label import LabelSpec
+    from automl.reason_codes import ReasonMap, ReasonSpec
     from automl.scale import ScoreScale
     from automl.training import TrainingResult
     from features.binning import ReferenceProfile
@@ -34,6 +35,7 @@ __all__ = ["Bundle", "write_bundle"]
 
 MODEL_FOLDER = "model"
 _REFERENCE_DATA = "reference_data.json"
+_REASON_CODES = "reason_codes.json"
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,15 @@ class Bundle:
         return LabelSpec.model_validate(self.json("label.json"))
 
     @cached_property
+    def reason_codes(self) -> "ReasonMap":
+        """The codes of its features with their sentences; the curated ones where it is older than these."""
+        from automl.reason_codes import ReasonMap
+
+        if _REASON_CODES not in self.manifest.files:
+            return ReasonMap.of_plan(self.plan)
+        return ReasonMap.from_json(self.json(_REASON_CODES), self.plan)
+
+    @cached_property
     def evaluation(self) -> "Evaluation":
         """How well it predicts, with intervals."""
         from automl.evaluation import Evaluation
@@ -194,6 +205,7 @@ def write_bundle(
     info: Mapping[str, Any],
     data_model: "DataModel | None" = None,
     reference_data: "ReferenceSnapshot | None" = None,
+    reasons: "ReasonSpec | None" = None,
 ) -> Bundle:
     """Write a sealed bundle: into a temporary folder, then moved into place whole.
 
@@ -214,6 +226,8 @@ def write_bundle(
         and booleans are told from numbers.
     reference_data : ReferenceSnapshot, optional
         Needed where the plan has reference features: without it no live score is given until some is published.
+    reasons : ReasonSpec, optional
+        What the analyst changes of the curated reason codes.
 
     Returns
     -------
@@ -225,10 +239,13 @@ def write_bundle(
     ConflictError
         If `folder` exists.
     """
+    from automl.reason_codes import ReasonMap
+
     cutoff_column = label.cutoff.column if label.cutoff else None
     parts = {
         "payload.json": PayloadSchema.of_plan(plan, cutoff_column=cutoff_column, data_model=data_model),
         "reference.json": reference,
+        _REASON_CODES: ReasonMap.of_plan(plan, reasons),
         "label.json": label,
         "certificate.json": certificate,
         "selection.json": selection,

@@ -91,7 +91,7 @@ class Scorer:
         self._model = load_model(bundle.model_folder)
         self._calibration = bundle.calibration
         self._scale = bundle.scale
-        self._reason_writer = ReasonWriter(self.plan)
+        self.reason_writer = ReasonWriter(self.plan, bundle.reason_codes)
         self._reference = bundle.reference_data
         self._range = TrainingRange(self.plan, bundle.reference)
         if self._model.n_features != len(self.plan.aliases):
@@ -334,7 +334,7 @@ class Scorer:
             return [[] for _ in values]
         contributions = self._model.contributions(values)
         return [
-            self._reason_writer.write(moved, row, n, language) for moved, row in zip(contributions, values, strict=True)
+            self.reason_writer.write(moved, row, n, language) for moved, row in zip(contributions, values, strict=True)
         ]
 
     def moment(

@@ -17,9 +17,11 @@ class _Form(BaseModel):
 class ReasonForm(_Form):
     """What moved the score."""
 
-    code: Annotated[str, Field(description=str(msg("Alias of the feature.")))]
+    code: Annotated[str, Field(description=str(msg("Reason code of the model's map, such as R04.")))]
+    statement: Annotated[str, Field(description=str(msg("What the code says, fit to be told to an applicant.")))]
+    feature: Annotated[str, Field(description=str(msg("Alias of the feature.")))]
     name: str
-    text: str
+    text: Annotated[str, Field(description=str(msg("Feature, value and direction, for the analyst.")))]
     direction: Literal["raises", "lowers"]
     contribution: Annotated[float, Field(description=str(msg("What it adds to the log-odds.")))]
 

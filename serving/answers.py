@@ -44,7 +44,9 @@ def record_of(
         grade=answer.grade,
         reasons=[
             {
-                "code": reason.alias,
+                "code": reason.code,
+                "statement": reason.statement,
+                "feature": reason.alias,
                 "name": reason.name,
                 "text": reason.text,
                 "direction": reason.direction,

@@ -74,9 +74,11 @@ class ScoreRequest(_Sent):
 
 
 class Reason(_Received):
-    """What moved the score: feature, sentence, direction, and what it adds to the log-odds."""
+    """What moved the score: code and statement for the applicant; feature, text and log-odds for the analyst."""
 
     code: str
+    statement: str
+    feature: str
     name: str
     text: str
     direction: Literal["raises", "lowers"]

@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from automl.calibration import IDENTITY
 from automl.explaining import explain_row
 from automl.families.logistic import LogisticModel
+from automl.reason_codes import ReasonMap, ReasonSpec
 from automl.reasons import ReasonWriter, number_text, reasons
+from core.errors import IntegrityError
 from features.binning import FeatureBins
 from features.definitions import FeatureDefinition, PathStep
 from features.plan import FeaturePlan
@@ -119,3 +123,49 @@ def test_one_row_is_explained_to_the_last_unit(world: Callable) -> None:
     assert explained.base == -1.0
     assert explained.probability == pytest.approx(1 / (1 + np.exp(-1.2)))
     assert [reason.alias for reason in explained.reasons] == ["sector", "x5", "x2", "x3"]
+
+
+def test_an_analysts_codes_and_words_go_before_the_curated_ones() -> None:
+    spec = ReasonSpec(
+        subjects={
+            "R30": {"en": "the trade with the state", "zh": "对公贸易"},
+            "R21": {"en": "the trade", "zh": "行业类别"},
+        },
+        features={"sales": "R30"},
+    )
+    plan = _plan()
+    made = ReasonMap.of_plan(plan, spec)
+    sector, sales = plan.aliases[4], plan.aliases[0]
+    assert [made.features[alias] for alias in plan.aliases[:5]] == ["R30"] * 4 + ["R21"]
+    assert made.statement(sales, raises=True, language="en") == "Risk raised by the trade with the state"
+    assert "行业类别" in made.statement(sector, raises=False, language="zh")
+    contributions = np.array([0.4, 0.0, 0.0, 0.0, -0.2, 0.0, 0.0])
+    written = ReasonWriter(plan, made).write(contributions, VALUES)
+    assert [(reason.code, reason.statement) for reason in written] == [
+        ("R30", "Risk raised by the trade with the state"),
+        ("R21", "Risk lowered by the trade"),
+    ]
+    assert ReasonMap.from_json(made.to_json(), plan) == made
+
+
+def test_a_map_that_lacks_a_feature_or_a_sentence_is_refused() -> None:
+    plan = _plan()
+    whole = ReasonMap.of_plan(plan).to_json()
+    for part in ("features", "sentences"):
+        short = {**whole, part: dict(list(whole[part].items())[1:])}
+        with pytest.raises(IntegrityError, match="reason codes"):
+            ReasonMap.from_json(short, plan)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"features": {"sales": "R40"}},
+        {"features": {"sales": "sales"}},
+        {"subjects": {"R40": {"en": "only English"}}},
+        {"subjects": {"X1": {"en": "a", "zh": "b"}}},
+    ],
+)
+def test_unknown_codes_and_half_said_subjects_are_refused(spec: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        ReasonSpec.model_validate(spec)

@@ -98,6 +98,7 @@ def seal(ctx: Context, project: str, made: Made, folder: Path, more: Mapping[str
         },
         data_model=table_set.data_model,
         reference_data=make_snapshot(table_set, made.matrix.plan),
+        reasons=projects.spec(ctx, project).reasons,
     )
 
 

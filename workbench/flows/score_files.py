@@ -17,6 +17,7 @@ from workbench.flows.spreadsheet import guarded
 if TYPE_CHECKING:
     import pandas as pd
 
+    from automl.reasons import Reason
     from model_registry.scorer import Scorer
 
 __all__ = ["FileFormat", "ScoreFile", "file_format", "score_frame", "writing_scores"]
@@ -89,16 +90,17 @@ def score_frame(
 
 
 def _reasons(scorer: "Scorer", values: np.ndarray, good: np.ndarray, n: int, language: str) -> dict[str, list[str]]:
-    from automl.reasons import ReasonWriter
-
     if n <= 0:
         return {}
-    writer = ReasonWriter(scorer.plan)
-    texts: list[list[str]] = [[] for _ in values]
+    written: list[list[Reason]] = [[] for _ in values]
     rows = np.flatnonzero(good)
     for row, moved in zip(rows, scorer.contributions(values[rows]) if len(rows) else (), strict=True):
-        texts[row] = [reason.text for reason in writer.write(moved, values[row], n, language)]
-    return {f"reason_{i + 1}": [row[i] if i < len(row) else "" for row in texts] for i in range(n)}
+        written[row] = scorer.reason_writer.write(moved, values[row], n, language)
+    columns: dict[str, list[str]] = {}
+    for i in range(n):
+        columns[f"reason_{i + 1}_code"] = [found[i].code if i < len(found) else "" for found in written]
+        columns[f"reason_{i + 1}"] = [found[i].text if i < len(found) else "" for found in written]
+    return columns
 
 
 @dataclass

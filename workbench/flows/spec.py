@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from automl.economics.spec import EconomicsSpec
 from automl.label import LabelSpec
+from automl.reason_codes import ReasonSpec
 from automl.spec import TrainSpec
 from core.errors import NotFoundError
 from core.fingerprints import fingerprint_json
@@ -64,6 +65,8 @@ class ProjectSpec(BaseModel):
         Where contracts, subrogations and recoveries stand, and what is set by hand.
     enterprises : EnterprisesSpec
         What business systems may read of enterprises.
+    reasons : ReasonSpec
+        What is changed of the curated reason codes; frozen in each version that is trained from then on.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -78,6 +81,7 @@ class ProjectSpec(BaseModel):
     segments: list[str] = Field(default_factory=list)
     economics: EconomicsSpec | None = None
     enterprises: EnterprisesSpec = Field(default_factory=EnterprisesSpec)
+    reasons: ReasonSpec = Field(default_factory=ReasonSpec)
 
     @classmethod
     def from_yaml(cls, text: str, *, where: str = "project.yaml") -> Self:
