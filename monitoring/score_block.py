@@ -60,6 +60,8 @@ class ScoreBlock:
         As in `ScoreRecord`; None where neither was given to anybody.
     is_named : bool, default=False
         Whether the callers chose the request ids, so that they may ask again.
+    content : bytes, optional
+        The block as it lies in a file, where it was read from one.
     """
 
     block_id: str
@@ -82,6 +84,7 @@ class ScoreBlock:
     language: str = "en"
     snapshots: Mapping[str, str] = field(default_factory=dict)
     is_named: bool = False
+    content: bytes | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.request_ids)
@@ -94,9 +97,11 @@ class ScoreBlock:
         ValueError
             If a text that must not holds a line feed.
         """
+        if self.content is not None:
+            return self.content
         grades = sorted(set(self.grades))
         codes = {grade: code for code, grade in enumerate(grades)}
-        sections = {
+        sections: dict[str, bytes | memoryview] = {
             "request_id": _join(self.request_ids),
             "probability": _plain(self.probabilities, "probability"),
             "score": _plain(self.scores, "score"),
@@ -121,13 +126,13 @@ class ScoreBlock:
             "n_rows": len(self),
             "sections": [[name, len(content)] for name, content in sections.items()],
         }
-        return _entry(b"\n".join([orjson.dumps(header), b"".join(sections.values())]))
+        return _entry([orjson.dumps(header), b"\n", *sections.values()])
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "ScoreBlock | None":
         """Read what `to_bytes` wrote; None where it is not whole. Rows that were erased are not among its own."""
         parts = _Parts.read(content)
-        return None if parts is None else parts.block()
+        return None if parts is None else parts.block(content)
 
     @staticmethod
     def blank(content: bytes, keys: "frozenset[str]") -> tuple[bytes, int]:
@@ -155,6 +160,7 @@ class ScoreBlock:
             keys=self.keys and [self.keys[i] for i in numbers],
             payload_hashes=self.payload_hashes and [self.payload_hashes[i] for i in numbers],
             said=self.said and [self.said[i] for i in numbers],
+            content=None,
         )
 
     @property
@@ -254,9 +260,14 @@ def content_length(head: bytes) -> int | None:
     return int(about[:10]) if head == _head(about) else None
 
 
-def _entry(content: bytes) -> bytes:
-    """Return `content` as an entry of a file: length and checksum first, and a checksum of those two."""
-    return _head(b"%010d %08x" % (len(content), zlib.crc32(content))) + content + b"\n"
+def _entry(parts: Sequence[bytes | memoryview]) -> bytes:
+    """Return content in parts as an entry of a file: length and checksum first, and a checksum of those two."""
+    length = checksum = 0
+    for part in parts:
+        length += len(part)
+        checksum = zlib.crc32(part, checksum)
+    # Joined once: a batch's values are megabytes, and each copy of them costs as much as the checksum.
+    return b"".join([_head(b"%010d %08x" % (length, checksum)), *parts, b"\n"])
 
 
 def _head(about: bytes) -> bytes:
@@ -277,7 +288,8 @@ class _Parts:
     @classmethod
     def read(cls, entry: bytes) -> "_Parts | None":
         content = entry[_HEAD_BYTES:-1]
-        if entry != _entry(content):
+        # The head is proved by its own checksum, and so is the content's checksum in it.
+        if content_length(entry[:_HEAD_BYTES]) != len(content) or int(entry[18:26], 16) != zlib.crc32(content):
             return None
         end = content.index(b"\n")
         return cls(orjson.loads(content[:end]), content, end + 1)
@@ -286,7 +298,7 @@ class _Parts:
     def all_keys(self) -> list[str]:
         return self._texts("key") or self._texts("request_id")
 
-    def block(self) -> ScoreBlock:
+    def block(self, entry: bytes) -> ScoreBlock:
         header, request_ids = self.header, self._texts("request_id")
         # A request id has at least one character, and all that it has are printable.
         erased = np.array([text.startswith("\0") for text in request_ids], dtype=bool)
@@ -306,6 +318,7 @@ class _Parts:
             said=[_said(line) for line in self._lines("said")] or None,
             snapshots=header["snapshots"],
             is_named=header["is_named"],
+            content=None if erased.any() else entry,
             **{name: header[name] for name in _SHARED},
         )
         return whole.take(np.flatnonzero(~erased)) if erased.any() else whole
@@ -325,7 +338,7 @@ class _Parts:
                 if number in chosen:
                     changed[at : at + len(text)] = bytes(len(text))
                 at += len(text) + 1
-        return _entry(bytes(changed))
+        return _entry([bytes(changed)])
 
     def _lines(self, name: str) -> list[bytes]:
         start, end = self._places.get(name, (0, 0))
@@ -352,5 +365,5 @@ def _join(texts: Sequence[str]) -> bytes:
     return content
 
 
-def _plain(numbers: np.ndarray, name: str) -> bytes:
-    return np.ascontiguousarray(numbers, dtype=_NUMBERS[name]).tobytes()
+def _plain(numbers: np.ndarray, name: str) -> memoryview:
+    return np.ascontiguousarray(numbers, dtype=_NUMBERS[name]).reshape(-1).view(np.uint8).data

@@ -3,7 +3,9 @@
 pyarrow is no part of a scoring host: where it is not installed, this kind of body is refused and all others are taken.
 """
 
+import asyncio
 import tempfile
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -80,7 +82,7 @@ class _ArrowBatch:
         self._service = service
         self._scorer = model.scorer
         self._answers = ColumnAnswers(model, is_kept=is_kept)
-        self._reader = _open_proved(path, model)
+        self._pieces = _pieces(_open_proved(path, model))
 
     async def produce(self, spool: Spool) -> None:
         """Write the answers, record batch by record batch."""
@@ -88,14 +90,22 @@ class _ArrowBatch:
 
         sink = Sink()
         with pa.ipc.new_stream(pa.PythonFile(sink, "w"), self._answers.schema) as writer:
-            while (batch := await run_in_threadpool(_next, self._reader)) is not None:
-                for start in range(0, batch.num_rows, _MAX_ROWS_AT_ONCE):
-                    answers, block = await run_in_threadpool(self._score, batch.slice(start, _MAX_ROWS_AT_ONCE))
-                    if block is not None:
-                        await self._service.keep_block(block)
-                    writer.write_batch(answers)
-                    spool.write(sink.taken())
+            scored = await run_in_threadpool(self._score_next)
+            while scored is not None:
+                answers, block = scored
+                # The next rows are scored while these go to the disk; these are given when they are there.
+                _, scored = await asyncio.gather(self._keep(block), run_in_threadpool(self._score_next))
+                writer.write_batch(answers)
+                spool.write(sink.taken())
         spool.write(sink.taken())
+
+    async def _keep(self, block: ScoreBlock | None) -> None:
+        if block is not None:
+            await self._service.keep_block(block)
+
+    def _score_next(self) -> "tuple[pa.RecordBatch, ScoreBlock | None] | None":
+        batch = next(self._pieces, None)
+        return None if batch is None else self._score(batch)
 
     def _score(self, batch: "pa.RecordBatch") -> "tuple[pa.RecordBatch, ScoreBlock | None]":
         scorer = self._scorer
@@ -125,8 +135,8 @@ def _open_proved(path: str, model: DeployedModel) -> "pa.ipc.RecordBatchStreamRe
         raise InputError(msg("The body is not a sound Arrow stream"), code="not_arrow") from error
 
 
-def _next(reader: "pa.ipc.RecordBatchStreamReader") -> "pa.RecordBatch | None":
-    try:
-        return reader.read_next_batch()
-    except StopIteration:
-        return None
+def _pieces(reader: "pa.ipc.RecordBatchStreamReader") -> "Iterator[pa.RecordBatch]":
+    """Yield the record batches, long ones in pieces."""
+    for batch in reader:
+        for start in range(0, batch.num_rows, _MAX_ROWS_AT_ONCE):
+            yield batch.slice(start, _MAX_ROWS_AT_ONCE)
