@@ -1,6 +1,7 @@
 """Aggregations: find the visible child rows of every root row, cut them by window, reduce them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -22,7 +23,8 @@ _BLOCK_CELLS: Final = 1 << 21
 _LEAST_BLOCK: Final = 1 << 16
 _SMALL: Final = 1 << 14
 
-Result = tuple[int, np.ndarray]
+Result = tuple[np.ndarray, np.ndarray]
+"""Numbers of features, and their values, a row per root row."""
 Targets = tuple[Target, ...]
 
 
@@ -60,15 +62,15 @@ def aggregate(
     order = np.argsort(anchors, kind="stable")
     order = order[np.searchsorted(anchors[order], 0) :]
     lower, upper = _bounds(history, anchors[order], query.limits[order], query.cutoffs[order], group.windows)
-    width = max(len({item.column for _, item in group.members}), 1)  # of what is held of each row at once
+    width = max(group.n_columns, 1)  # of what is held of each row at once
     width *= len(group.below.members) if group.below else 1
     for block in _blocks(upper - lower.min(axis=1), max(_BLOCK_CELLS // width, _LEAST_BLOCK)):
         roots = order[block]
         pieces = _cut(history, lower[block], upper[block], query.limits[roots])
         came_by = tuple((table, rows[roots]) for table, rows in visited)
         asked = Query(anchors[roots], query.limits[roots], query.cutoffs[roots], came_by)
-        for number, result in _reduce(Block(plan, data, group, pieces, asked).onward()):
-            values[roots, number] = result
+        for numbers, result in _reduce(Block(plan, data, group, pieces, asked).onward()):
+            values[roots[:, None], numbers] = result
 
 
 def window_starts(cutoffs: np.ndarray, window: str) -> np.ndarray:
@@ -145,42 +147,96 @@ def _reduce(block: Block) -> Iterator[Result]:
         yield from _part(block.where(part.where), part)
 
 
+@dataclass(frozen=True)
+class _Places:
+    """Which values of a primitive's results (n_sources, n_roots, n_windows) are wanted, and what they are divided by.
+
+    Many are placed at once: one by one would take longer for a single root row than to compute them.
+    """
+
+    numbers: np.ndarray
+    sources: np.ndarray
+    windows: np.ndarray
+    shares: np.ndarray
+    wholes: np.ndarray
+
+    @classmethod
+    def of(cls, targets: Sequence[Targets]) -> "_Places":
+        """Return where the values of each source go."""
+        flat = [(source, target) for source, wanted in enumerate(targets) for target in wanted]
+        shares = [place for place, (_, target) in enumerate(flat) if target.against is not None]
+        return cls(
+            np.array([target.number for _, target in flat], dtype=np.int64),
+            np.array([source for source, _ in flat], dtype=np.int64),
+            np.array([target.window for _, target in flat], dtype=np.int64),
+            np.array(shares, dtype=np.int64),
+            np.array([flat[place][1].against for place in shares], dtype=np.int64),
+        )
+
+    def place(self, results: np.ndarray) -> Result:
+        """Return the values that are wanted of `results`."""
+        values = results[self.sources, :, self.windows]
+        if self.shares.size:
+            whole = results[self.sources[self.shares], :, self.wholes]
+            values[self.shares] /= np.where(whole == 0, np.nan, whole)
+        return self.numbers, values.T
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """Number columns that are reduced together, and by what."""
+
+    sources: list[Source]
+    places: list[tuple[Aggregation, _Places]]
+
+
 def _part(block: Block, part: FeaturePart) -> Iterator[Result]:
+    is_small = block.pieces.rows.size <= _SMALL
+    if is_small not in part.layouts:
+        part.layouts[is_small] = _lay_out(part, block.source.codes, is_small=is_small)
+    alone, sweeps = part.layouts[is_small]
+    for primitive, source, targets in alone:
+        if source.column is None:
+            result = (
+                primitive.of_codes(block.parents())
+                if primitive.of_parents
+                else primitive.of_rows(block.rows(source.condition))
+            )
+            yield _Places.of([targets]).place(result[np.newaxis])
+        else:
+            yield from _of_codes(block, primitive, source, targets)
+    for sweep in sweeps:
+        numbers = _gather(block, sweep.sources)
+        for primitive, places in sweep.places:
+            yield places.place(primitive.of_numbers(numbers))
+
+
+def _lay_out(
+    part: FeaturePart, categories: Collection[str], *, is_small: bool
+) -> tuple[list[tuple[Aggregation, Source, Targets]], list[_Sweep]]:
+    """Return what is computed by itself, and what is swept over together."""
+    alone: list[tuple[Aggregation, Source, Targets]] = []
     of_numbers: dict[str, dict[Source, Targets]] = {}
     for name, sources in part.targets.items():
-        primitive = AGGREGATIONS[name]
         for source, targets in sources.items():
-            if source.column is None and source.below is None:
-                result = (
-                    primitive.of_codes(block.parents())
-                    if primitive.of_parents
-                    else primitive.of_rows(block.rows(source.condition))
-                )
-                yield from _place(result, targets)
-            elif source.column in block.source.codes:
-                yield from _of_codes(block, primitive, source, targets)
+            if source.below is None and (source.column is None or source.column in categories):
+                alone.append((AGGREGATIONS[name], source, targets))
             else:
                 of_numbers.setdefault(name, {})[source] = targets
-    for sources_together, names in _source_sets(of_numbers, block.pieces.rows.size):
-        numbers = _gather(block, sources_together)
-        for name in names:
-            result = AGGREGATIONS[name].of_numbers(numbers)
-            for index, source in enumerate(sources_together):
-                yield from _place(result[index], of_numbers[name].get(source, ()))
-
-
-def _place(result: np.ndarray, targets: Targets) -> Iterator[Result]:
-    """Yield the columns of `result` (n_roots, n_windows) that are wanted."""
-    for target in targets:
-        values = result[:, target.window]
-        if target.against is not None:
-            whole = result[:, target.against]
-            values = values / np.where(whole == 0, np.nan, whole)
-        yield target.number, values
+    return alone, [
+        _Sweep(
+            together,
+            [
+                (AGGREGATIONS[name], _Places.of([of_numbers[name].get(source, ()) for source in together]))
+                for name in names
+            ],
+        )
+        for together, names in _source_sets(of_numbers, is_small=is_small)
+    ]
 
 
 def _source_sets(
-    wanted: Mapping[str, Mapping[Source, Targets]], n_visible: int
+    wanted: Mapping[str, Mapping[Source, Targets]], *, is_small: bool
 ) -> list[tuple[list[Source], list[str]]]:
     """Return sources that are reduced together, and by what.
 
@@ -191,7 +247,7 @@ def _source_sets(
     for name, sources in wanted.items():
         for source in sources:
             names_of.setdefault(source, []).append(name)
-    if n_visible <= _SMALL:
+    if is_small:
         return [(list(names_of), list(wanted))] if names_of else []
     sets: dict[tuple[str, ...], list[Source]] = {}
     for source, names in names_of.items():
@@ -233,8 +289,9 @@ def _of_codes(block: Block, primitive: Aggregation, source: Source, targets: Tar
     weights = None if source.second is None else block.numbers(source.second)[0]
     result = primitive.of_codes(Codes(block.codes(column), len(levels), block.pieces, weights))
     if not primitive.gives_level:
-        yield from _place(result, targets)
+        yield _Places.of([targets]).place(result[np.newaxis])
         return
     for target in targets:
         item = block.plan.definitions[target.number]
-        yield target.number, plan_codes(block.plan, item, levels, result[:, target.window])
+        codes = plan_codes(block.plan, item, levels, result[:, target.window])
+        yield np.array([target.number]), codes[:, np.newaxis]
