@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
+import orjson
 
 from core.errors import NotFoundError, UnavailableError
 from core.i18n import msg
+from features.column_rows import ColumnRows, column_of
 from features.definitions import PathStep
 from features.plan import ColumnKind, FeaturePlan
 
@@ -114,13 +116,19 @@ class SnapshotAbout:
 
 @dataclass(frozen=True)
 class _Found:
-    """Rows of one table by their number in the snapshot; numbers below 0 are those of the request."""
+    """Rows of one table, lists in the order of `columns`, by their number in the snapshot.
+
+    Numbers below 0 are those of the request: its rows are as they were sent, and `given` too.
+    """
 
     table: str
-    rows: Mapping[int, Mapping[str, Any]]
+    columns: Mapping[str, int]
+    rows: Mapping[int, list[Any]]
+    given: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
     def keys(self, column: str) -> list[str]:
-        return list(dict.fromkeys(str(row[column]) for row in self.rows.values() if row.get(column) is not None))
+        place = self.columns[column]
+        return list(dict.fromkeys(str(row[place]) for row in self.rows.values() if row[place] is not None))
 
 
 class OnlineSnapshot(ABC):
@@ -138,13 +146,17 @@ class OnlineSnapshot(ABC):
     def __init__(self, about: SnapshotAbout) -> None:
         self.about = about
         self._numbers = {name: number for number, name in enumerate(about.columns)}
+        self._columns = {
+            table: {name: place for place, name in enumerate(names)} for table, names in about.columns.items()
+        }
         self._covered: set[str] = set()
 
     @abstractmethod
-    def find(self, table: int, place: int, keys: Sequence[str]) -> Iterable[tuple[int, str]]:
-        """Return number and content (a JSON list) of the rows of the table of number `table` that have one of `keys`.
+    def find(self, table: int, place: int, keys: Sequence[str]) -> Iterable[tuple[int, bytes]]:
+        """Return number and content of the rows of table number `table` that have one of `keys`.
 
-        `place` says which of the table's key columns is meant. Rows come in the order of their numbers.
+        The content is a JSON list in UTF-8. `place` says which of the table's key columns is meant. Rows come in the
+        order of their numbers.
         """
 
     @property
@@ -162,7 +174,7 @@ class OnlineSnapshot(ABC):
         """The tables it holds."""
         return tuple(self.about.columns)
 
-    def rows_of(self, plan: FeaturePlan, key: str) -> dict[str, list[Mapping[str, Any]]]:
+    def rows_of(self, plan: FeaturePlan, key: str) -> dict[str, Rows]:
         """Return what `features.engine.EngineData.from_rows` wants for root `key`: the rows of all tables of `plan`.
 
         Raises
@@ -180,23 +192,23 @@ class OnlineSnapshot(ABC):
             )  # fmt: skip
         return tables
 
-    def rows_of_each(
-        self, plan: FeaturePlan, keys: Sequence[str]
-    ) -> tuple[dict[str, list[Mapping[str, Any]]], frozenset[str]]:
+    def rows_of_each(self, plan: FeaturePlan, keys: Sequence[str]) -> tuple[dict[str, Rows], frozenset[str]]:
         """Return the rows of all tables of `plan` for several root keys together, and which of the keys there are."""
         self._require(plan)
         root = self._fetch(plan.root_table, plan.key_column, keys)
         return self._walk(plan, root), frozenset(root.keys(plan.key_column))
 
-    def complete(self, plan: FeaturePlan, root_rows: Rows) -> dict[str, list[Mapping[str, Any]]]:
+    def complete(self, plan: FeaturePlan, root_rows: Rows) -> dict[str, Rows]:
         """Return the rows of all tables of `plan` for root rows that come with a request, such as a new application.
 
         Everything the root rows refer to is taken from the snapshot; a root row that the snapshot holds too is replaced
         by the one given.
         """
         self._require(plan)
-        given = _Found(plan.root_table, {-1 - number: row for number, row in enumerate(root_rows)})
-        return self._walk(plan, given)
+        given = {-1 - number: row for number, row in enumerate(root_rows)}
+        columns = self._columns[plan.root_table]
+        rows = {number: [row.get(name) for name in columns] for number, row in given.items()}
+        return self._walk(plan, _Found(plan.root_table, columns, rows, given))
 
     def _require(self, plan: FeaturePlan) -> None:
         """Refuse a plan that reads what is not here: a column that is missing must not be taken for null."""
@@ -209,11 +221,11 @@ class OnlineSnapshot(ABC):
             )  # fmt: skip
         self._covered.add(plan.fingerprint)
 
-    def _walk(self, plan: FeaturePlan, root: _Found) -> dict[str, list[Mapping[str, Any]]]:
+    def _walk(self, plan: FeaturePlan, root: _Found) -> dict[str, Rows]:
         reached: dict[tuple[PathStep, ...], _Found] = {(): root}
-        collected: dict[str, dict[int, Mapping[str, Any]]] = {name: {} for name in plan.tables}
+        collected: dict[str, dict[int, list[Any]]] = {name: {} for name in plan.tables}
         collected[plan.root_table].update(root.rows)
-        for path in dict.fromkeys(path for item in plan.definitions for path in item.paths):
+        for path in plan.paths:
             if path and path[0].is_keyless:
                 continue  # joined by time alone: in the reference snapshot
             for length in range(1, len(path) + 1):
@@ -221,12 +233,22 @@ class OnlineSnapshot(ABC):
                     found = self._step(reached[path[: length - 1]], path[length - 1])
                     reached[path[:length]] = found
                     collected[found.table].update(found.rows)
-        keys = set(root.keys(plan.key_column)) if min(root.rows, default=0) < 0 else set()
-        own = collected[plan.root_table]
-        collected[plan.root_table] = {
-            number: row for number, row in own.items() if number < 0 or row.get(plan.key_column) not in keys
+        tables: dict[str, Rows] = {
+            name: ColumnRows.of_lists(self.about.columns.get(name, ()), list(rows.values()))
+            for name, rows in collected.items()
         }
-        return {name: list(rows.values()) for name, rows in collected.items()}
+        if root.given:
+            tables[plan.root_table] = self._with_given(plan, root, collected[plan.root_table])
+        return tables
+
+    def _with_given(self, plan: FeaturePlan, root: _Found, own: Mapping[int, list[Any]]) -> Rows:
+        """Return the rows that were sent, and of the snapshot's those that they do not replace."""
+        keys, place = set(root.keys(plan.key_column)), root.columns[plan.key_column]
+        return [
+            root.given[number] if number < 0 else dict(zip(root.columns, row, strict=True))
+            for number, row in own.items()
+            if number < 0 or row[place] not in keys
+        ]
 
     def _step(self, here: _Found, step: PathStep) -> _Found:
         mine, theirs = (step.child_column, step.parent_column)[:: 1 if step.direction == "up" else -1]
@@ -234,18 +256,27 @@ class OnlineSnapshot(ABC):
 
     def fetch(self, table: str, column: str, keys: Sequence[str]) -> Mapping[int, Mapping[str, Any]]:
         """Return by their numbers the rows of `table` that have one of `keys` in `column`, one of its key columns."""
+        found = self._fetch(table, column, keys)
+        return {number: dict(zip(found.columns, row, strict=True)) for number, row in found.rows.items()}
+
+    def _fetch(self, table: str, column: str, keys: Sequence[str]) -> _Found:
         number, place = self._numbers[table], self.about.keys[table].index(column)
         numbers, texts = [], []
         for begin in range(0, len(keys), _AT_ONCE):
             for row_id, text in self.find(number, place, keys[begin : begin + _AT_ONCE]):
                 numbers.append(row_id)
                 texts.append(text)
-        columns = self.about.columns[table]
-        contents = json.loads(f"[{','.join(texts)}]")
-        return {n: dict(zip(columns, row, strict=True)) for n, row in zip(numbers, contents, strict=True)}
+        return _Found(table, self._columns[table], dict(zip(numbers, _contents(texts), strict=True)))
 
-    def _fetch(self, table: str, column: str, keys: Sequence[str]) -> _Found:
-        return _Found(table, self.fetch(table, column, keys))
+
+def _contents(texts: Sequence[bytes]) -> list[list[Any]]:
+    together = b"[%b]" % b",".join(texts)
+    try:
+        found: list[list[Any]] = orjson.loads(together)
+    except orjson.JSONDecodeError:
+        # An infinite number, which the engine refuses by its place.
+        found = json.loads(together)
+    return found
 
 
 class SnapshotReader(Protocol):
@@ -343,11 +374,11 @@ def unknown_parents(
     is not known.
     """
     steps: dict[PathStep, bool] = {}
-    for path in (path for item in plan.definitions for path in item.paths):
+    for path in plan.paths:
         if path and path[0].direction == "up":
             has_history = any(step.direction == "down" for step in path[1:])
             steps[path[0]] = steps.get(path[0], False) or has_history
     for step, has_history in steps.items():
         value = root_row.get(step.child_column)
-        if value is not None and not any(str(row[step.parent_column]) == str(value) for row in tables[step.table]):
+        if value is not None and str(value) not in map(str, column_of(tables[step.table], step.parent_column)):
             yield step.child_column, has_history

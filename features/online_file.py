@@ -93,12 +93,13 @@ class FileSnapshot(OnlineSnapshot):
         # Who holds a replaced snapshot reads on; the file is closed when nobody does.
         self.close = weakref.finalize(self, connection.close)
 
-    def find(self, table: int, place: int, keys: Sequence[str]) -> Iterable[tuple[int, str]]:
+    def find(self, table: int, place: int, keys: Sequence[str]) -> Iterable[tuple[int, bytes]]:
         """Return the rows that have one of `keys`."""
-        marks = ",".join("?" * len(keys))
+        # Of one key the rows lie in order; of several they have to be sorted.
+        which = "= ?" if len(keys) == 1 else f"in ({','.join('?' * len(keys))})"
         query = (
-            f"select r.id, r.content from key_{table}_{place} k "  # noqa: S608 - numbers and marks of ours
-            f"join rows_{table} r on r.id = k.id where k.value in ({marks}) order by r.id"
+            f"select r.id, cast(r.content as blob) from key_{table}_{place} k "  # noqa: S608 - numbers and marks of ours
+            f"join rows_{table} r on r.id = k.id where k.value {which} order by k.id"
         )
         try:
             with self._lock:

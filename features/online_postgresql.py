@@ -114,14 +114,14 @@ class PostgreSQLSnapshot(OnlineSnapshot):
         self._connections = connections
         self._queries: dict[tuple[int, int], sql.Composed] = {}
 
-    def find(self, table: int, place: int, keys: Sequence[str]) -> Iterable[tuple[int, str]]:
+    def find(self, table: int, place: int, keys: Sequence[str]) -> Iterable[tuple[int, bytes]]:
         """Return the rows that have one of `keys`."""
         query = self._queries.get((table, place))
         if query is None:
             query = self._queries[table, place] = sql.SQL(
                 "select r.id, r.content from {} k join {} r on r.id = k.id where k.value = any(%s) order by r.id"
             ).format(_table(self.token, f"key_{table}_{place}"), _table(self.token, f"rows_{table}"))
-        return self._connections.ask(query, (list(keys),))
+        return [(number, text.encode()) for number, text in self._connections.ask(query, (list(keys),))]
 
 
 class PostgreSQLReader:

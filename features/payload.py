@@ -1,15 +1,14 @@
 """Rows of a live request as arrays: the same as from a table set, without pandas."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from functools import cache
-from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
 
 from core.errors import InputError
 from core.i18n import Message, msg
+from features.column_rows import ColumnRows, as_columns, column_of
 from features.engine_data import EngineData, TableArrays, unique_index
 from features.plan import ColumnKind, FeaturePlan, Link, TableSchema
 
@@ -20,7 +19,7 @@ _EARLIEST: Final = np.datetime64("1678-01-01", "us")
 _LATEST: Final = np.datetime64("2261-12-31", "us")
 _NUMBER_TYPES: Final = frozenset({float, int, bool, type(None)})
 _PLAIN_LENGTHS: Final = frozenset({10, 19})
-_ZONE: Final = frozenset("Zz+")
+_ZONE: Final = ("Z", "z", "+")
 
 
 def read_rows(plan: FeaturePlan, tables: Mapping[str, Rows]) -> EngineData:
@@ -51,25 +50,18 @@ def read_rows(plan: FeaturePlan, tables: Mapping[str, Rows]) -> EngineData:
 
 def _columns(table: str, schema: TableSchema, rows: Rows, warnings: list[Message]) -> dict[str, list[Any]]:
     """Return the values per column; keys and categories as text."""
-    names = list(schema.columns)
-    try:  # all columns in all rows: one sweep
-        columns = dict(zip(names, map(list, zip(*map(_getter(tuple(names)), rows), strict=True)), strict=True))
-    except (KeyError, ValueError):
-        columns = {name: [row.get(name) for row in rows] for name in names}
-        for name, values in columns.items():
-            if rows and values.count(None) == len(values) and not any(name in row for row in rows):
-                _note_missing(table, schema, name, warnings)
+    rows = as_columns(rows)
+    columns = {name: column_of(rows, name) for name in schema.columns}
     for name, values in columns.items():
+        if rows and values.count(None) == len(values) and not _has(rows, name):
+            _note_missing(table, schema, name, warnings)
         if schema.columns[name] in ("key", "category") and set(map(type, values)) != {str}:
             columns[name] = [value if type(value) is str else _text(value, table, name) for value in values]
     return columns
 
 
-@cache
-def _getter(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
-    if len(names) == 1:
-        return lambda row: (row[names[0]],)
-    return itemgetter(*names)
+def _has(rows: Rows, name: str) -> bool:
+    return name in rows.columns if isinstance(rows, ColumnRows) else any(name in row for row in rows)
 
 
 def _note_unknown(link: Link, n_rows: int, warnings: list[Message]) -> None:
@@ -92,9 +84,7 @@ def _table(table: str, schema: TableSchema, columns: Mapping[str, list[Any]], n_
         return [name for name, its_kind in schema.columns.items() if its_kind == kind]
 
     number_names = of("number")
-    numbers = np.empty((len(number_names), n_rows))
-    for index, name in enumerate(number_names):
-        numbers[index] = _numbers(columns[name], table, name)
+    numbers = _number_matrix(table, {name: columns[name] for name in number_names}, n_rows)
     encoded = {name: _encode(columns[name]) for name in of("category")}
     order_keys = tuple(_order_key(columns[name], schema.columns[name], table, name) for name in schema.primary_key)
     return TableArrays(
@@ -125,16 +115,35 @@ def _encode(values: list[str | None]) -> tuple[np.ndarray, tuple[str, ...]]:
     return np.array([codes[value] for value in values], dtype=np.int32), levels
 
 
+def _number_matrix(table: str, columns: Mapping[str, list[Any]], n_rows: int) -> np.ndarray:
+    """Return number columns, shape (n_columns, n_rows)."""
+    numbers = np.empty((len(columns), n_rows))
+    for row, (name, values) in zip(numbers, columns.items(), strict=True):
+        row[:] = _as_floats(values, table, name)
+    if np.isinf(numbers).any():
+        for row, (name, values) in zip(numbers, columns.items(), strict=True):
+            _refuse_infinite(row, values, table, name)
+    return numbers
+
+
 def _numbers(values: list[Any], table: str, column: str) -> np.ndarray:
+    numbers = _as_floats(values, table, column)
+    _refuse_infinite(numbers, values, table, column)
+    return numbers
+
+
+def _as_floats(values: list[Any], table: str, column: str) -> np.ndarray:
     if not _NUMBER_TYPES.issuperset(map(type, values)):
         row = next(i for i, value in enumerate(values) if not isinstance(value, float | int | type(None) | np.number))
         raise _wrong(table, column, row, msg("a number"), values[row])
-    numbers = np.array(values, dtype=np.float64)
+    return np.array(values, dtype=np.float64)
+
+
+def _refuse_infinite(numbers: np.ndarray, values: list[Any], table: str, column: str) -> None:
     infinite = np.isinf(numbers)
     if infinite.any():
         row = int(infinite.argmax())
         raise _wrong(table, column, row, msg("a finite number"), values[row])
-    return numbers
 
 
 def _times(values: list[Any], table: str, column: str) -> np.ndarray:
@@ -153,7 +162,7 @@ def _are_plain(values: list[Any]) -> bool:
     if set(map(type, values)) != {str} or not _PLAIN_LENGTHS.issuperset(map(len, values)):
         return False
     together = "".join(values)
-    return together.count("-") == 2 * len(values) and not _ZONE.intersection(together)
+    return together.count("-") == 2 * len(values) and not any(mark in together for mark in _ZONE)
 
 
 def _in_range(moments: np.ndarray) -> np.ndarray:

@@ -134,6 +134,11 @@ class FeaturePart:
     where: Condition | None
     targets: Mapping[str, Mapping[Source, tuple[Target, ...]]]
 
+    @cached_property
+    def layouts(self) -> dict[bool, Any]:
+        """How the engine lays its work out for few rows and for many; filled in by it, once for all computations."""
+        return {}
+
 
 @dataclass(frozen=True)
 class FeatureGroup:
@@ -157,6 +162,11 @@ class FeatureGroup:
     windows: tuple[str | None, ...]
     below: "FeatureGroup | None" = None
     over: tuple[PathStep, ...] = ()
+
+    @cached_property
+    def n_columns(self) -> int:
+        """Columns that the features read, each once."""
+        return len({item.column for _, item in self.members})
 
     @cached_property
     def parts(self) -> tuple[FeaturePart, ...]:
@@ -265,8 +275,12 @@ class FeaturePlan:
     @cached_property
     def links(self) -> tuple[Link, ...]:
         """The relationships that the definitions walk along, each once."""
-        paths = dict.fromkeys(path for item in self.definitions for path in item.paths)
-        return tuple(dict.fromkeys(link for path in paths for link in _walk(self.root_table, path)))
+        return tuple(dict.fromkeys(link for path in self.paths for link in _walk(self.root_table, path)))
+
+    @cached_property
+    def paths(self) -> tuple[tuple[PathStep, ...], ...]:
+        """The ways that the definitions walk, each once."""
+        return tuple(dict.fromkeys(path for item in self.definitions for path in item.paths))
 
     @cached_property
     def crossed_links(self) -> tuple[Link, ...]:

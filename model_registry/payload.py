@@ -12,6 +12,7 @@ import numpy as np
 from core.errors import InputError
 from core.findings import Finding, Severity
 from core.i18n import MessageLike, msg
+from features.column_rows import ColumnRows, as_columns, column_of
 
 if TYPE_CHECKING:
     from features.plan import FeaturePlan
@@ -26,10 +27,10 @@ MAX_TEXT = 10_000
 MAX_KEY = 256
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
 _TIME = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.\d{1,9})?)?)?", re.ASCII)
-# Without 29 February, which takes a calendar.
 _SURE_TIMES = re.compile(
-    r"(?:(?:19\d\d|2[01]\d\d|2200)-"
+    r"(?:(?:(?:19\d\d|2[01]\d\d|2200)-"
     r"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+    r"|(?:(?:19|2[01])(?:0[48]|[2468][048]|[13579][26])|2000)-02-29)"
     r"(?:[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?)?\n)*",
     re.ASCII,
 )
@@ -163,13 +164,12 @@ class PayloadSchema:
         warnings = []
         found: dict[str, Rows] = {}
         for table, needed in self.needed.items():
-            found[table] = rows = self._without_empty_texts(table, tables.get(table, ()))
+            found[table] = rows = self._without_empty_texts(table, as_columns(tables.get(table, ())))
             if table not in tables:
                 text: MessageLike = msg("{table} was not sent: taken as having no rows", table=table)
                 warnings.append(Warned("missing_table", text))
             for column in sorted(needed) if rows else ():
-                n_missing = sum(column not in row for row in rows)
-                if n_missing:
+                if n_missing := _n_missing(rows, column):
                     text = msg(
                         "{table} has no {column} in {n} rows: taken as null", table=table, column=column, n=n_missing
                     )
@@ -178,6 +178,10 @@ class PayloadSchema:
 
     def _without_empty_texts(self, table: str, rows: Rows) -> Rows:
         texts = [name for name in self.needed[table] if self.columns[table][name] in ("text", "key")]
+        if isinstance(rows, ColumnRows):
+            there = {name: rows.columns[name] for name in texts if "" in rows.columns.get(name, ())}
+            nulled = {name: [None if value == "" else value for value in values] for name, values in there.items()}
+            return rows.replaced(nulled) if there else rows
         if not any(row.get(name) == "" for row in rows for name in texts):
             return rows
         return [{**row, **{name: None for name in texts if row.get(name) == ""}} for row in rows]
@@ -188,7 +192,8 @@ class PayloadSchema:
             fix = msg("Known tables: {tables}", tables=", ".join(self.columns))
             yield Finding("unknown_table", Severity.BAD, msg("The model knows no such table"), printable(table), fix)
             return
-        sent = set().union(*rows)
+        rows = as_columns(rows)
+        sent = set(rows.columns) if isinstance(rows, ColumnRows) else set().union(*rows)
         for column in sorted(sent - known.keys())[:_MAX_POINTS]:
             place = f"{table}.{printable(column)}"
             yield Finding("unknown_column", Severity.BAD, msg("The model knows no such column"), place)
@@ -218,8 +223,15 @@ class Warned(NamedTuple):
     text: MessageLike
 
 
+def _n_missing(rows: Rows, column: str) -> int:
+    """Return how many of the rows do not have the column."""
+    if isinstance(rows, ColumnRows):
+        return 0 if column in rows.columns else len(rows)
+    return sum(column not in row for row in rows)
+
+
 def _check_column(table: str, column: str, form: ColumnForm, rows: Rows) -> Iterable[Finding]:
-    values = [row.get(column) for row in rows]
+    values = column_of(rows, column)
     types, is_sound, expected = _FORMS[form]
     # The types of a whole column at once, and where it can be its values: a loop over cells costs most of a check.
     found = set(map(type, values))
@@ -245,9 +257,16 @@ def _are_finite(values: Sequence[float]) -> bool:
 
 
 def _are_times(values: Sequence[str]) -> bool:
-    """Whether all values are times that one pattern can tell to be right; False where it cannot, as on 29 February."""
+    """Whether all values are times that one pattern can tell to be right; False where it cannot."""
     text = "".join(f"{value}\n" for value in values)
     return text.count("\n") == len(values) and _SURE_TIMES.fullmatch(text) is not None
+
+
+def _are_keys(values: Sequence[Any]) -> bool:
+    """Whether all values are short and printable texts; False where one is a number, which may be a key too."""
+    if set(map(type, values)) != {str}:
+        return False
+    return max(map(len, values)) <= MAX_KEY and "".join(values).isprintable()
 
 
 def _is_finite(value: float) -> bool:
@@ -295,7 +314,11 @@ _FORMS: dict[ColumnForm, tuple[frozenset[type], Callable[[Any], bool], MessageLi
 }
 
 
-_SWEEPS: dict[ColumnForm, Callable[[Sequence[Any]], bool]] = {"number": _are_finite, "time": _are_times}
+_SWEEPS: dict[ColumnForm, Callable[[Sequence[Any]], bool]] = {
+    "number": _are_finite,
+    "time": _are_times,
+    "key": _are_keys,
+}
 """Checks of a whole column that are quicker than one of each value and never say yes where one would say no."""
 
 

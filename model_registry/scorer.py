@@ -13,6 +13,7 @@ from automl.families import load_model
 from automl.reasons import Reason, ReasonWriter
 from core.errors import InputError, IntegrityError
 from core.i18n import msg
+from features.column_rows import as_columns
 from features.engine import EngineData, compute
 from features.reference import ReferenceSnapshot, ReferenceUse, compute_live, reference_fingerprint
 from model_registry.bundle import Bundle
@@ -172,6 +173,7 @@ class Scorer:
         NotFoundError
             If `key` is not among the rows of the root table.
         """
+        tables = {name: as_columns(rows) for name, rows in tables.items()}
         self.payload.check(tables)
         chosen = self.payload.key_of(tables, key)
         moment, warnings = self.moment(tables.get(self.payload.root_table, ()), chosen, cutoff)
