@@ -1,8 +1,9 @@
 """The envelope of a request: what may be in it, and of which type."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidator
 
 from core.errors import InputError
 from core.findings import Finding, Severity
@@ -25,6 +26,11 @@ _MESSAGES: dict[str, MessageLike] = {
 }
 
 
+def _as_sent(rows: Any, check: Callable[[Any], list[_Row]]) -> list[_Row]:
+    """Return rows without a copy of each where they are a list of objects, as those of parsed JSON are."""
+    return rows if type(rows) is list and set(map(type, rows)) <= {dict} else check(rows)
+
+
 class ScoreRequest(BaseModel):
     """A request for one score. Rows are checked later, against the deployed model."""
 
@@ -34,7 +40,7 @@ class ScoreRequest(BaseModel):
         str, Field(min_length=1, max_length=120, description=str(msg("Project whose champion answers.")))
     ]
     tables: Annotated[
-        dict[Annotated[str, Field(max_length=200)], list[_Row]] | None,
+        dict[Annotated[str, Field(max_length=200)], Annotated[list[_Row], WrapValidator(_as_sent)]] | None,
         Field(
             description=str(
                 msg("Raw rows by table: text, numbers, true and false, null; times as 2024-05-31T12:00:00.")
