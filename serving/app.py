@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import orjson
@@ -21,6 +22,7 @@ from serving.arrow_batch import ARROW, answer_arrow
 from serving.batch import LINES, LineBatch
 from serving.body import content_type, read_body, read_flag
 from serving.deployed import DeployedModel
+from serving.direct import DirectRoute
 from serving.docs_page import STYLE, docs_page
 from serving.enterprise_form import ENTERPRISE_SCHEMAS
 from serving.enterprise_routes import enterprise_routes
@@ -29,7 +31,7 @@ from serving.limits import Limits
 from serving.lookups import Lookups
 from serving.outcome_form import OutcomesRequest, read_outcomes_request
 from serving.parquet_batch import PARQUET, answer_parquet
-from serving.problems import UnsupportedBodyError, add_problem_handlers, language_of
+from serving.problems import UnsupportedBodyError, add_problem_handlers, known_problem, language_of
 from serving.request_form import LOOKUP_PERMISSION, ScoreRequest, read_request
 from serving.service import Given, ScoringService
 from serving.spool import SpooledAnswer
@@ -76,7 +78,11 @@ def create_app(settings: Settings, limits: Limits | None = None, *, beat: Callab
     app.include_router(_operations(service))
     app.include_router(_documentation(app, settings))
     app.add_middleware(SecurityHeaders)
-    add_problem_handlers(app, settings.language, service_refusal(service))
+    answer_problem = known_problem(settings.language, service_refusal(service))
+    app.add_middleware(
+        DirectRoute, path="/v1/score", answer=partial(_counted_score, service), answer_problem=answer_problem
+    )
+    add_problem_handlers(app, settings.language, answer_problem)
     describe(app)
     return app
 
@@ -108,18 +114,7 @@ def _scoring(service: ScoringService) -> APIRouter:
         "/score", summary=str(msg("Score one enterprise, application or contract")), openapi_extra=_SCORE_OPENAPI
     )
     async def score(request: Request) -> Response:
-        started = time.perf_counter()
-        slot, status = None, 500
-        try:
-            content, slot = await _score(service, request)
-            status = 200
-        except WorkbenchError as error:
-            status = error.http_status
-            raise
-        finally:
-            project: str = getattr(request.state, "project", "")
-            service.note(project, slot, status, time.perf_counter() - started)
-        return Response(content, media_type="application/json")
+        return Response(await _counted_score(service, request), media_type="application/json")
 
     @router.post(
         "/score/batch",
@@ -196,6 +191,21 @@ def service_refusal(service: ScoringService) -> Callable[[Request, WorkbenchErro
             service.refusals.note(caller, path, error.code)
 
     return note
+
+
+async def _counted_score(service: ScoringService, request: Request) -> bytes:
+    started = time.perf_counter()
+    slot, status = None, 500
+    try:
+        content, slot = await _score(service, request)
+        status = 200
+    except WorkbenchError as error:
+        status = error.http_status
+        raise
+    finally:
+        project: str = getattr(request.state, "project", "")
+        service.note(project, slot, status, time.perf_counter() - started)
+    return content
 
 
 async def _score(service: ScoringService, request: Request) -> Given:

@@ -3,7 +3,7 @@
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["SECURITY_HEADERS", "SecurityHeaders"]
+__all__ = ["RAW_SECURITY_HEADERS", "SECURITY_HEADERS", "SecurityHeaders"]
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -13,6 +13,8 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'",
     "Cache-Control": "no-store",
 }
+RAW_SECURITY_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+"""The same as ASGI sends them."""
 
 
 class SecurityHeaders:

@@ -18,6 +18,7 @@ __all__ = [
     "TooManyRequestsError",
     "UnsupportedBodyError",
     "add_problem_handlers",
+    "known_problem",
     "language_of",
     "problem_content",
     "problem_response",
@@ -97,16 +98,26 @@ def language_of(request: Request, default: str) -> str:
     return default
 
 
+def known_problem(
+    default_language: str, on_refused: Callable[[Request, WorkbenchError], None]
+) -> Callable[[Request, WorkbenchError], Response]:
+    """Return what answers a request with an error of ours, in the language of the request, and tells `on_refused`."""
+
+    def answer(request: Request, error: WorkbenchError) -> Response:
+        on_refused(request, error)
+        language = getattr(request.state, "language", None) or language_of(request, default_language)
+        return problem_response(error, language, getattr(request.state, "request_id", None))
+
+    return answer
+
+
 def add_problem_handlers(
-    app: FastAPI, default_language: str, on_refused: Callable[[Request, WorkbenchError], None]
+    app: FastAPI, default_language: str, answer_known: Callable[[Request, WorkbenchError], Response]
 ) -> None:
-    """Let `app` answer every error in the one form above, with no trace of the inside, and tell `on_refused`."""
+    """Let `app` answer every error in the one form above, with no trace of the inside; ours by `answer_known`."""
 
     async def on_known(request: Request, error: Exception) -> Response:
-        known = cast("WorkbenchError", error)
-        on_refused(request, known)
-        language = getattr(request.state, "language", None) or language_of(request, default_language)
-        return problem_response(known, language, getattr(request.state, "request_id", None))
+        return answer_known(request, cast("WorkbenchError", error))
 
     async def on_http(request: Request, error: Exception) -> Response:
         refused = cast("HTTPException", error)
