@@ -19,6 +19,8 @@ from features.primitives.vocabulary import AGGREGATIONS, TRANSFORMS
 from features.reference_proposal import compared, of_macro_tables
 from features.spec import FeatureSpec
 from features.variations import has_time, named, usable_columns, vary, windows_of
+from warehouse.data_model import CLOSED_ROLES, RATE_UNITS
+from warehouse.modelling.words import role_word
 
 if TYPE_CHECKING:
     from warehouse.data_model import ColumnSpec, DataModel, Relationship
@@ -311,7 +313,7 @@ def _suits(column: "ColumnSpec", primitive: str, *, is_own: bool, is_aggregation
         return False
     kind = _KINDS[column.type]
     if is_aggregation:
-        return kind in AGGREGATIONS[primitive].reads
+        return kind in AGGREGATIONS[primitive].reads and not (primitive == "sum" and column.unit in RATE_UNITS)
     transform = TRANSFORMS[primitive]
     return kind in transform.reads and transform.second is None and (is_own or not transform.is_own_only)
 
@@ -433,6 +435,17 @@ def _check_tables(model: "DataModel", root_table: str, spec: FeatureSpec) -> Non
             model.table(table).column(column)
     for pair in spec.pairs:
         for column in (pair.column, pair.second):
-            model.table(pair.table).column(column)
+            _require_allowed(model, pair.table, column)
     for condition in spec.conditions:
-        model.table(condition.table).column(condition.column)
+        _require_allowed(model, condition.table, condition.column)
+
+
+def _require_allowed(model: "DataModel", table: str, column: str) -> None:
+    """Raise where no feature may be made of the column, whoever asks for it."""
+    role = model.table(table).column(column).role
+    if role in CLOSED_ROLES:
+        raise ConfigurationError(
+            msg("no feature is made of it: the data model says {role}", role=role_word(role)),
+            where=f"{table}.{column}",
+            fix=msg("Leave it out, or give it another role in the data model."),
+        )

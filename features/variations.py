@@ -9,6 +9,7 @@ from features.naming import FeatureNamer
 from features.plan import sort_windows
 from features.primitives.vocabulary import AGGREGATIONS
 from features.spec import FeatureSpec, PairSpec
+from warehouse.data_model import RATE_UNITS
 
 if TYPE_CHECKING:
     from warehouse.data_model import ColumnSpec, DataModel, TableSpec
@@ -135,6 +136,13 @@ def _columns(model: "DataModel", table: str, types: tuple[str, ...], spec: Featu
     ]
 
 
+def _summable(model: "DataModel", table: str, primitive: str, spec: FeatureSpec) -> list[str]:
+    """Return the numbers that a primitive makes sense of: shares and rates add up to nothing."""
+    units = {name: column.unit for name, column in model.table(table).columns.items()}
+    numbers = _columns(model, table, _NUMBERS, spec)
+    return [name for name in numbers if primitive != "sum" or units[name] not in RATE_UNITS]
+
+
 def _conditioned(
     model: "DataModel", path: Path, conditions: list[Condition], spec: FeatureSpec
 ) -> Iterator[FeatureDefinition]:
@@ -146,7 +154,7 @@ def _conditioned(
                 continue
             columns: list[str | None] = [None] if "rows" in AGGREGATIONS[name].reads else []
             if name not in testing and "number" in AGGREGATIONS[name].reads:
-                columns += _columns(model, path[-1].table, _NUMBERS, spec)
+                columns += _summable(model, path[-1].table, name, spec)
             for column in columns:
                 for window in _windows(model, path, name, spec):
                     if column != condition.column:

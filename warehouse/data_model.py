@@ -35,6 +35,10 @@ ColumnRole = Literal[
 TIME_TYPES: frozenset[ColumnType] = frozenset({"date", "datetime"})
 TEXT_TYPES: frozenset[ColumnType] = frozenset({"id", "category", "text"})
 STRUCTURAL_ROLES: frozenset[ColumnRole] = frozenset({"key", "foreign_key", "event_time", "known_at"})
+CLOSED_ROLES: frozenset[ColumnRole] = frozenset({"target", "personal", "forbidden"})
+"""Roles of columns that no feature is made of, whatever the analyst asks for."""
+RATE_UNITS = frozenset({"percent", "ratio", "ratio per year"})
+"""Units of shares and rates, which add up to nothing."""
 _MAX_NAME = 200
 _FORBIDDEN_IN_TABLE_NAMES = frozenset('/\\:*?"<>|')
 

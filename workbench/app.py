@@ -23,6 +23,7 @@ page = st.navigation(
         "": [st.Page(PAGES["home"], title=t("Overview"), icon=":material/home:", default=True)],
         t("Build"): [
             st.Page(PAGES["data"], title=t("Data"), icon=":material/database:"),
+            st.Page(PAGES["data_model"], title=t("Tables"), icon=":material/schema:"),
             st.Page(PAGES["quality"], title=t("Quality"), icon=":material/fact_check:"),
             st.Page(PAGES["catalogue"], title=t("Catalogue"), icon=":material/menu_book:"),
             st.Page(PAGES["label"], title=t("Label"), icon=":material/flag:"),

@@ -1,7 +1,8 @@
 """How the tables hang together, as a picture: parents left, children right."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import plotly.graph_objects as go
 
@@ -9,11 +10,56 @@ from core.i18n import Message, MessageLike, msg
 from core.i18n.formats import count, percent
 from reporting.figures.canvas import Style, empty, hover, note, start
 from reporting.figures.wording import shorten
-from reporting.tokens import translucent
+from reporting.tokens import CAPTION_SIZE, translucent
 
-__all__ = ["layered_layout", "tables_graph"]
+__all__ = ["essential_links", "layered_layout", "tables_graph"]
 
 _BOX_WIDTH, _BOX_HEIGHT = 0.7, 0.72
+_MANY: Final = 16
+_ALL: Final = 0.9995  # shown as 100 %
+_PAGE_PIXELS, _LETTER_PIXELS = 1130, 6.4
+
+
+@dataclass(frozen=True)
+class _Room:
+    """How much room a table has in the picture: of many tables each says less, in smaller letters.
+
+    Parameters
+    ----------
+    pitch : int
+        Pixels from one row of tables to the next.
+    n_letters : int
+        Letters that a line holds.
+    size : int or None
+        Size of the letters; None for that of the chart.
+    is_dense : bool
+        Whether there are many tables: links that another way shows too are then drawn for the selected table only.
+    """
+
+    pitch: int
+    n_letters: int
+    size: int | None
+    is_dense: bool
+
+    @classmethod
+    def of(cls, n_tables: int, n_layers: int) -> "_Room":
+        if n_tables <= _MANY:
+            return cls(74, 20, None, is_dense=False)
+        box_pixels = _PAGE_PIXELS / max(n_layers, 2) * _BOX_WIDTH
+        return cls(46, int(box_pixels / _LETTER_PIXELS), CAPTION_SIZE - 1, is_dense=True)
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """What is drawn on a figure, put there at once: one by one, each costs as much as all before it."""
+
+    shapes: list[dict[str, Any]]
+    annotations: list[dict[str, Any]]
+
+    def put_on(self, figure: go.Figure) -> None:
+        """Draw it above what is on the figure already."""
+        shapes = [*figure.layout.shapes, *self.shapes]
+        figure.update_layout(shapes=shapes, annotations=[*figure.layout.annotations, *self.annotations])
 
 
 def tables_graph(
@@ -49,16 +95,25 @@ def tables_graph(
         return empty(style, msg("Tables appear here once they have been imported."))
     names = [str(table["name"]) for table in tables]
     pairs = [(p, c) for p, c in dict.fromkeys(links) if p in names and c in names]
-    places = layered_layout(names, pairs)
+    is_dense = len(tables) > _MANY
+    places = layered_layout(names, essential_links(pairs) if is_dense else pairs)
     n_layers = 1 + max(layer for layer, _ in places.values())
+    room = _Room.of(len(tables), n_layers)
     depth = max(sum(1 for layer, _ in places.values() if layer == k) for k in range(n_layers))
-    figure = start(style, title or _finding(tables, pairs, root), height=90 + 74 * max(depth, 2))
-    for parent, child in sorted(pairs, key=lambda pair: selected in pair):
-        _link(figure, style, places[parent], places[child], stands_out=selected in (parent, child))
+    figure = start(style, title or _finding(tables, pairs, root), height=90 + room.pitch * max(depth, 2))
+    drawn = _drawn(pairs, selected) if is_dense else pairs
+    sheet = _Sheet([], [])
+    for parent, child in sorted(drawn, key=lambda pair: selected in pair):
+        _link(sheet, style, places[parent], places[child], stands_out=selected in (parent, child))
     for table in tables:
         name = str(table["name"])
-        _box(figure, style, table, places[name], is_root=name == root, is_selected=name == selected)
-    _label_links(figure, style, places, {pair: (link_notes or {}).get(pair, ()) for pair in pairs}, selected)
+        _box(sheet, style, table, places[name], room, is_root=name == root, is_selected=name == selected)
+    sheet.put_on(figure)
+    notes = {pair: (link_notes or {}).get(pair, ()) for pair in drawn}
+    if is_dense:
+        _label_ends(figure, style, places, notes, selected)
+    else:
+        _label_links(figure, style, places, notes, selected)
     _targets(figure, places, {str(table["name"]): style.say(_sentence(table, pairs)) for table in tables})
     rows = [y for _, y in places.values()]
     figure.update_xaxes(visible=False, range=[-0.44, max(n_layers - 0.56, 1.44)])
@@ -109,6 +164,58 @@ def _targets(figure: go.Figure, places: Mapping[str, tuple[int, float]], sentenc
     )
 
 
+def essential_links(links: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the links without those from a table to one that it leads to by way of others too.
+
+    Examples
+    --------
+    >>> essential_links([("firm", "loan"), ("loan", "payment"), ("firm", "payment")])
+    [('firm', 'loan'), ('loan', 'payment')]
+    """
+    children: dict[str, set[str]] = {}
+    for parent, child in links:
+        children.setdefault(parent, set()).add(child)
+
+    def below(name: str) -> set[str]:
+        found: set[str] = set()
+        open_names = [name]
+        while open_names:
+            more = children.get(open_names.pop(), set()) - found
+            found |= more
+            open_names += more
+        return found
+
+    reached = {name: below(name) for name in children}
+    return [
+        (parent, child)
+        for parent, child in links
+        if not any(child in reached.get(other, ()) for other in children[parent] - {child, parent})
+        or parent in reached.get(child, ())  # in a circle every link is a way round
+    ]
+
+
+def _drawn(links: Sequence[tuple[str, str]], selected: str | None) -> list[tuple[str, str]]:
+    essential = set(essential_links(links))
+    return [link for link in links if link in essential or selected in link]
+
+
+def _label_ends(
+    figure: go.Figure,
+    style: Style,
+    places: Mapping[str, tuple[int, float]],
+    notes: Mapping[tuple[str, str], Sequence[tuple[str, float]]],
+    selected: str | None,
+) -> None:
+    """Write at the far end of the selected table's links what share of the rows found their parent, where not all."""
+    for (parent, child), said in notes.items():
+        lowest = min((share for _, share in said), default=1.0)
+        if selected not in (parent, child) or lowest >= _ALL:
+            continue
+        x0, y0, x1, y1 = _ends(places[parent], places[child])
+        end = (x0, y0, "left") if child == selected else (x1, y1, "right")
+        note(figure, percent(lowest, 0), end[0], end[1] - 0.24, style.colors.watch, xanchor=end[2])
+
+
 def _ends(parent: tuple[int, float], child: tuple[int, float]) -> tuple[float, float, float, float]:
     return parent[0] + _BOX_WIDTH / 2, parent[1], child[0] - _BOX_WIDTH / 2, child[1]
 
@@ -141,23 +248,21 @@ def _beside(ends: tuple[float, float, float, float], *, at_parent: bool) -> tupl
 
 
 def _link(
-    figure: go.Figure, style: Style, parent: tuple[int, float], child: tuple[int, float], *, stands_out: bool
+    sheet: _Sheet, style: Style, parent: tuple[int, float], child: tuple[int, float], *, stands_out: bool
 ) -> None:
     x0, y0, x1, y1 = _ends(parent, child)
     bend = (x1 - x0) / 2
-    figure.add_shape(
-        type="path",
-        path=f"M {x0:.4f},{y0:.4f} C {x0 + bend:.4f},{y0:.4f} {x1 - bend:.4f},{y1:.4f} {x1:.4f},{y1:.4f}",
-        line={"color": style.colors.brand if stands_out else translucent(style.colors.reference, 0.6), "width": 1.5},
-        layer="below",
-    )
+    color = style.colors.brand if stands_out else translucent(style.colors.reference, 0.6)
+    path = f"M {x0:.4f},{y0:.4f} C {x0 + bend:.4f},{y0:.4f} {x1 - bend:.4f},{y1:.4f} {x1:.4f},{y1:.4f}"
+    sheet.shapes.append({"type": "path", "path": path, "line": {"color": color, "width": 1.5}, "layer": "below"})
 
 
 def _box(
-    figure: go.Figure,
+    sheet: _Sheet,
     style: Style,
     table: Mapping[str, Any],
     place: tuple[int, float],
+    room: _Room,
     *,
     is_root: bool,
     is_selected: bool,
@@ -172,19 +277,22 @@ def _box(
     }
     box = {"type": "rect", "x0": left, "y0": top, "y1": top + _BOX_HEIGHT}
     ground = colors.brand_soft if is_root and table.get("share") is None else colors.panel
-    figure.add_shape(**box, x1=left + _BOX_WIDTH, fillcolor=ground, line=frame)
+    sheet.shapes.append({**box, "x1": left + _BOX_WIDTH, "fillcolor": ground, "line": frame})
     if table.get("share"):
         done = {"fillcolor": translucent(colors.brand, 0.16), "line": {"width": 0}}
-        figure.add_shape(**box, x1=left + _BOX_WIDTH * float(table["share"]), **done)
-    figure.add_annotation(x=x, y=y, showarrow=False, text=_words(style, table))
+        sheet.shapes.append({**box, "x1": left + _BOX_WIDTH * float(table["share"]), **done})
+    font = {} if room.size is None else {"font": {"size": room.size}}
+    sheet.annotations.append({"x": x, "y": y, "showarrow": False, "text": _words(style, table, room), **font})
 
 
-def _words(style: Style, table: Mapping[str, Any]) -> str:
+def _words(style: Style, table: Mapping[str, Any], room: _Room) -> str:
     muted = style.colors.muted
-    label = style.say(shorten(str(table.get("label") or table["name"]), 20))
+    label = style.say(shorten(str(table.get("label") or table["name"]), room.n_letters))
     name = f"<b>{label}</b>" if table.get("is_used", True) else f'<span style="color:{muted}">{label}</span>'
     rows = style.say(msg("{n} rows", n=count(int(table["rows"]))))
-    lines = [rows, style.say(table["note"])] if table.get("note") else [rows]
+    said = style.say(table["note"]) if table.get("note") else ""
+    wanted = [shorten(said, room.n_letters) or rows] if room.is_dense else [rows, said]
+    lines = [line for line in wanted if line]
     return f'{name}<br><span style="color:{muted}">{"<br>".join(lines)}</span>'
 
 

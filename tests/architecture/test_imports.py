@@ -170,13 +170,13 @@ def _loader(call: ast.Call) -> list[ast.expr]:
 
 
 def _safe_loaders(tree: ast.Module) -> set[str]:
-    """Return the safe loader of PyYAML, and the classes of this file that are made from it."""
+    """Return the safe loaders of PyYAML, and the classes of this file that are made from it."""
     made = {
         node.name
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef) and "yaml.SafeLoader" in map(ast.unparse, node.bases)
     }
-    return made | {"yaml.SafeLoader"}
+    return made | {"yaml.SafeLoader", "yaml.CSafeLoader"}
 
 
 def test_no_product_code_runs_what_it_loads(sources):
@@ -214,6 +214,7 @@ def test_the_rule_against_running_loaded_code_catches(code):
         "re.compile(x)",
         "model.eval()",
         "yaml.load(f, Loader=yaml.SafeLoader)",
+        "yaml.load(f, Loader=yaml.CSafeLoader)",
     ],
 )
 def test_the_rule_against_running_loaded_code_lets_pass(code):

@@ -13,6 +13,7 @@ from workbench.flows.projects import SAMPLE_USERS
 PAGES = (
     "home",
     "data",
+    "data_model",
     "quality",
     "label",
     "features",

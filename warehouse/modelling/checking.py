@@ -7,7 +7,7 @@ from core.errors import ConfigurationError
 from core.findings import Finding, Severity
 from core.i18n import msg
 from warehouse.data_model import TIME_TYPES, DataModel, Relationship
-from warehouse.modelling.evidence import ColumnSource, Evidence, KeyEvidence, LinkEvidence, TimeEvidence
+from warehouse.modelling.evidence import Evidence, KeyEvidence, LinkEvidence, TimeEvidence
 
 __all__ = ["ModelCheck", "check_model", "circles", "key_findings", "link_findings"]
 
@@ -32,7 +32,7 @@ class ModelCheck:
 
 def check_model(evidence: Evidence, model: DataModel) -> ModelCheck:
     """Hold `model` against the rows of the tables; what cannot be counted is a finding, never an error."""
-    findings = list(_missing(evidence.source, model))
+    findings = list(_missing(evidence, model))
     try:
         model.check()
     except ConfigurationError as error:
@@ -153,10 +153,10 @@ def _listed(examples: Iterable[tuple[str, int]]) -> str:
     return ", ".join(f"{value} (×{n})" for value, n in examples)
 
 
-def _missing(source: ColumnSource, model: DataModel) -> Iterator[Finding]:
+def _missing(evidence: Evidence, model: DataModel) -> Iterator[Finding]:
     fix = msg("Correct the name, or import the data that has it.")
     for name, table in model.tables.items():
-        there = source.names(name)
+        there = evidence.names(name)
         if not there:
             yield Finding("unknown_table", Severity.BAD, msg("there is no such table in the data"), name, fix)
             continue
@@ -172,15 +172,13 @@ def _missing(source: ColumnSource, model: DataModel) -> Iterator[Finding]:
 
 def _keys(evidence: Evidence, model: DataModel) -> Iterator[KeyEvidence]:
     for name, table in model.tables.items():
-        if table.primary_key and set(table.primary_key) <= set(evidence.source.names(name)):
+        if table.primary_key and set(table.primary_key) <= set(evidence.names(name)):
             yield evidence.key(name, tuple(table.primary_key))
 
 
 def _links(evidence: Evidence, model: DataModel) -> Iterator[LinkEvidence]:
     for link in model.relationships:
-        if link.parent_column in evidence.source.names(link.parent) and link.child_column in evidence.source.names(
-            link.child
-        ):
+        if link.parent_column in evidence.names(link.parent) and link.child_column in evidence.names(link.child):
             yield evidence.link(link)
 
 
@@ -188,7 +186,7 @@ def _times(evidence: Evidence, model: DataModel) -> Iterator[TimeEvidence]:
     for name, table in model.tables.items():
         late = [group.known_at for group in table.late_columns]
         for column in dict.fromkeys(item for item in (table.event_time, table.known_at, *late) if item is not None):
-            is_there = column in evidence.source.names(name) and column in table.columns
+            is_there = column in evidence.names(name) and column in table.columns
             if is_there and table.columns[column].type in TIME_TYPES:
                 yield evidence.time(name, column)
 

@@ -18,6 +18,7 @@ from warehouse.data_model import (
     Relationship,
     TableSpec,
 )
+from warehouse.modelling.words import role_word
 
 __all__ = ["EDITS", "apply_edit"]
 
@@ -124,6 +125,11 @@ def _set_column(model: DataModel, *, table: str, column: str, field: str, value:
     if field == "role" and value in STRUCTURAL_ROLES:
         raise ConfigurationError(
             msg("what is a key, a link or a time is said of the table, not by a role"), where=f"{table}.{column}"
+        )
+    if field == "role" and (place := _place(model, table, column)) is not None:
+        raise ConfigurationError(
+            msg("the column is in use: {role}; take that away first", role=role_word(place)),
+            where=f"{table}.{column}",
         )
     held = {name: getattr(spec.columns[column], name) for name in spec.columns[column].model_fields_set}
     held = {name: kept for name, kept in held.items() if name != field} | ({} if value is None else {field: value})

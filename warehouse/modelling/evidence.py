@@ -28,7 +28,7 @@ __all__ = [
 
 _N_EXAMPLES: Final = 5
 _N_PROBED: Final = 1_000
-_MIN_PROBED_SHARE: Final = 0.5
+_MIN_SHARE: Final = 0.5
 _SEPARATOR: Final = "\x1f"
 _MIDNIGHT, _NO_FRACTION = " 00:00:00", ".000000000"
 
@@ -169,6 +169,11 @@ class Evidence:
         self.source = source
         self._counted: dict[Hashable, Any] = {}
 
+    def names(self, table: str) -> tuple[str, ...]:
+        """Return the columns of a table, empty where there is no such table."""
+        found: tuple[str, ...] = self._once(("names", table), lambda: self.source.names(table))
+        return found
+
     def key(self, table: str, columns: tuple[str, ...]) -> KeyEvidence:
         """Return how well `columns` identify the rows of `table`; see `key_evidence`."""
         found: KeyEvidence = self._once(("key", table, columns), lambda: key_evidence(self.source, table, columns))
@@ -245,9 +250,9 @@ def link_evidence(source: ColumnSource, link: Relationship) -> LinkEvidence:
 
 
 def link_candidates(source: ColumnSource, model: DataModel, child: str, column: str) -> list[LinkEvidence]:
-    """Return what `column` of `child` could refer to: keys of other tables, those that most rows find first.
+    """Return what `column` of `child` could refer to: keys of other tables that half of the rows find, the best first.
 
-    A table whose key less than half of a thousand of the column's values are in is left out unseen.
+    A table is left out unseen where its key has less than half of a thousand of the column's values.
     """
     values = pc.drop_null(pc.unique(_texts(source.column(child, column))))
     found = []
@@ -257,8 +262,9 @@ def link_candidates(source: ColumnSource, model: DataModel, child: str, column: 
         link = Relationship(parent=parent, parent_column=spec.primary_key[0], child=child, child_column=column)
         keys = pc.unique(_texts(source.column(parent, link.parent_column)))
         probed = pc.is_in(values[:_N_PROBED], value_set=keys)
-        if len(probed) and _sum(probed) >= _MIN_PROBED_SHARE * len(probed):
+        if len(probed) and _sum(probed) >= _MIN_SHARE * len(probed):
             found.append(link_evidence(source, link))
+    found = [evidence for evidence in found if evidence.matched >= _MIN_SHARE]
     return sorted(found, key=lambda evidence: (-evidence.matched, -evidence.n_parents_used, evidence.link.parent))
 
 

@@ -9,19 +9,18 @@ import streamlit as st
 
 from core.errors import WorkbenchError
 from core.i18n import formats
-from reporting import figures
 from workbench.flows import importing, projects, uploads
 from workbench.flows.importing import ColumnProfile, ImportResult, TableProfile
-from workbench.ui.charts import chart
 from workbench.ui.column_words import named, role_word, type_word, unit_word
 from workbench.ui.database_form import database_form
-from workbench.ui.frame import header
+from workbench.ui.frame import PAGES, header
 from workbench.ui.pieces import action, empty, findings, panel_title, show_error, table
 from workbench.ui.sample_form import sample_choice
 from workbench.ui.schedule_parts import schedules_panel
-from workbench.ui.session import Here, here, theme
+from workbench.ui.session import Here, here
 from workbench.ui.start import new_project
 from workbench.ui.state import recall, remember
+from workbench.ui.tables_picture import TableBox, tables_picture
 from workbench.ui.texts import language, t
 from workbench.ui.times import ago, day
 from workbench.ui.work import ask_for, watch
@@ -91,17 +90,9 @@ def _import_files(place: Here, files: Sequence[IO[bytes]]) -> None:
 
 
 def _graph(result: ImportResult) -> None:
-    nodes = [
-        {
-            "name": profile.name,
-            "rows": profile.n_rows,
-            "columns": len(profile.columns),
-            "label": profile.label.get(language(), ""),
-        }
-        for profile in result.tables
-    ]
-    links = [(link.parent, link.child) for link in result.relationships]
-    chart(figures.tables_graph(nodes, links, language=language(), theme=theme()), "tables")
+    links = [(link.parent, link.child, link.child_column, 1.0) for link in result.relationships]
+    tables_picture([TableBox(profile) for profile in result.tables], links, "tables")
+    st.page_link(PAGES["data_model"], label=t("Correct keys, links, times and roles"), icon=":material/schema:")
 
 
 def _tables(result: ImportResult) -> None:
@@ -194,7 +185,12 @@ def _values(column: ColumnProfile) -> str:
 
 def _data_model(place: Here, result: ImportResult | None) -> None:
     with st.expander(t("Project file: data model, labels and settings (YAML)")):
-        st.caption(t("What stands here overrides what was inferred. Import again after a change of types or links."))
+        number = None if result is None else result.data_model_version
+        st.caption(
+            t("What stands here overrides what was inferred. Import again after a change of types or links.")
+            if number is None
+            else t("The data model is kept in versions, now {n}: correct it on the Tables page.", n=number)
+        )
         with st.form("project_file", border=False):
             text = st.text_area(
                 "YAML",

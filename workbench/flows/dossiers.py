@@ -12,6 +12,7 @@ from model_registry.rules import require_deployable
 from model_registry.versions import CHAMPION, ModelVersion, state_after
 from workbench.flows.context import Context
 from workbench.flows.features import CertificateView, FeatureRow
+from workbench.flows.model_in_use import VersionNote
 from workbench.flows.results import from_json
 from workbench.flows.review import Check, Comparison, Dossier, ReviewAction, ReviewEvent
 from workbench.flows.training import Figure, VersionRow, version_row
@@ -42,6 +43,7 @@ def build(ctx: Context, project: str, number: int) -> Dossier:
         data_fingerprint=bundle.info["data_fingerprint"],
         label=dict(bundle.label.label) or {"en": bundle.label.name},
         certificate=certificate,
+        data_model=_data_model(bundle),
         checks=_checks(bundle, certificate, findings),
         comparison=_comparison(ctx, project, version, held),
         features=tuple(from_json(FeatureRow, row) for row in bundle.info["feature_rows"]),
@@ -67,9 +69,30 @@ def _checks(bundle: "Bundle", certificate: CertificateView, findings: tuple[Find
         _calibration(best),
         _stability(evaluation),
         _additivity(bundle),
+        _data_model_review(_data_model(bundle)),
         _open_findings(findings),
     ]
     return tuple(check for check in found if check is not None)
+
+
+def _data_model(bundle: "Bundle") -> VersionNote | None:
+    kept = bundle.info.get("data_model_version")
+    return None if kept is None else from_json(VersionNote, kept)
+
+
+def _data_model_review(note: VersionNote | None) -> Check | None:
+    """Say whether somebody signed the keys, links and times that the features rest on; nothing where none was saved."""
+    if note is None:
+        return None
+    title, figure = msg("Data model"), f"v{note.number}"
+    if note.state == "approved":
+        text = msg("saved by {author}, approved by {who}", author=note.author, who=note.reviewed_by)
+        return Check("data_model", _GOOD, title, figure, text)
+    if note.state == "refused":
+        text = msg("was refused by {who} when the features were made", who=note.reviewed_by)
+        return Check("data_model", _BAD, title, figure, text)
+    text = msg("nobody had reviewed it when the features were made; {author} saved it", author=note.author)
+    return Check("data_model", _WATCH, title, figure, text)
 
 
 def _leakage(certificate: CertificateView) -> Check:

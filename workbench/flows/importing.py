@@ -324,7 +324,7 @@ def keep(
     from workbench.flows.profiling import views
 
     ctx.say(0.1, msg("looking at the columns"))
-    figures = profile(table_set, progress=ctx.part(0.1, 0.5).progress)
+    figures = profile(table_set)
     profiles, links = views(figures, table_set)
     result = ImportResult(
         project=project,

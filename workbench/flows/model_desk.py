@@ -83,7 +83,7 @@ class Desk:
     @property
     def base_model(self) -> "DataModel":
         """The model it was begun from."""
-        return _read(self.base_yaml)
+        return data_models.parsed(self.base_yaml)
 
     @property
     def model(self) -> "DataModel":
@@ -202,9 +202,9 @@ def rebase(ctx: Context, project: str) -> Desk:
     ctx.require("project.manage")
     desk = open_desk(ctx, project)
     latest, now = data_models.in_use(ctx, project)
-    base, mine, theirs = (as_facts(model) for model in (desk.base_model, desk.model, _read(now)))
+    base, mine, theirs = (as_facts(model) for model in (desk.base_model, desk.model, data_models.parsed(now)))
     put, clashes = put_together(base, mine, theirs)
-    conflicts = _conflicts(desk, _read(now), set(clashes))
+    conflicts = _conflicts(desk, data_models.parsed(now), set(clashes))
     step = {"do": "replace", "yaml": as_model(put).to_yaml()}
     return _keep(ctx, Desk(project, desk.owner, latest, latest, now, (step,), 1, conflicts))
 
@@ -277,21 +277,14 @@ def _said(said: "Mapping[tuple[str, ...], Difference]", fact: tuple[str, ...]) -
     return said[fact].message if fact in said else msg("is gone with its table")
 
 
-@lru_cache(maxsize=8)
-def _read(content: str) -> "DataModel":
-    from warehouse.data_model import DataModel
-
-    return DataModel.from_text(content)
-
-
 @lru_cache(maxsize=32)
 def _replayed(base_yaml: str, steps: str) -> "DataModel":
     from warehouse.modelling.edits import apply_edit
     from warehouse.modelling.facts import completed
 
-    model = _read(base_yaml)
+    model = data_models.parsed(base_yaml)
     for step in json.loads(steps):
-        model = _read(step["yaml"]) if step["do"] == "replace" else apply_edit(model, step)
+        model = data_models.parsed(step["yaml"]) if step["do"] == "replace" else apply_edit(model, step)
     return completed(model)
 
 
@@ -299,4 +292,4 @@ def _replayed(base_yaml: str, steps: str) -> "DataModel":
 def _differences(base_yaml: str, steps: str) -> "tuple[Difference, ...]":
     from warehouse.modelling.differences import differences
 
-    return differences(_read(base_yaml), _replayed(base_yaml, steps))
+    return differences(data_models.parsed(base_yaml), _replayed(base_yaml, steps))

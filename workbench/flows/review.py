@@ -8,6 +8,7 @@ from automl.explanation import Explanation
 from workbench.flows import training
 from workbench.flows.context import Context
 from workbench.flows.features import CertificateView, FeatureRow
+from workbench.flows.model_in_use import VersionNote
 from workbench.flows.results import FindingField, MessageField
 from workbench.flows.training import Figure, VersionRow
 
@@ -71,7 +72,8 @@ class Dossier:
     """Everything the Review page draws for one version.
 
     `actions` holds "submit", "approve", "request_changes", "reject" and "deploy", each with whether this actor may and
-    why not; `feature_names` maps alias → language → readable name.
+    why not; `feature_names` maps alias → language → readable name; `data_model` is the version of the data model that
+    it was trained under, None where none was saved.
     """
 
     project: str
@@ -80,6 +82,7 @@ class Dossier:
     data_fingerprint: str
     label: dict[str, str]
     certificate: CertificateView
+    data_model: VersionNote | None
     checks: tuple[Check, ...]
     comparison: tuple[Comparison, ...]
     features: tuple[FeatureRow, ...]

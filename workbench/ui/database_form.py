@@ -98,12 +98,7 @@ def _choose(place: Here, found: list[TableView]) -> None:
     if not found:
         st.caption(t("No table can be seen there."))
         return
-    st.caption(
-        t(
-            "A growing column, such as the time of loading or a running number, lets later imports read new rows only; "
-            "with a number under Read again also those that came late."
-        )
-    )
+    st.caption(t("A growing column, such as the time of loading, lets later imports read new rows only."))
     chosen = st.data_editor(
         [
             {
@@ -112,7 +107,6 @@ def _choose(place: Here, found: list[TableView]) -> None:
                 "rows": "–" if item.n_rows is None else formats.count(item.n_rows),
                 "key": ", ".join(item.primary_key) or "–",
                 "grows": "",
-                "reread": 0.0,
             }
             for item in found
         ],
@@ -124,11 +118,6 @@ def _choose(place: Here, found: list[TableView]) -> None:
             "rows": t("Rows"),
             "key": t("Key"),
             "grows": t("Growing column"),
-            "reread": st.column_config.NumberColumn(
-                t("Read again"),
-                min_value=0.0,
-                help=t("How far back from the last value, for rows that come late: days of a time, steps of a number."),
-            ),
         },
         key="database_choice",
     )
@@ -147,7 +136,6 @@ def _import(place: Here, rows: list[dict[str, Any]]) -> None:
             "name": row["table"],
             "table": f"{schema}{row['table']}",
             "incremental_by": (row["grows"] or "").strip() or None,
-            "reread": float(row["reread"] or 0.0) if (row["grows"] or "").strip() else None,
         }
         for row in rows
     ]

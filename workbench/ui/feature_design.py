@@ -13,6 +13,7 @@ from workbench.ui.feature_graph_view import choice_graph, table_panel
 from workbench.ui.feature_others import other_firms
 from workbench.ui.feature_preview_view import current_preview, preview_panel
 from workbench.ui.feature_view import show_result
+from workbench.ui.model_changes import unsaved_count
 from workbench.ui.pieces import draw
 from workbench.ui.session import Here, here
 from workbench.ui.state import recall, remember
@@ -98,6 +99,8 @@ def _buttons(place: Here, now: Draft, label: str, *, is_busy: bool) -> None:
         st.button(t("Undo changes"), type="tertiary", disabled=not now.n_changes, on_click=take_back, key="undo_choice")
         st.button(t("Back to the defaults"), type="tertiary", disabled=not may, on_click=start_over, key="reset_choice")
     st.caption(said if may else t("Building features needs the role of risk analyst."))
+    if n_unsaved := unsaved_count(place):
+        st.caption(t("The data model has {n} unsaved changes: features are made under the saved one.", n=n_unsaved))
 
 
 def _save() -> None:

@@ -8,18 +8,16 @@ import streamlit as st
 from core.i18n import formats
 from features.definitions import OPERATORS
 from features.spec import FeatureSpec
-from reporting import figures
 from workbench.flows import feature_choice
 from workbench.flows.build_watch import BuildProgress
 from workbench.flows.feature_graph import TableGraph, TableNode
 from workbench.flows.feature_preview import Preview
 from workbench.flows.importing import ColumnProfile
-from workbench.ui.charts import chart
 from workbench.ui.column_words import role_word, table_title, type_word, unit_word
 from workbench.ui.feature_draft import Draft, edit, problem, widget_value
 from workbench.ui.pieces import chip, draw, panel_title
-from workbench.ui.session import theme
 from workbench.ui.state import recall, remember
+from workbench.ui.tables_picture import TableBox, tables_picture
 from workbench.ui.texts import language, t
 
 __all__ = ["build_graph", "choice_graph", "result_graph", "selected_table", "table_panel"]
@@ -78,33 +76,18 @@ def result_graph(graph: TableGraph, computed: Mapping[str, int], kept: Mapping[s
 def _draw(
     graph: TableGraph, name: str, notes: Mapping[str, str], *, title: str, shares: Mapping[str, float] | None = None
 ) -> None:
-    nodes = [
-        {
-            "name": node.name,
-            "rows": node.profile.n_rows,
-            "columns": len(node.profile.columns),
-            "label": node.profile.label.get(language(), ""),
-            "note": notes.get(node.name, ""),
-            "times": _times(node),
-            "is_used": node.is_used,
-            "share": None if shares is None else shares.get(node.name, 0.0),
-        }
+    boxes = [
+        TableBox(
+            node.profile,
+            note=notes.get(node.name, ""),
+            times=_times(node),
+            is_used=node.is_used,
+            share=None if shares is None else shares.get(node.name, 0.0),
+        )
         for node in graph.nodes
     ]
-    said: dict[tuple[str, str], list[tuple[str, float]]] = {}
-    for link in graph.links:
-        said.setdefault((link.parent, link.child), []).append((link.child_column, link.matched))
-    figure = figures.tables_graph(
-        nodes,
-        list(said),
-        root=graph.root,
-        selected=selected_table(graph),
-        link_notes=said,
-        title=title,
-        language=language(),
-        theme=theme(),
-    )
-    chart(figure, name, on_click=_choose)
+    lines = [(link.parent, link.child, link.child_column, link.matched) for link in graph.links]
+    tables_picture(boxes, lines, name, root=graph.root, selected=selected_table(graph), title=title, on_click=_choose)
 
 
 def _choose(name: str) -> None:

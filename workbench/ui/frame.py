@@ -19,6 +19,7 @@ __all__ = ["PAGES", "header", "loop_strip", "sidebar_mark"]
 PAGES = {
     "home": "app_pages/home.py",
     "data": "app_pages/data.py",
+    "data_model": "app_pages/data_model.py",
     "quality": "app_pages/quality.py",
     "catalogue": "app_pages/catalogue.py",
     "label": "app_pages/label.py",
