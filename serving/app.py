@@ -32,6 +32,7 @@ from serving.lookups import Lookups
 from serving.outcome_form import OutcomesRequest, read_outcomes_request
 from serving.parquet_batch import PARQUET, answer_parquet
 from serving.problems import UnsupportedBodyError, add_problem_handlers, known_problem, language_of
+from serving.refusals import UNKNOWN
 from serving.request_form import LOOKUP_PERMISSION, ScoreRequest, read_request
 from serving.service import Given, ScoringService
 from serving.spool import SpooledAnswer
@@ -181,14 +182,13 @@ def _listing(service: ScoringService) -> APIRouter:
 
 
 def service_refusal(service: ScoringService) -> Callable[[Request, WorkbenchError], None]:
-    """Return what notes a refusal where it is known who was refused."""
+    """Return what notes a refusal, under the caller's name where that is known."""
 
     def note(request: Request, error: WorkbenchError) -> None:
-        caller: str | None = getattr(request.state, "caller", None)
-        if caller is not None:
-            # The pattern of the address: an id in it would make a count of its own, and names an enterprise.
-            path = getattr(request.scope.get("route"), "path", request.url.path)
-            service.refusals.note(caller, path, error.code)
+        caller: str = getattr(request.state, "caller", None) or UNKNOWN
+        # The pattern of the address: an id in it would make a count of its own, and names an enterprise.
+        path = getattr(request.scope.get("route"), "path", request.url.path)
+        service.refusals.note(caller, path, error.code)
 
     return note
 

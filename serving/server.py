@@ -1,13 +1,16 @@
 """Running the service."""
 
 import logging
+import resource
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
 
 from core.settings import Settings
 from serving.app import create_app
+from serving.connections import Crowd, HurriedProtocol
 from serving.limits import Limits
 
 __all__ = ["make_server", "prepare_process", "run"]
@@ -16,6 +19,7 @@ _MAX_AT_ONCE = 512
 _KEEP_ALIVE_SECONDS = 30
 _STOP_SECONDS = 30
 _MAX_HEADER_BYTES = 65_536
+_MAX_FILES = 65_536
 _SWITCH_SECONDS = 0.0005
 
 
@@ -41,13 +45,14 @@ def make_server(
         As of `create_app`.
     """
     config = uvicorn.Config(
-        create_app(settings, limits, beat=beat),
+        Crowd(create_app(settings, limits, beat=beat), _MAX_AT_ONCE, settings.language),
+        http=HurriedProtocol,
+        ws="none",
         host=settings.scorer_host if host is None else host,
         port=settings.scorer_port if port is None else port,
         access_log=False,
         log_config=None,
         server_header=False,
-        limit_concurrency=_MAX_AT_ONCE,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_STOP_SECONDS,
         h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
@@ -89,7 +94,10 @@ def run(
 
 
 def prepare_process() -> None:
-    """Set what holds for the whole process: where its log goes, and how threads take turns."""
+    """Set what holds for the whole process: its log, how many connections it may hold, how threads take turns."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with suppress(ValueError, OSError):  # what may not be raised stays as it is
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, _MAX_FILES), most))
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(process)d %(name)s %(message)s")
     # The thread that ships the log holds the interpreter at most so long before an answer gets its turn.

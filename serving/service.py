@@ -171,7 +171,7 @@ class ScoringService:
         self._log.close()
         self._ship(self._log.ship_last)
         self._access_log.ship()
-        self.refusals.write()
+        self.refusals.write(is_last=True)
         self.traffic.write(is_last=True)
         self._database.dispose()
 

@@ -127,7 +127,7 @@ def test_more_batches_than_fit_are_refused_and_a_batch_that_ends_makes_room(site
         wait_until(lambda: client.post("/v1/score/batch", content=b"", headers=headers).status_code == 200)
 
 
-def test_every_refusal_of_a_known_key_is_counted_in_the_audit_trail(site: Site) -> None:
+def test_every_refusal_is_counted_in_the_audit_trail(site: Site) -> None:
     site.deploy(1)
     _, viewer = Identity(site.database).create_key("viewer-system", ["view"], by=SYSTEM)
     with site.client() as client:
@@ -143,6 +143,7 @@ def test_every_refusal_of_a_known_key_is_counted_in_the_audit_trail(site: Site) 
         ("core-system", "/v1/score", "not_json"): 1,
         ("viewer-system", "/v1/score", "permission_denied"): 1,
         ("core-system", "/v1/score/batch", "not_json"): 2,
+        ("-", "/v1/score", "not_authenticated"): 1,
     }
     assert AuditTrail(site.database).verify() == []
 

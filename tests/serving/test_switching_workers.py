@@ -1,0 +1,119 @@
+"""Several workers change over: no error, no mixed answer, and after the stated bound none of the old version."""
+
+import os
+import shutil
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from tests.model_registry.tiny_world import example_keys, payload
+from tests.serving.conftest import PROJECT, Site, wait_until
+from tests.serving.test_switching import expected, move_away, spoil_after_deployment
+from tests.serving.test_workers import children, serving, workers_that_serve
+
+BOUND_SECONDS = 5.0
+"""What docs/scoring.md states: how long after a deployment a worker may still answer by the old version."""
+
+
+@dataclass
+class Load:
+    """Callers with a connection for each request, so that all workers are asked, and what they were answered."""
+
+    site: Site
+    address: str
+    answers: list[tuple[float, httpx.Response]] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+    n_broken: int = 0
+
+    def __enter__(self) -> "Load":
+        self.threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(3)]
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(60)
+
+    def _ask(self) -> None:
+        headers = {"Authorization": f"Bearer {self.site.key}"}
+        body = {"project": PROJECT, "tables": payload(example_keys(1)[0]), "reasons": 0}
+        while not self.stop.is_set():
+            asked_at = time.monotonic()
+            try:
+                answer = httpx.post(f"{self.address}/v1/score", json=body, headers=headers, timeout=30)
+            except httpx.TransportError:
+                self.n_broken += 1
+                continue
+            self.answers.append((asked_at, answer))
+
+    def check(self, site: Site) -> set[int]:
+        """Assert that every answer is a score, wholly of the version it names; return the versions seen."""
+        assert {answer.status_code for _, answer in self.answers} == {200}
+        known = {number: expected(site, number) for number in (1, 2)}
+        assert known[1][1] != known[2][1]
+        bodies = [answer.json() for _, answer in self.answers]
+        mixed = [one for one in bodies if (one["bundle_hash"], one["probability"]) != known[one["version"]]]
+        assert mixed == []
+        return {one["version"] for one in bodies}
+
+
+@pytest.mark.parametrize("n_switches", [4, pytest.param(100, marks=pytest.mark.long)])
+def test_switches_of_several_workers_under_load_lose_and_mix_no_answer(site: Site, n_switches: int) -> None:
+    site.deploy(1)
+    deployed = [(float("-inf"), 1)]
+    with serving(site, 3) as (address, _), Load(site, address) as load:
+        wait_until(lambda: len(load.answers) > 20, 30)
+        for turn in range(n_switches):
+            number = 2 - turn % 2
+            site.deploy(number)
+            deployed.append((time.monotonic(), number))
+            # Asked all through the bound, and some time after it.
+            time.sleep(BOUND_SECONDS + 1.0)
+    assert load.n_broken == 0
+    assert load.check(site) == {1, 2}
+    ends = [moment for moment, _ in deployed[1:]] + [float("inf")]
+    for (moment, number), end in zip(deployed, ends, strict=True):
+        late = {
+            answer.json()["version"]
+            for asked_at, answer in load.answers
+            if moment + BOUND_SECONDS < asked_at < end - 1.0
+        }
+        assert late == {number}
+
+
+def test_several_workers_keep_the_last_good_model_through_a_bad_one_and_a_registry_that_is_down(
+    site: Site, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    site.deploy(1)
+    site.deploy(2)
+    with serving(site, 2) as (address, process), Load(site, address) as load:
+        wait_until(lambda: len(load.answers) > 20, 30)
+        # Nobody has a whole copy of version 1 any more, and then it is deployed.
+        shutil.rmtree(site.settings.home / "scorer" / "bundles" / site.registry.version(PROJECT, 1).bundle_hash, True)
+        spoil_after_deployment(site, 1)
+        wait_until(lambda: problems_of(address) == {PROJECT: "bundle_refused"}, 20)
+        time.sleep(3)
+        # The registry and all artifacts go, and one worker dies: the one that replaces it has the local cache alone.
+        site.database.dispose()
+        move_away(site.settings.home / "workbench.db", tmp_path_factory.mktemp("gone"))
+        shutil.rmtree(site.settings.artifacts)
+        killed = min(children(process))
+        before = len(load.answers)
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: killed not in children(process) and len(children(process)) == 2, 30)
+        wait_until(lambda: workers_that_serve(address) == 2, 60)
+        wait_until(lambda: len(load.answers) > before + 50, 60)
+        ready = httpx.get(f"{address}/readyz", timeout=20).json()
+    assert (ready["status"], ready["models"]) == ("ready", {PROJECT: 2})
+    assert {answer.json()["version"] for _, answer in load.answers} == {2}
+
+
+def problems_of(address: str) -> dict[str, str]:
+    found: dict[str, str] = httpx.get(f"{address}/readyz", timeout=20).json()["problems"]
+    return found
