@@ -42,11 +42,6 @@ def port_of(client: httpx.Client) -> int:
     return int(client.base_url.port or 0)
 
 
-@pytest.fixture
-def client(service: tuple[Site, httpx.Client]) -> httpx.Client:
-    return service[1]
-
-
 # Bodies
 
 
