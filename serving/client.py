@@ -298,6 +298,11 @@ class ScoringClient:
         found: list[dict[str, Any]] = self._send("GET", "/v1/models").json()
         return found
 
+    def deployments(self) -> list[dict[str, Any]]:
+        """Return which version stands in which slot, and which share of the enterprises it answers."""
+        found: list[dict[str, Any]] = self._send("GET", "/v1/deployments").json()
+        return found
+
     def enterprise(
         self,
         id: str,  # noqa: A002 - the name of the service's own field
@@ -416,6 +421,11 @@ class AsyncScoringClient:
     async def models(self) -> list[dict[str, Any]]:
         """See `ScoringClient.models`."""
         found: list[dict[str, Any]] = (await self._send("GET", "/v1/models")).json()
+        return found
+
+    async def deployments(self) -> list[dict[str, Any]]:
+        """See `ScoringClient.deployments`."""
+        found: list[dict[str, Any]] = (await self._send("GET", "/v1/deployments")).json()
         return found
 
     async def enterprise(

@@ -234,3 +234,17 @@ def test_a_split_survives_a_restart_without_the_database(site: Site) -> None:
     with site.client() as client:
         assert client.get("/readyz").json()["registry"] == "stale"
         assert client.post("/v1/score", json=body).json()["version"] == 2
+
+
+def test_every_slot_is_told_to_who_has_a_key_and_to_nobody_else(site: Site) -> None:
+    site.deploy(1)
+    split(site, 0.25)
+    site.registry.deploy(PROJECT, 2, "challenger", by=OPERATOR, reason="test")
+    with site.client() as client:
+        told = wait_until(lambda: [one for one in [client.get("/v1/deployments").json()] if len(one) == 3])[0]
+        refused = client.get("/v1/deployments", headers={"Authorization": "Bearer gw_nobody_x"})
+    assert [(one["slot"], one["version"], one["share"], one["answers"]) for one in told] == [
+        ("champion", 1, 0.75, True), (SLOT, 2, 0.25, True), ("challenger", 2, 0.0, False),
+    ]  # fmt: skip
+    assert {one["bundle_hash"] for one in told} == {site.registry.version(PROJECT, n).bundle_hash for n in (1, 2)}
+    assert refused.status_code == 401

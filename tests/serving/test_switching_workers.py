@@ -51,6 +51,7 @@ class Load:
                 self.n_broken += 1
                 continue
             self.answers.append((asked_at, answer))
+            time.sleep(0.01)
 
     def check(self, site: Site) -> set[int]:
         """Assert that every answer is a score, wholly of the version it names; return the versions seen."""
@@ -63,8 +64,10 @@ class Load:
         return {one["version"] for one in bodies}
 
 
-@pytest.mark.parametrize("n_switches", [4, pytest.param(100, marks=pytest.mark.long)])
-def test_switches_of_several_workers_under_load_lose_and_mix_no_answer(site: Site, n_switches: int) -> None:
+@pytest.mark.parametrize(("n_switches", "within"), [(4, BOUND_SECONDS), pytest.param(100, 2.0, marks=pytest.mark.long)])
+def test_switches_of_several_workers_under_load_lose_and_mix_no_answer(
+    site: Site, n_switches: int, within: float
+) -> None:
     site.deploy(1)
     turns: list[tuple[float, float, int]] = []
     with serving(site, 3) as (address, _), Load(site, address) as load:
@@ -72,16 +75,16 @@ def test_switches_of_several_workers_under_load_lose_and_mix_no_answer(site: Sit
         for turn in range(n_switches):
             site.deploy(2 - turn % 2)
             returned = time.monotonic()
-            # Asked all through the bound, and some time after it.
-            time.sleep(BOUND_SECONDS + 1.5)
+            # Asked all through the time within which they must have changed over, and some time after it.
+            time.sleep(within + 1.5)
             turns.append((returned, time.monotonic(), 2 - turn % 2))
     assert load.n_broken == 0
     assert load.check(site) == {1, 2}
     for returned, end, number in turns:
         meanwhile = [(asked_at, answer) for asked_at, answer in load.answers if returned < asked_at < end - 0.5]
         old = [asked_at - returned for asked_at, answer in meanwhile if answer.json()["version"] != number]
-        assert max(old, default=0.0) < BOUND_SECONDS
-        assert max(asked_at for asked_at, _ in meanwhile) > returned + BOUND_SECONDS
+        assert max(old, default=0.0) < within
+        assert max(asked_at for asked_at, _ in meanwhile) > returned + within
 
 
 def test_several_workers_keep_the_last_good_model_through_a_bad_one_and_a_registry_that_is_down(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ConflictError, PermissionDeniedError
+from core.identity import SYSTEM
 from tests.model_registry.tiny_world import make_tiny_bundle
 from tests.workbench.conftest import ANALYST, REVIEWER
 from tests.workbench.test_cli import run
@@ -15,6 +16,7 @@ from workbench.flows.administration import audit_records
 from workbench.flows.context import Context
 
 NAME = "p"
+APP = Path(__file__).parents[2] / "workbench" / "app.py"
 
 
 @pytest.fixture
@@ -51,3 +53,33 @@ def test_the_same_by_command(two: Context, capsys: pytest.CaptureFixture[str]) -
     code, _, err = run(["deploy", "2", "--share", "100", "-m", "all"], capsys)
     assert code == 1
     assert "100" in err
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_a_share_is_set_and_taken_back_by_clicking(two: Context) -> None:
+    import streamlit as st
+    from streamlit.testing.v1 import AppTest
+
+    two.identity.create_user("operator", "only-here-1", ["operator"], by=SYSTEM)
+    st.cache_resource.clear()
+    app = AppTest.from_file(str(APP), default_timeout=90)
+    app.session_state["signed_in_as"] = "operator"
+    app.run()
+    app.switch_page("app_pages/deploy.py").run()
+    app.segmented_control(key="deploy_part").set_value("live-challenger").run()
+    app.number_input(key="deploy_share").set_value(15).run()
+    app.text_input(key="deploy_reason").set_value("try it").run()
+    next(button for button in app.button if button.label == "Deploy").click().run()
+    assert not app.exception
+    live = deployment.state(two, NAME).live
+    assert live is not None
+    assert (live.version.number, live.share, live.reason, live.by) == (2, 0.15, "try it", "operator")
+    app.number_input(key="share_live-challenger").set_value(40).run()
+    app.text_input(key="why_live-challenger").set_value("does well").run()
+    next(button for button in app.button if button.label == "Set the share").click().run()
+    assert deployment.state(two, NAME).live.share == 0.4
+    app.text_input(key="why_live-challenger").set_value("enough").run()
+    app.button(key="withdraw_live-challenger").click().run()
+    assert not app.exception
+    assert deployment.state(two, NAME).live is None
+    st.cache_resource.clear()

@@ -145,9 +145,12 @@ def _try_it(place: Here, state: DeploymentState) -> None:
     if not place.can("model.score"):
         st.caption(t("Scoring needs the role of risk analyst or operator."))
         return
-    key = st.selectbox(
-        t("Case"), scoring.example_keys(place.ctx, place.name), accept_new_options=True, key="deploy_case"
-    )
+    try:
+        examples = scoring.example_keys(place.ctx, place.name)
+    except WorkbenchError as error:
+        show_error(error)
+        return
+    key = st.selectbox(t("Case"), examples, accept_new_options=True, key="deploy_case")
     if not key:
         return
     try:
