@@ -7,9 +7,10 @@
 - ``wins``, ``losses``, ``ties``: sets where a paired bootstrap over test rows and seeds finds a difference at 95 %;
 - ``datasets``: those sets.
 
-A system runs at most once for a set, split, seed and budget: what is in the results file is not run again. Peers are
-found in the interpreters given; they get a flat table: the raw one of a flat set, of a relational one the table of our
-features and, apart, the root table alone. ``--small`` takes the two smallest sets at 20 seconds and one seed.
+A system runs at most once for a set, split, seed, budget and number of processors (those that this process may use):
+what is in the results file is not run again. Peers are found in the interpreters given; they get a flat table: the raw
+one of a flat set, of a relational one the table of our features and, apart, the root table alone. ``--small`` takes the
+two smallest sets at 20 seconds and one seed.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import os
 import subprocess
 import tempfile
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from automl.training import train
 from benchmarks.automl.compare import OURS, compare, summary
 from benchmarks.automl.datasets import Prepared, names, prepare
 from benchmarks.automl.results import Results, Run
+from core.processors import usable_processors
 
 _RUNNER = Path(__file__).with_name("peer_runner.py")
 _ROOT = Path(__file__).resolve().parents[2]
@@ -104,7 +106,7 @@ def _run_missing(
             prepared = prepared or prepare(name, seed)
             if system != OURS and view not in prepared.views:
                 continue
-            started = time.perf_counter()
+            started, worked = time.perf_counter(), _cpu_seconds()
             try:
                 if system == OURS:
                     probability, note = _ours(prepared, budget, seed)
@@ -113,7 +115,9 @@ def _run_missing(
             except PeerFailedError as error:
                 print(f"{name} seed {seed} {system} ({view}) failed, no result: {error}", flush=True)
                 continue
-            _keep(results, probe, prepared, probability, time.perf_counter() - started, note)
+            seconds, work = round(time.perf_counter() - started, 1), round(_cpu_seconds() - worked, 1)
+            run = replace(probe, seconds=seconds, cpu_seconds=work, note=note)
+            _keep(results, run, prepared, probability)
 
 
 def _views(name: str) -> tuple[str, ...]:
@@ -122,7 +126,7 @@ def _views(name: str) -> tuple[str, ...]:
 
 def _record(system: str, version: str, name: str, view: str, seed: int, budget: float) -> Run:
     dataset, _, split = name.partition("/")
-    return Run(system, version, dataset, split, view, seed, budget, 0, 0, 0, 0, 0, 0, 0)
+    return Run(system, version, dataset, split, view, seed, budget, 0, 0, 0, 0, 0, 0, 0, n_cpus=usable_processors())
 
 
 def _ours(prepared: Prepared, budget: float, seed: int) -> tuple[np.ndarray, str]:
@@ -156,19 +160,24 @@ def _peer(
             return stored["probability"], ""
 
 
-def _keep(results: Results, probe: Run, prepared: Prepared, probability: np.ndarray, seconds: float, note: str) -> None:
+def _cpu_seconds() -> float:
+    """Return the processor time of this process and of those it has waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _keep(results: Results, probe: Run, prepared: Prepared, probability: np.ndarray) -> None:
     rows = prepared.split.out_of_time
     y = prepared.labels.y[rows]
     inside = np.clip(probability, 1e-9, 1 - 1e-9)
     metrics = metrics_with_intervals(y, inside, 50, np.random.default_rng(0))
     figures = {name: round(metrics[name].value, 5) for name in ("auc", "ks", "brier")}
     counts = {"n_train": len(prepared.split.train), "n_test": len(rows)}
-    more = {"seconds": round(seconds, 1), "load": round(os.getloadavg()[0], 1), "note": note}
-    run = Run(**{**asdict(probe), **figures, **counts, **more})
+    run = Run(**{**asdict(probe), **figures, **counts, "load": round(os.getloadavg()[0], 1)})
     results.add(run, y, probability)
     print(
         f"{run.dataset}/{run.split} seed {run.seed} {run.system} ({run.view}): AUC {run.auc:.4f} KS {run.ks:.3f} "
-        f"Brier {run.brier:.4f} in {run.seconds:.0f} s, load {run.load:.1f} {note}",
+        f"Brier {run.brier:.4f} in {run.seconds:.0f} s, {run.cpu_seconds:.0f} of work, load {run.load:.1f} {run.note}",
         flush=True,
     )
 
@@ -179,6 +188,7 @@ def _report(results: Results, arguments: argparse.Namespace, systems: dict[str, 
         run
         for run in results.runs()
         if run.budget == arguments.budget
+        and run.n_cpus == usable_processors()
         and run.seed <= arguments.seeds
         and f"{run.dataset}/{run.split}" in chosen
         and (run.system != OURS or run.version == systems.get(OURS, run.version))

@@ -7,6 +7,7 @@
 
 import importlib.metadata
 import json
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -23,7 +24,7 @@ DISTRIBUTIONS = {
     "lightautoml": "lightautoml",
     "untuned_lightgbm": "lightgbm",
 }
-N_CPUS = 2
+N_CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def autogluon(train: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int) -> Any:

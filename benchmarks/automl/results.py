@@ -33,6 +33,10 @@ class Run:
         Load of the machine when it ended, the mean of a minute.
     note : str
         Whatever else is to be known, such as the family that was chosen.
+    n_cpus : int
+        Processors it was allowed; 0 where that was not noted.
+    cpu_seconds : float
+        Processor time it got; far below `seconds` times `n_cpus`, others were on the machine.
     """
 
     system: str
@@ -50,11 +54,14 @@ class Run:
     n_test: int
     load: float
     note: str = ""
+    n_cpus: int = 0
+    cpu_seconds: float = 0.0
 
     @property
     def key(self) -> str:
         """What names the run."""
-        parts = (self.system, self.version, self.dataset, self.split, self.view, self.seed, f"{self.budget:g}")
+        parts = [self.system, self.version, self.dataset, self.split, self.view, self.seed, f"{self.budget:g}"]
+        parts += [f"{self.n_cpus}cpu"] if self.n_cpus else []
         return "_".join(str(part).replace("/", "-") for part in parts)
 
 
