@@ -12,7 +12,7 @@ from core.i18n import msg
 
 if TYPE_CHECKING:
     from automl.label import Labels
-    from automl.training import TrainingResult
+    from automl.result import TrainingResult
     from features.matrix import FeatureMatrix
 
 __all__ = ["PARTS", "Predictions", "predict_rows"]

@@ -1,11 +1,9 @@
 """From a feature matrix and labels to a tuned, calibrated, evaluated and explained model."""
 
-import os
 import platform
-import tempfile
 import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -15,138 +13,41 @@ import numpy as np
 
 from automl.calibrating import CalibrationReport, calibrate, fit_master_scale
 from automl.calibration import Calibration
-from automl.candidates import Candidate, rank_candidates
+from automl.candidates import rank_candidates
 from automl.checkpoint import Checkpoint
 from automl.control import FitControl, Supervisor
 from automl.directing import direction_array, direction_findings, interaction_groups, keep_limits
 from automl.entrants import Entrant, entrants, seconds_per_reason
-from automl.evaluating import evaluate_sample, score_psi
-from automl.evaluation import Evaluation, Metric, SampleEvaluation
+from automl.evaluation import Evaluation
 from automl.explaining import explain
-from automl.explanation import Explanation
-from automl.families import FAMILIES, load_library, make_family, save_model
+from automl.families import FAMILIES, load_library, make_family
 from automl.families.interface import Family, FoldFit, Model, TrainingData
+from automl.judging import evaluation_findings, judge, unseen_parts
 from automl.label import LEAST_OF_A_CLASS, Labels
 from automl.race import Race, RaceWatch
 from automl.reserve import EXPLAIN_SHARE, LEAST_EXPLAINED_ROWS, MOST_EXPLAINED_ROWS, Reserve
+from automl.result import TrainingResult, model_fingerprint
 from automl.scale import ScoreScale
-from automl.search import FamilySearch, SearchResult, TrialRecord
+from automl.search import FamilySearch, SearchResult
 from automl.search_dask import ClusterFits
 from automl.spec import TrainSpec
 from automl.split import Split, grouped_folds
 from core.errors import InputError, WorkbenchError
-from core.findings import Finding, NotApplicable, Severity
-from core.fingerprints import fingerprint_file, fingerprint_json
-from core.i18n import Message, msg
-from core.i18n.formats import interval, metric
+from core.findings import Finding, Severity
+from core.fingerprints import fingerprint_json
+from core.i18n import msg
+from core.processors import usable_processors
 from core.progress import Progress, SilentProgress
 
 if TYPE_CHECKING:
     from features.matrix import FeatureMatrix
-    from features.plan import FeaturePlan
 
-__all__ = ["TrainingResult", "model_fingerprint", "train"]
+__all__ = ["train"]
 
 _SEARCH_SHARE = 0.85
 _TIMED_ROWS = 10
 _DEFAULT_BUDGET = 120.0
-_LARGE_PSI = 0.25
 _LIBRARIES = ("lightgbm", "optuna", "numpy", "scikit-learn")
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """All that a training run found.
-
-    Parameters
-    ----------
-    model : Model
-        The chosen model, answering in log-odds.
-    calibration : Calibration
-        From its log-odds to a probability.
-    scale : ScoreScale
-        Points and grades.
-    candidates : tuple of Candidate
-        The leaderboard, best first.
-    verdict : Message
-        Who won, by how much, with the interval; or that they cannot be told apart.
-    simplest_as_good : str
-        Family of the simplest candidate within one standard error of the best.
-    trials : tuple of TrialRecord
-        All trials of all families.
-    evaluation : Evaluation
-        Figures of every sample.
-    explanation : Explanation
-        What the model leans on.
-    findings : tuple of Finding
-        What is to be known.
-    spec : TrainSpec
-        What was asked; with `trials` as ``replay`` it repeats the run.
-    fingerprint : str
-        SHA-256 over model, calibration, scale and plan.
-    split : Split
-        The rows it was made and judged on.
-    out_of_fold_margin : ndarray of float, shape (len(split.train),)
-        Log-odds of each training row by a model that did not see it.
-    environment : dict of str to str
-        Library versions and processor.
-    seconds : float
-        Wall time, without importing libraries.
-    """
-
-    model: Model
-    calibration: Calibration
-    scale: ScoreScale
-    candidates: tuple[Candidate, ...]
-    verdict: Message
-    simplest_as_good: str
-    trials: tuple[TrialRecord, ...]
-    evaluation: Evaluation
-    explanation: Explanation
-    findings: tuple[Finding, ...]
-    spec: TrainSpec
-    fingerprint: str
-    split: Split
-    out_of_fold_margin: np.ndarray
-    environment: dict[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    @property
-    def family(self) -> str:
-        """Family of the chosen model, or ``"ensemble"``."""
-        return self.model.family
-
-    @property
-    def seed(self) -> int:
-        """Seed of everything random."""
-        return self.spec.seed
-
-    def probability(self, values: np.ndarray) -> np.ndarray:
-        """Return the calibrated probability of default of rows of shape (n_rows, n_features)."""
-        return self.calibration.apply(self.model.margin(values))
-
-    def replay_spec(self) -> TrainSpec:
-        """Return the specification that makes exactly these trials again, and so the same model."""
-        return self.spec.model_copy(update={"replay": [trial.to_json() for trial in self.trials]})
-
-    def to_json(self) -> dict[str, Any]:
-        """Return all but model, evaluation, explanation and row numbers as JSON values."""
-        parts = {"train": self.split.train, "calibration": self.split.calibration, "unseen": self.split.out_of_time}
-        rows_left_out = ("train", "calibration", "out_of_time", "is_new_entity")
-        return {
-            "family": self.family,
-            "verdict": self.verdict.to_json(),
-            "simplest_as_good": self.simplest_as_good,
-            "candidates": [candidate.to_json() for candidate in self.candidates],
-            "trials": [trial.to_json() for trial in self.trials],
-            "findings": [finding.to_json() for finding in self.findings],
-            "spec": self.spec.model_dump(mode="json"),
-            "fingerprint": self.fingerprint,
-            "split": {name: value for name, value in self.split.to_json().items() if name not in rows_left_out},
-            "n_rows": {name: len(rows) for name, rows in parts.items()},
-            "environment": self.environment,
-            "seconds": self.seconds,
-        }
 
 
 def train(
@@ -203,18 +104,6 @@ def train(
         return training.run()
 
 
-def model_fingerprint(model: Model, calibration: Calibration, scale: ScoreScale, plan: "FeaturePlan") -> str:
-    """Return the SHA-256 over the files of the model, the calibration, the scale and the plan."""
-    with tempfile.TemporaryDirectory() as folder:
-        save_model(model, Path(folder))
-        root = Path(folder)
-        paths = (path for path in sorted(root.rglob("*")) if path.is_file())
-        files = {path.relative_to(root).as_posix(): fingerprint_file(path) for path in paths}
-    return fingerprint_json(
-        {"model": files, "calibration": calibration.to_json(), "scale": scale.to_json(), "plan": plan.fingerprint}
-    )
-
-
 class _Training:
     """One run: the values that its steps share."""
 
@@ -246,7 +135,7 @@ class _Training:
             labels.y[split.train],
             labels.entities[split.train],
             matrix.plan,
-            max((spec.num_threads or os.cpu_count() or 1) // self._n_workers(), 1),
+            max((spec.num_threads or usable_processors()) // self._n_workers(), 1),
             direction_array(matrix.plan, spec),
             groups,
         )
@@ -343,7 +232,7 @@ class _Training:
         return Reserve(
             self.data.values,
             self.data.y,
-            [len(rows) for rows in self._unseen_parts().values()],
+            [len(rows) for rows in unseen_parts(self.split).values()],
             self.spec,
             is_repeated=self.split.kind == "cross_validation",
             is_bound=any(self.data.directions),
@@ -379,7 +268,7 @@ class _Training:
         )  # fmt: skip
 
     def _n_workers(self) -> int:
-        return min(self.spec.num_threads or os.cpu_count() or 1, self.spec.folds)
+        return min(self.spec.num_threads or usable_processors(), self.spec.folds)
 
     def _calibrate(
         self, model: Model, margin: np.ndarray
@@ -396,43 +285,10 @@ class _Training:
         return calibration, report, ScoreScale(master=master), (*found, *findings)
 
     def _evaluate(self, model: Model, margin: np.ndarray, calibration: Calibration, scale: ScoreScale) -> Evaluation:
-        unseen = self.split.out_of_time
-        not_applicable = {"out_of_time": self.split.not_applicable} if self.split.not_applicable else {}
-        parts = {self._training_sample(): (self.data.y, calibration.apply(margin), self.data.entities)}
-        for name, rows in self._unseen_parts().items():
-            if _has_both_classes(self.labels.y[rows]):
-                probability = calibration.apply(model.margin(self.matrix.values[rows]))
-                parts[name] = (self.labels.y[rows], probability, self.labels.entities[rows])
-            elif len(unseen) and name != "calibration":
-                not_applicable[name] = NotApplicable(
-                    msg("fewer than {least} bads or goods among {n} rows", least=LEAST_OF_A_CLASS, n=len(rows))
-                )
-        samples = {name: self._sample(name, *part, scale) for name, part in parts.items()}
-        headline = self.split.test_name if len(unseen) else self._training_sample()
-        psi = self._psi(parts[self._training_sample()][1], *parts[headline][:2]) if len(unseen) else None
-        return Evaluation(samples, headline, psi, not_applicable)
+        def answer(rows: np.ndarray) -> np.ndarray:
+            return calibration.apply(model.margin(self.matrix.values[rows]))
 
-    def _training_sample(self) -> str:
-        return "repeated_cross_validation" if self.split.kind == "cross_validation" else "cross_validation"
-
-    def _unseen_parts(self) -> dict[str, np.ndarray]:
-        unseen, is_new = self.split.out_of_time, self.split.is_new_entity
-        parts = {"calibration": self.split.calibration, self.split.test_name: unseen}
-        if self.split.kind == "out_of_time":
-            parts |= {"out_of_time_new": unseen[is_new], "out_of_time_returning": unseen[~is_new]}
-        return parts
-
-    def _sample(
-        self, name: str, y: np.ndarray, probability: np.ndarray, entities: np.ndarray, scale: ScoreScale
-    ) -> SampleEvaluation:
-        fitted = "calibration" if len(self.split.calibration) else self._training_sample()
-        return evaluate_sample(
-            name, y, probability, scale,
-            n_draws=self.spec.bootstrap_draws, seed=self.spec.seed, is_fitted=name == fitted, entities=entities,
-        )  # fmt: skip
-
-    def _psi(self, expected: np.ndarray, y: np.ndarray, actual: np.ndarray) -> Metric:
-        return score_psi(expected, actual, int(y.sum()), n_draws=self.spec.bootstrap_draws, seed=self.spec.seed)
+        return judge(self.split, self.labels, calibration.apply(margin), answer, scale, self.spec)
 
     def _rows_to_explain(self, most: int = MOST_EXPLAINED_ROWS) -> np.ndarray:
         rng = np.random.default_rng(self.spec.seed)
@@ -496,10 +352,6 @@ def _is_same_key(first: Any, second: Any) -> bool:
     return bool(first == second) or str(first) == str(second)
 
 
-def _has_both_classes(y: np.ndarray) -> bool:
-    return bool(min((y == 1).sum(), (y == 0).sum()) >= LEAST_OF_A_CLASS)
-
-
 def _all_failed(searches: list[FamilySearch]) -> WorkbenchError:
     causes = [search.first_error for search in searches if search.first_error is not None]
     first = causes[0] if causes else None
@@ -526,31 +378,11 @@ def _trial_findings(search: FamilySearch) -> list[Finding]:
     return [Finding("trials_failed", severity, text, where=search.family.name)]
 
 
-def evaluation_findings(evaluation: Evaluation) -> list[Finding]:
-    """Return what the figures say: an AUC that falls beyond both intervals, a score that has shifted."""
-    findings = []
-    trained, unseen = next(iter(evaluation.samples.values())), evaluation.best
-    before, after = trained.metrics["auc"], unseen.metrics["auc"]
-    if after.high < before.low:
-        text = msg(
-            "The AUC falls from {before} {before_interval} in training to {after} {after_interval} on unseen rows.",
-            before=metric(before.value),
-            before_interval=interval(before.low, before.high),
-            after=metric(after.value),
-            after_interval=interval(after.low, after.high),
-        )
-        findings.append(Finding("weaker_on_unseen", Severity.WATCH, text))
-    if evaluation.psi is not None and evaluation.psi.value >= _LARGE_PSI:
-        text = msg("The score has shifted from training to unseen rows: PSI {psi}.", psi=metric(evaluation.psi.value))
-        findings.append(Finding("score_shift", Severity.WATCH, text))
-    return findings
-
-
 def _environment(spec: TrainSpec) -> dict[str, str]:
     return {
         **{name: version(name) for name in _LIBRARIES},
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "n_cpus": str(os.cpu_count()),
+        "n_cpus": str(usable_processors()),
         "num_threads": str(spec.num_threads),
     }

@@ -32,9 +32,10 @@ import pandas as pd
 
 from automl.label import Cutoff, Labels, LabelSpec, build_labels
 from automl.onnx_export import to_onnx
+from automl.result import TrainingResult
 from automl.spec import TrainSpec
 from automl.split import make_split
-from automl.training import TrainingResult, train
+from automl.training import train
 from core.database import Database
 from core.identity import SYSTEM, Actor, Identity
 from core.settings import Settings

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from automl.explanation import Explanation
     from automl.label import LabelSpec
     from automl.reason_codes import ReasonMap, ReasonSpec
+    from automl.result import TrainingResult
     from automl.scale import ScoreScale
-    from automl.training import TrainingResult
     from features.binning import ReferenceProfile
     from features.leakage import LeakageCertificate
     from features.plan import FeaturePlan

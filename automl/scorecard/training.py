@@ -10,19 +10,18 @@ import numpy as np
 from automl.calibrating import fit_master_scale
 from automl.calibration import IDENTITY
 from automl.candidates import Candidate
-from automl.evaluating import evaluate_sample, score_psi
 from automl.evaluation import Evaluation
 from automl.explaining import explain
-from automl.label import LEAST_OF_A_CLASS
+from automl.judging import evaluation_findings, judge
+from automl.result import TrainingResult, model_fingerprint
 from automl.scorecard.bins import BinTable, count_bins
 from automl.scorecard.classing import Classing, ClassingData
 from automl.scorecard.directions import Suggestion, card_violations, data_violations, suggest_directions
 from automl.scorecard.fitting import FittedScorecard, ScorecardSpec, fit_card, fit_classing
 from automl.scorecard.model import ScorecardModel
 from automl.split import grouped_folds
-from automl.training import TrainingResult, evaluation_findings, model_fingerprint
 from core.errors import InputError
-from core.findings import Finding, NotApplicable, Severity
+from core.findings import Finding, Severity
 from core.i18n import msg
 from core.progress import Progress, SilentProgress
 
@@ -220,32 +219,11 @@ def _with_grades(
 
 
 def _evaluate(model: ScorecardModel, rows: TrainingRows, honest: np.ndarray) -> Evaluation:
-    split, y, scale = rows.split, rows.labels.y, model.card.scale
-    n_draws, seed = rows.spec.bootstrap_draws, rows.spec.seed
-    first = "repeated_cross_validation" if split.kind == "cross_validation" else "cross_validation"
-    entities = rows.labels.entities
-    parts = {first: (y[split.train], IDENTITY.apply(honest), entities[split.train])}
-    not_applicable = {"out_of_time": split.not_applicable} if split.not_applicable else {}
-    unseen = split.out_of_time
-    wanted = {"calibration": split.calibration, split.test_name: unseen}
-    if split.kind == "out_of_time":
-        wanted |= {"out_of_time_new": unseen[split.is_new_entity]}
-        wanted |= {"out_of_time_returning": unseen[~split.is_new_entity]}
-    for name, part in wanted.items():
-        if min((y[part] == 1).sum(), (y[part] == 0).sum()) >= LEAST_OF_A_CLASS:
-            parts[name] = (y[part], IDENTITY.apply(model.margin(rows.matrix.values[part])), entities[part])
-        elif len(unseen) and name != "calibration":
-            not_applicable[name] = NotApplicable(
-                msg("fewer than {least} bads or goods among {n} rows", least=LEAST_OF_A_CLASS, n=len(part))
-            )
-    samples = {
-        name: evaluate_sample(name, outcome, answer, scale, n_draws=n_draws, seed=seed, entities=who)
-        for name, (outcome, answer, who) in parts.items()
-    }
-    headline = split.test_name if split.test_name in samples else first
-    expected, (outcome, actual, _) = parts[first][1], parts[headline]
-    psi = score_psi(expected, actual, int(outcome.sum()), n_draws=n_draws, seed=seed) if headline != first else None
-    return Evaluation(samples, headline, psi, not_applicable)
+    def answer(part: np.ndarray) -> np.ndarray:
+        return IDENTITY.apply(model.margin(rows.matrix.values[part]))
+
+    honest = IDENTITY.apply(honest)
+    return judge(rows.split, rows.labels, honest, answer, model.card.scale, rows.spec, is_calibrated=False)
 
 
 def _data_violations(

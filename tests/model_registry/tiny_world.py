@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from automl.label import Labels, LabelSpec, build_labels
+from automl.result import TrainingResult
 from automl.spec import TrainSpec
 from automl.split import make_split
-from automl.training import TrainingResult, train
+from automl.training import train
 from features.binning import make_reference_profile
 from features.definitions import FeatureDefinition, PathStep
 from features.leakage import LeakageCertificate

@@ -13,10 +13,11 @@ import numpy as np
 from automl.evaluation import Metric
 from automl.label import Labels
 from automl.race import RaceWatch
+from automl.result import TrainingResult
 from automl.search_dask import open_cluster
 from automl.spec import TrainSpec
 from automl.split import Split
-from automl.training import TrainingResult, train
+from automl.training import train
 from core.errors import InputError
 from core.findings import NotApplicable
 from core.i18n import msg

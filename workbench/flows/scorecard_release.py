@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from automl.directing import directions_of
+from automl.result import TrainingResult
 from automl.scorecard.card import Scorecard
 from automl.scorecard.model import ScorecardModel, bind
 from automl.scorecard.training import TrainingRows, judge_scorecard, train_scorecard
-from automl.training import TrainingResult
 from core.errors import ConflictError
 from core.findings import Finding, Severity
 from core.i18n import msg
