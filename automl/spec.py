@@ -11,7 +11,7 @@ Preset = Literal["quick", "standard", "thorough"]
 PRESETS: dict[Preset, float] = {"quick": 55.0, "standard": 285.0, "thorough": 1_710.0}
 """Budgets in seconds that stay below one minute, five and thirty."""
 
-_FAMILIES = ("logistic", "scorecard", "lightgbm", "forest", "xgboost", "catboost")
+_FAMILIES = ("logistic", "scorecard", "lightgbm", "catboost", "forest", "xgboost")
 
 
 class SplitSpec(BaseModel):

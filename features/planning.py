@@ -33,7 +33,7 @@ _KINDS: Final[dict[str, ColumnKind]] = {
     "date": "time",
     "datetime": "time",
 }
-_MAX_LEVELS: Final = 50
+_MAX_LEVELS: Final = 300
 _MAX_GROUPS: Final = 10_000
 _SAMPLE_ROWS: Final = 50_000
 
@@ -62,7 +62,7 @@ def make_plan(
     keys, cutoffs : arrays of shape (n_training_rows,), optional
         Training rows; category levels are frozen as these rows see them. Without them, as the whole tables hold them,
         later rows included.
-    max_levels : int, default=50
+    max_levels : int, default=300
         Most levels per category; the most frequent stay.
     reference : ReferenceSettings, optional
         How reference features are made, where there are any.

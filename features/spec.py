@@ -192,7 +192,7 @@ class FeatureSpec(BaseModel):
     links: bool = True
     counterparties: list[Annotated[str, AfterValidator(_check_stage)]] | None = None
     peers: PeerSpec | None = None
-    max_levels: int = Field(default=50, ge=1, le=1_000)
+    max_levels: int = Field(default=300, ge=1, le=1_000)
     select_top: int = Field(default=120, ge=1)
     max_missing_rate: float = Field(default=0.98, gt=0, le=1)
     max_correlation: float = Field(default=0.99, gt=0, le=1)

@@ -1,23 +1,46 @@
-"""What all boosted families share: when to stop, and how numbers are made fit for 32 bits."""
+"""What all boosted families share: when to stop, going back to a round, and numbers made fit for 32 bits."""
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol, Self, cast
 
 import numpy as np
 
+from automl.families.encoding import CategoryEncoding, fit_encoding, with_columns
+from automl.families.interface import FoldFit, Model, TrainingData
 from core.errors import InputError
 from core.i18n import msg
 
 if TYPE_CHECKING:
     from automl.control import FitControl
 
-__all__ = ["MOST_ROUNDS", "LossCurve", "as_float32", "checked_shape", "leaf_rows"]
+__all__ = [
+    "MOST_ROUNDS",
+    "BoostedModel",
+    "LossCurve",
+    "as_float32",
+    "boosted_fit",
+    "checked_shape",
+    "cut_fit",
+    "float32_sets",
+    "leaf_rows",
+    "rows_as_float32",
+]
 
 MOST_ROUNDS = 1_500
 _LEAST_ROUNDS = 30
 _PATIENCE = 2.5
 """Rounds without gain before a fit stops, times the learning rate: 50 rounds at 0.05."""
 _LARGEST = float(np.finfo(np.float32).max)
+_BLOCK_ROWS = 20_000
+
+
+class BoostedModel(Model, Protocol):
+    """A model of trees in the order they were made."""
+
+    def first(self, rounds: int) -> Self:
+        """Return the model of the first `rounds` trees."""
+        ...
 
 
 @dataclass
@@ -66,9 +89,43 @@ class LossCurve:
         return done < MOST_ROUNDS
 
 
+def boosted_fit(
+    model: "BoostedModel", data: TrainingData, test: np.ndarray, curve: LossCurve, rounds: tuple[int, int]
+) -> FoldFit:
+    """Return the fit that `curve` watched: `rounds` are those made and those that the model holds."""
+    return FoldFit(model, model.margin(data.values[test]), *rounds, curve.is_cut_short, tuple(curve.losses))
+
+
+def cut_fit(fit: FoldFit, data: TrainingData, test: np.ndarray, rounds: int) -> FoldFit:
+    """Return `fit` with its first `rounds` trees; itself where it holds no more or has no losses to choose by."""
+    if not fit.losses or rounds >= fit.best_rounds:
+        return fit
+    model = cast("BoostedModel", fit.model).first(rounds)
+    return replace(fit, model=model, margin=model.margin(data.values[test]), best_rounds=rounds)
+
+
+def float32_sets(
+    data: TrainingData, train: np.ndarray, test: np.ndarray, encoded: Sequence[int], seed: int
+) -> tuple[CategoryEncoding, np.ndarray, np.ndarray]:
+    """Return the rows `train` and `test` in 32 bits, columns of levels `encoded` by what `train` tells of them."""
+    encoding, columns = fit_encoding(data, train, encoded, seed)
+    left_out = as_float32(encoding.apply(data.values[test]))
+    return encoding, with_columns(rows_as_float32(data.values, train), columns), left_out
+
+
 def as_float32(X: np.ndarray, largest: float = _LARGEST) -> np.ndarray:
     """Return the values in 32 bits, infinite and larger ones as the `largest`; NaN stays."""
-    return np.ascontiguousarray(np.clip(X, -largest, largest), dtype=np.float32)
+    # Written straight into 32 bits: of many rows a second array in 64 would be the largest thing in memory.
+    return np.clip(X, -largest, largest, out=np.empty(np.shape(X), dtype=np.float32))
+
+
+def rows_as_float32(values: np.ndarray, rows: np.ndarray, largest: float = _LARGEST) -> np.ndarray:
+    """Return some `rows` of the values as `as_float32` does, a block at a time."""
+    found = np.empty((len(rows), values.shape[1]), dtype=np.float32)
+    for start in range(0, len(rows), _BLOCK_ROWS):
+        block = slice(start, start + _BLOCK_ROWS)
+        np.clip(values[rows[block]], -largest, largest, out=found[block])
+    return found
 
 
 def checked_shape(X: np.ndarray, n_features: int) -> np.ndarray:

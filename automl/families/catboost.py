@@ -1,4 +1,4 @@
-"""Gradient-boosted symmetric trees by CatBoost, in its own binary form; levels are encoded."""
+"""Gradient-boosted symmetric trees by CatBoost, in its own binary form; levels are encoded, or left to the library."""
 
 import json
 import tempfile
@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl.families.boosting import MOST_ROUNDS, LossCurve, as_float32, checked_shape
-from automl.families.encoding import CategoryEncoding, fit_encoding
+from automl.families.boosting import (
+    MOST_ROUNDS,
+    LossCurve,
+    as_float32,
+    boosted_fit,
+    checked_shape,
+    cut_fit,
+    float32_sets,
+)
+from automl.families.encoding import CategoryEncoding
 from automl.families.ensemble import EnsembleModel
 from automl.families.interface import FoldFit, Model, TrainingData
 from automl.families.native import load_native, native_library, save_native
@@ -29,11 +37,14 @@ _FIXED = {
     "bootstrap_type": "MVS",
     "nan_mode": "Min",
     "border_count": 128,
+    "max_ctr_complexity": 2,
     "use_best_model": False,
     "allow_writing_files": False,
     "logging_level": "Silent",
 }
 _FEW_FEATURES = 60
+_MOST_LEVELS = 100_000
+"""Above any code of a level; what is no code is this level, what is missing the next."""
 _METADATA = {"model_guid": "", "train_finish_time": "", "params": "{}", "training": "{}", "output_options": "{}"}
 """What is put in place of what CatBoost notes: times, threads and names, none of which belongs to the model."""
 
@@ -46,7 +57,8 @@ class CatBoostModel:
     raw : bytes
         A model in CatBoost's own ``cbm`` form.
     encoding : CategoryEncoding
-        What stands for the levels of categories.
+        What stands for the levels of categories; empty where the model knows the levels themselves, which then are the
+        last of its features.
     """
 
     family = "catboost"
@@ -57,7 +69,12 @@ class CatBoostModel:
         self.encoding = encoding
         self._model = native_library("catboost").CatBoost()
         self._model.load_model(blob=raw)
-        self.n_features: int = len(self._model.feature_names_)
+        names = self._model.feature_names_
+        self.n_features: int = len(names)
+        # Where levels are native, each feature is named by its column, so that the file says what goes where.
+        native = self._model.get_cat_feature_indices()
+        self._columns = [int(name) for name in names] if native else list(range(self.n_features))
+        self._n_native = len(native)
 
     @cached_property
     def n_leaves(self) -> int:
@@ -80,7 +97,10 @@ class CatBoostModel:
     def contributions(self, X: np.ndarray) -> np.ndarray:
         """Return the SHAP values of the log-odds (tree path dependent), shape (n_rows, n_features + 1)."""
         rows = native_library("catboost").Pool(self._read(X))
-        return np.asarray(self._model.get_feature_importance(rows, type="ShapValues", thread_count=1))
+        found = np.asarray(self._model.get_feature_importance(rows, type="ShapValues", thread_count=1))
+        in_order = np.empty_like(found)
+        in_order[:, [*self._columns, self.n_features]] = found
+        return in_order
 
     def save(self, folder: Path) -> None:
         """Write ``model.cbm`` and ``encoding.json``."""
@@ -92,8 +112,11 @@ class CatBoostModel:
         shorter.shrink(ntree_end=rounds)
         return CatBoostModel(_raw(shorter), self.encoding)
 
-    def _read(self, X: np.ndarray) -> np.ndarray:
-        return as_float32(self.encoding.apply(checked_shape(X, self.n_features)))
+    def _read(self, X: np.ndarray) -> Any:
+        X = checked_shape(X, self.n_features)
+        if not self._n_native:
+            return as_float32(self.encoding.apply(X))
+        return _native_rows(X, self._columns, self._n_native)
 
 
 class CatBoostFamily:
@@ -115,15 +138,16 @@ class CatBoostFamily:
         share = 1.0 if data.values.shape[1] <= _FEW_FEATURES else 0.5
         regular = {
             "learning_rate": rate, "depth": 6, "l2_leaf_reg": 3.0, "random_strength": 1.0, "rsm": share,
-            "subsample": 0.8,
+            "subsample": 0.8, "encode_levels": False,
         }  # fmt: skip
         return [
             regular,
             {**regular, "depth": 4, "l2_leaf_reg": 6.0, "random_strength": 2.0, "rsm": 0.4},
             {**regular, "depth": 8, "l2_leaf_reg": 10.0, "rsm": 0.3},
+            *([{**regular, "encode_levels": True}] if data.categories else []),
         ]
 
-    def suggest(self, trial: "optuna.trial.Trial", data: TrainingData) -> dict[str, Any]:  # noqa: ARG002
+    def suggest(self, trial: "optuna.trial.Trial", data: TrainingData) -> dict[str, Any]:
         """Return parameters from the search space."""
         return {
             "learning_rate": trial.suggest_float("learning_rate", 0.03, 0.15, log=True),
@@ -132,6 +156,7 @@ class CatBoostFamily:
             "random_strength": trial.suggest_float("random_strength", 0.1, 10.0, log=True),
             "rsm": trial.suggest_float("rsm", 0.1, 1.0),
             "subsample": trial.suggest_float("subsample", 0.4, 1.0),
+            "encode_levels": trial.suggest_categorical("encode_levels", [False, True] if data.categories else [False]),
         }
 
     def fit(
@@ -149,16 +174,14 @@ class CatBoostFamily:
         """Boost until the rows left out are no longer told apart better; keep the best round."""
         control.check()
         library = native_library("catboost")
-        encoding, values = fit_encoding(data, train, data.categories, seed)
-        fitted = library.Pool(as_float32(values), data.y[train], weight=data.weights_of(train))
-        left_out = library.Pool(
-            as_float32(encoding.apply(data.values[test])), data.y[test], weight=data.weights_of(test)
-        )
+        sets = _encoded_sets if params.get("encode_levels", True) or not data.categories else _native_sets
+        encoding, order, fitted, left_out = sets(data, train, test, seed)
         curve = LossCurve(params["learning_rate"], control, rounds)
-        constraints = {"monotone_constraints": list(data.directions)} if any(data.directions) else {}
+        directions = [data.directions[column] for column in order] if any(data.directions) else []
         model = library.CatBoost(
-            {**_FIXED, **params, **constraints, "iterations": MOST_ROUNDS, "random_seed": seed,
-             "thread_count": data.num_threads}
+            {**_FIXED, **{name: value for name, value in params.items() if name != "encode_levels"},
+             **({"monotone_constraints": directions} if directions else {}),
+             "iterations": MOST_ROUNDS, "random_seed": seed, "thread_count": data.num_threads}
         )  # fmt: skip
         # How random a round is depends on how many were planned, so the plan is always the same and the watch ends it.
         watch = _Watch(curve)
@@ -169,15 +192,11 @@ class CatBoostFamily:
         best = curve.best if stop_early else done
         model.shrink(ntree_end=best)
         kept = CatBoostModel(_raw(model), encoding)
-        return FoldFit(kept, kept.margin(data.values[test]), done, best, curve.is_cut_short, tuple(curve.losses))
+        return boosted_fit(kept, data, test, curve, (done, best))
 
     def cut(self, fit: FoldFit, data: TrainingData, test: np.ndarray, rounds: int) -> FoldFit:
-        """Return `fit` with its first `rounds` trees; it must hold as many."""
-        assert isinstance(fit.model, CatBoostModel)  # noqa: S101  # this family made it
-        if rounds >= fit.best_rounds:
-            return fit
-        model = fit.model.first(rounds)
-        return FoldFit(model, model.margin(data.values[test]), fit.rounds, rounds, fit.is_cut_short, fit.losses)
+        """Return `fit` with its first `rounds` trees."""
+        return cut_fit(fit, data, test, rounds)
 
     def bag(self, models: list[Model]) -> EnsembleModel:
         """Return the mean of the models."""
@@ -198,6 +217,49 @@ class _Watch:
         except Exception as error:  # noqa: BLE001  # raised again by `fit`
             self.error = error
             return False
+
+
+_Sets = tuple[CategoryEncoding, list[int], Any, Any]
+"""The encoding, the column of each feature, the rows to fit and those left out."""
+
+
+def _encoded_sets(data: TrainingData, train: np.ndarray, test: np.ndarray, seed: int) -> _Sets:
+    """Return rows whose levels are numbers."""
+    pool = native_library("catboost").Pool
+    encoding, rows, left_out = float32_sets(data, train, test, data.categories, seed)
+    pools = [
+        pool(values, data.y[part], weight=data.weights_of(part)) for values, part in ((rows, train), (left_out, test))
+    ]
+    return encoding, list(range(data.values.shape[1])), *pools
+
+
+def _native_sets(data: TrainingData, train: np.ndarray, test: np.ndarray, seed: int) -> _Sets:
+    """Return rows whose levels, and pairs of levels, the library turns into numbers, each from rows before it."""
+    del seed
+    pool = native_library("catboost").Pool
+    numbers = sorted(set(range(data.values.shape[1])) - set(data.categories))
+    order = [*numbers, *data.categories]
+    pools = [
+        pool(_native_rows(data.values[part], order, len(data.categories)), data.y[part], weight=data.weights_of(part))
+        for part in (train, test)
+    ]
+    return CategoryEncoding(), order, *pools
+
+
+def _native_rows(X: np.ndarray, order: list[int], n_native: int) -> Any:
+    """Return rows as CatBoost takes them: numbers first, then levels by the text of their code."""
+    numbers, categories = order[: len(order) - n_native], order[len(order) - n_native :]
+    levels = X[:, categories]
+    known = np.where(np.isfinite(levels) & (levels >= 0) & (levels < _MOST_LEVELS), levels, _MOST_LEVELS)
+    codes = np.where(np.isnan(levels), _MOST_LEVELS + 1, known).astype(np.int64)
+    found, positions = np.unique(codes, return_inverse=True)
+    texts = np.array([str(code).encode() for code in found], dtype=object)
+    return native_library("catboost").FeaturesData(
+        num_feature_data=as_float32(X[:, numbers]) if numbers else None,
+        cat_feature_data=texts[positions.reshape(codes.shape)],
+        num_feature_names=[str(column) for column in numbers] if numbers else None,
+        cat_feature_names=[str(column) for column in categories],
+    )
 
 
 def make_family() -> CatBoostFamily:

@@ -10,7 +10,7 @@ import numpy as np
 from automl.families.interface import TrainingData
 from automl.split import grouped_folds
 
-__all__ = ["CategoryEncoding", "fit_encoding"]
+__all__ = ["CategoryEncoding", "fit_encoding", "with_columns"]
 
 _FOLDS = 4
 _SMOOTHING_ROWS = 15.0
@@ -53,7 +53,7 @@ class CategoryEncoding:
 
 def fit_encoding(
     data: TrainingData, train: np.ndarray, columns: Sequence[int], seed: int
-) -> tuple[CategoryEncoding, np.ndarray]:
+) -> tuple[CategoryEncoding, dict[int, np.ndarray]]:
     """Learn the tables from the rows `train`, and return these rows encoded by tables of the other rows.
 
     A row's own outcome, and those of its entity, are in none of the numbers it is trained on; otherwise a tree would
@@ -72,23 +72,30 @@ def fit_encoding(
 
     Returns
     -------
-    tuple of (CategoryEncoding, ndarray of shape (len(train), n_features))
-        The tables of all rows `train`, to be applied to other rows, and the values of `train`.
+    tuple of (CategoryEncoding, dict of int to ndarray of shape (len(train),))
+        The tables of all rows `train`, to be applied to other rows, and by column the numbers of `train`.
     """
-    values = data.values[train]
     if not columns:
-        return CategoryEncoding(), values
+        return CategoryEncoding(), {}
     y = data.y[train]
     folds = grouped_folds(y, data.entities[train], _FOLDS, seed)
-    tables = {}
+    tables, encoded = {}, {}
     for column in columns:
         size = len(data.plan.levels.get(data.plan.aliases[column], ())) + 2
-        positions = _positions(values[:, column], size)
+        positions = _positions(data.values[train, column], size)
         tables[column] = _table(positions, y, size)
+        encoded[column] = np.empty(len(train))
         for k in range(_FOLDS):
             is_other = folds != k
-            values[~is_other, column] = _table(positions[is_other], y[is_other], size)[positions[~is_other]]
-    return CategoryEncoding(tables), values
+            encoded[column][~is_other] = _table(positions[is_other], y[is_other], size)[positions[~is_other]]
+    return CategoryEncoding(tables), encoded
+
+
+def with_columns(values: np.ndarray, columns: Mapping[int, np.ndarray]) -> np.ndarray:
+    """Put `columns` in place of those of `values`, and return it."""
+    for column, numbers in columns.items():
+        values[:, column] = numbers
+    return values
 
 
 def _positions(codes: np.ndarray, size: int) -> np.ndarray:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl.families.boosting import as_float32
-from automl.families.encoding import fit_encoding
+from automl.families.boosting import rows_as_float32
+from automl.families.encoding import fit_encoding, with_columns
 from automl.families.interface import FoldFit, Model, TrainingData
 from automl.families.lightgbm import LightGBMModel, read_text
 from automl.families.lightgbm_text import TextTree, forest_text, merge_texts, split_by_levels
@@ -79,9 +79,9 @@ class ForestFamily:
         stop_early: bool = True,  # noqa: ARG002  # the rows left out are never looked at
     ) -> FoldFit:
         """Grow the trees on bootstrap samples, a few at a time, and bring them to scale on the rows each left out."""
-        encoding, values = fit_encoding(data, train, data.categories, seed)
-        rows = _Rows(as_float32(values, _LARGEST), data.y[train], data.weights_of(train), any(data.directions))
-        del values
+        encoding, columns = fit_encoding(data, train, data.categories, seed)
+        values = with_columns(rows_as_float32(data.values, train, _LARGEST), columns)
+        rows = _Rows(values, data.y[train], data.weights_of(train), any(data.directions))
         forest, n_trees, is_cut_short = _grow(params, rows, data, seed=seed, control=control, rounds=rounds)
         smoothing = _Smoothing(float(rows.y.mean()), params["min_samples_leaf"] if rows.is_bound else None)
         scale, shift = _to_scale(forest, rows, smoothing, control)

@@ -1,5 +1,6 @@
 """Gradient-boosted trees by LightGBM, plain, extremely random or with dropout: one text model for the bag of folds."""
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import lightgbm
 import numpy as np
 
-from automl.families.boosting import LossCurve, checked_shape, leaf_rows
-from automl.families.encoding import CategoryEncoding, fit_encoding
+from automl.families.boosting import LossCurve, boosted_fit, checked_shape, cut_fit, leaf_rows
+from automl.families.encoding import CategoryEncoding, fit_encoding, with_columns
 from automl.families.interface import FoldFit, Model, TrainingData
 from automl.families.lightgbm_single import SingleRow
 from automl.families.lightgbm_text import merge_texts, plain_text, split_by_levels
@@ -26,7 +27,7 @@ __all__ = ["LightGBMFamily", "LightGBMModel", "load", "make_family"]
 _FILE = "model.txt"
 _MANY_ROWS = 100_000
 _MANY_EXPLAINED = 200
-_MOST_NATIVE_LEVELS = 60
+_MOST_NATIVE_LEVELS = 1_000
 _DART_ROUNDS = 150
 _USUAL_VARIANCE = 0.2
 _DATASET = {"max_bin": 255, "feature_pre_filter": False, "verbosity": -1}
@@ -137,7 +138,7 @@ class LightGBMFamily:
         return [
             regular,
             free,
-            {**free, "mode": "extra_trees", "feature_fraction": 0.6, "encode_levels": True},
+            {**free, "mode": "extra_trees", "feature_fraction": 0.6},
             {**regular, "num_leaves": 31, "min_data_in_leaf": leaf_rows(n, 150), "feature_fraction": 0.3,
              "learning_rate": 0.03, "bagging_fraction": 0.6, "encode_levels": True},
             {**regular, "num_leaves": 6, "learning_rate": 0.06, "min_data_in_leaf": leaf_rows(n, 60),
@@ -189,16 +190,12 @@ class LightGBMFamily:
         best = min(curve.best, done) if stop_early and not is_dart else done
         text = plain_text(booster.model_to_string(num_iteration=max(best, 1)))
         model = LightGBMModel(split_by_levels(text, encoding.tables))
-        losses = () if is_dart else tuple(curve.losses)
-        return FoldFit(model, model.margin(data.values[test]), max(done, 1), max(best, 1), curve.is_cut_short, losses)
+        fit = boosted_fit(model, data, test, curve, (max(done, 1), max(best, 1)))
+        return replace(fit, losses=()) if is_dart else fit
 
     def cut(self, fit: FoldFit, data: TrainingData, test: np.ndarray, rounds: int) -> FoldFit:
-        """Return `fit` with its first `rounds` trees; it must hold as many."""
-        assert isinstance(fit.model, LightGBMModel)  # noqa: S101  # this family made it
-        if not fit.losses or rounds >= fit.best_rounds:
-            return fit
-        model = fit.model.first(rounds)
-        return FoldFit(model, model.margin(data.values[test]), fit.rounds, rounds, fit.is_cut_short, fit.losses)
+        """Return `fit` with its first `rounds` trees; itself where dropout left no round to go back to."""
+        return cut_fit(fit, data, test, rounds)
 
     def bag(self, models: list[Model]) -> LightGBMModel:
         """Return the mean of the models as one text model."""
@@ -219,7 +216,8 @@ class LightGBMFamily:
                 for rows in (train, test)
             ]
             return CategoryEncoding(), parts[0], parts[1]
-        encoding, values = fit_encoding(data, train, encoded, seed)
+        encoding, columns = fit_encoding(data, train, encoded, seed)
+        values = with_columns(data.values[train], columns)
         native = sorted(set(data.categories) - set(encoded))
         fitted = _dataset(data, values, train, native, threads).construct()
         left_out = fitted.create_valid(

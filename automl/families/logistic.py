@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ _FILE = "model.json"
 _MOST_BINS = 10
 _LEAST_BADS_PER_BIN = 5
 _SMOOTHING_ROWS = 10.0
+_MOST_STEPS = 1_000
+"""Of Newton's method, whatever number of times features are left out."""
 _PENALTIES = (10.0, 1.0, 100.0, 1_000.0)
 
 
@@ -94,14 +97,14 @@ class LogisticFamily:
 
     def __init__(self) -> None:
         self._bins: list[FeatureBins] = []
-        self._assigned = np.empty((0, 0), dtype=np.int32)
+        self._assigned = np.empty((0, 0), dtype=np.uint16)
 
     def prepare(self, data: TrainingData) -> None:
         """Cut numbers at quantiles and keep frequent levels apart; fewer bins where bads or goods are few."""
         n_rarer = int(min(data.y.sum(), (1 - data.y).sum()))
         most = int(np.clip(n_rarer // _LEAST_BADS_PER_BIN, 2, _MOST_BINS))
         self._bins = []
-        self._assigned = np.empty(data.values.shape, dtype=np.int32)
+        self._assigned = np.empty(data.values.shape, dtype=np.uint16)
         for j, definition in enumerate(data.plan.definitions):
             levels = data.plan.levels.get(definition.alias, ())
             column = data.values[:, j]
@@ -126,7 +129,7 @@ class LogisticFamily:
         *,
         seed: int,  # noqa: ARG002  # nothing is random here
         control: "FitControl",
-        rounds: int | None = None,  # noqa: ARG002  # Newton's method ends by itself
+        rounds: int | None = None,
         stop_early: bool = True,  # noqa: ARG002  # the rows left out are never looked at
     ) -> FoldFit:
         """Weigh the bins by the evidence in the rows `train`, then fit one coefficient per feature.
@@ -134,22 +137,22 @@ class LogisticFamily:
         Along a feature with a direction the evidence is made to run its way, and a coefficient that would turn it round
         leaves the feature out.
         """
-        y, assigned = data.y[train], self._assigned[train]
-        counts = data.weights_of(train)
+        y, counts = data.y[train], data.weights_of(train)
         signs = data.directions or (0,) * len(self._bins)
+        assigned = _Assigned(self._assigned, train)
         evidence = [
-            _evidence(assigned[:, j], y, bins.n_bins, counts, sign)
+            _evidence(assigned.column(j), y, bins.n_bins, counts, sign)
             for j, (bins, sign) in enumerate(zip(self._bins, signs, strict=True))
         ]
-        X = np.empty(assigned.shape)  # filled column by column: a list of columns would hold all of it twice
-        for j, table in enumerate(evidence):
-            X[:, j] = table[assigned[:, j]]
-        centre = np.average(X, axis=0, weights=counts)
-        X -= centre
-        coefficients, intercept, steps = _fit_bound(X, y, params["penalty"], control, counts, np.flatnonzero(signs))
-        tables = [(table - centre[j]) * coefficients[j] for j, table in enumerate(evidence)]
+        centred = [table - _mean(table, assigned.column(j), counts) for j, table in enumerate(evidence)]
+        X = _EvidenceRows(assigned, centred, np.arange(len(centred)))
+        most = rounds or _MOST_STEPS
+        coefficients, intercept, steps = _fit_bound(
+            X, y, params["penalty"], control, counts, bound=np.flatnonzero(signs), most_steps=most
+        )
+        tables = [table * coefficient for table, coefficient in zip(centred, coefficients, strict=True)]
         model = LogisticModel(self._bins, tables, intercept)
-        return FoldFit(model, model.margin(data.values[test]), steps, steps)
+        return FoldFit(model, model.margin(data.values[test]), steps, steps, control.is_over() and rounds is None)
 
     def cut(self, fit: FoldFit, data: TrainingData, test: np.ndarray, rounds: int) -> FoldFit:  # noqa: ARG002
         """Return `fit`: it has no steps to choose from."""
@@ -201,19 +204,71 @@ def _evidence(
     return evidence
 
 
+@dataclass(frozen=True)
+class _Assigned:
+    """The bin of each value, of some of the rows."""
+
+    bins: np.ndarray
+    rows: np.ndarray
+
+    def column(self, j: int) -> np.ndarray:
+        return np.asarray(self.bins[self.rows, j])
+
+
+@dataclass(frozen=True)
+class _EvidenceRows:
+    """Weights of evidence of some columns, made a block of rows at a time."""
+
+    assigned: _Assigned
+    tables: Sequence[np.ndarray]
+    columns: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.assigned.rows), len(self.columns)
+
+    def __getitem__(self, block: slice) -> np.ndarray:
+        bins = self.assigned.bins[self.assigned.rows[block]]
+        found = np.empty((len(bins), len(self.columns)))
+        for position, column in enumerate(self.columns):
+            found[:, position] = self.tables[column][bins[:, column]]
+        return found
+
+    def without(self, columns: np.ndarray) -> "_EvidenceRows":
+        return replace(self, columns=np.setdiff1d(self.columns, columns))
+
+
+def _mean(table: np.ndarray, bins: np.ndarray, counts: np.ndarray | None) -> float:
+    n = np.bincount(bins, weights=counts, minlength=len(table))
+    return float(n @ table / n.sum())
+
+
 def _fit_bound(
-    X: np.ndarray, y: np.ndarray, penalty: float, control: "FitControl", counts: np.ndarray | None, bound: np.ndarray
+    X: _EvidenceRows,
+    y: np.ndarray,
+    penalty: float,
+    control: "FitControl",
+    counts: np.ndarray | None,
+    *,
+    bound: np.ndarray,
+    most_steps: int,
 ) -> tuple[np.ndarray, float, int]:
-    """Fit ridge regression; of `bound` columns the worst with a negative coefficient is left out, again and again."""
-    left, steps = np.arange(X.shape[1]), 0
+    """Fit ridge regression; of `bound` columns the worst with a negative coefficient is left out, again and again.
+
+    Where the steps run out, all that are negative are left out at once.
+    """
+    coefficients, steps = np.zeros(X.shape[1]), 0
     while True:
-        is_whole = len(left) == X.shape[1]
-        found, intercept, made = fit_ridge(X if is_whole else X[:, left], y, penalty, control, counts)
+        found, intercept, made = fit_ridge(
+            X, y, penalty, control, counts, most_steps=max(most_steps - steps, 1), ends_in_time=True
+        )
         steps += made
-        against = np.where(np.isin(left, bound), found, np.inf)
-        if not len(left) or against.min() >= 0:
+        against = np.where(np.isin(X.columns, bound), found, np.inf)
+        if not len(found) or against.min() >= 0:
             break
-        left = np.delete(left, int(np.argmin(against)))
-    coefficients = np.zeros(X.shape[1])
-    coefficients[left] = found
+        if steps >= most_steps or control.is_over():
+            found = np.where(against < 0, 0.0, found)
+            break
+        X = X.without(X.columns[[int(np.argmin(against))]])
+    coefficients[X.columns] = found
     return coefficients, intercept, steps

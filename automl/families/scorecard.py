@@ -31,7 +31,7 @@ class ScorecardFamily:
     limits_interactions = True
 
     def __init__(self) -> None:
-        self._classings: dict[bytes, Classing] = {}
+        self._classings: dict[tuple[bytes, int | None], Classing] = {}
 
     def prepare(self, data: TrainingData) -> None:  # noqa: ARG002  # bins look at outcomes, so each fold has its own
         """Forget bins of other data."""
@@ -54,24 +54,31 @@ class ScorecardFamily:
         *,
         seed: int,  # noqa: ARG002  # nothing is random here
         control: "FitControl",
-        rounds: int | None = None,  # noqa: ARG002  # Newton's method ends by itself
+        rounds: int | None = None,
         stop_early: bool = True,  # noqa: ARG002  # the rows left out are never looked at
     ) -> FoldFit:
-        """Fit bins, weights and points on the rows `train`."""
+        """Fit bins, weights and points on the rows `train`.
+
+        Where time ends it, the fit has as many rounds as features were cut into bins, and otherwise one.
+        """
         from automl.scorecard.classing import ClassingData
         from automl.scorecard.fitting import ScorecardSpec, fit_card, fit_classing
 
-        rows = ClassingData(data.values[train], data.y[train], data.plan.aliases)
+        rows = ClassingData(data.values, data.y[train], data.plan.aliases, train)
         n_rarer = int(min(rows.y.sum(), (1 - rows.y).sum()))
-        most = int(np.clip(n_rarer // _LEAST_BADS_PER_BIN, 2, 6))
-        spec = ScorecardSpec(max_bins=most, use_dictionary=False, directions=_directions(data), **params)
+        max_bins = int(np.clip(n_rarer // _LEAST_BADS_PER_BIN, 2, 6))
+        spec = ScorecardSpec(max_bins=max_bins, use_dictionary=False, directions=_directions(data), **params)
         widest = spec.model_copy(update={"max_characteristics": max(_SIZES)})
-        key = np.ascontiguousarray(train).tobytes()
+        most = rounds if rounds is not None and rounds > 1 else None
+        key = (train.tobytes(), most)
         if key not in self._classings:
-            self._classings[key] = fit_classing(rows, data.plan, widest, control=control)
-        card = fit_card(self._classings[key], rows, spec, control=control).card
+            self._classings[key] = fit_classing(rows, data.plan, widest, control=control, most=most)
+        classing = self._classings[key]
+        card = fit_card(classing, rows, spec, control=control).card
         model = ScorecardModel([card], data.plan.aliases)
-        return FoldFit(model, model.margin(data.values[test]), 1, 1)
+        is_short = len(classing.bins) < min(2 * max(_SIZES), data.values.shape[1])
+        n = len(classing.bins) if is_short else 1
+        return FoldFit(model, model.margin(data.values[test]), n, n, is_short and most is None)
 
     def cut(self, fit: FoldFit, data: TrainingData, test: np.ndarray, rounds: int) -> FoldFit:  # noqa: ARG002
         """Return `fit`: it has no steps to choose from."""

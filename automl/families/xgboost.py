@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl.families.boosting import LossCurve, as_float32, checked_shape, leaf_rows
-from automl.families.encoding import CategoryEncoding, fit_encoding
+from automl.families.boosting import (
+    LossCurve,
+    as_float32,
+    boosted_fit,
+    checked_shape,
+    cut_fit,
+    float32_sets,
+    leaf_rows,
+)
+from automl.families.encoding import CategoryEncoding
 from automl.families.ensemble import EnsembleModel
 from automl.families.interface import FoldFit, Model, TrainingData
 from automl.families.native import load_native, native_library, save_native
@@ -138,15 +146,13 @@ class XGBoostFamily:
         """Boost until the rows left out are no longer told apart better; keep the best round."""
         control.check()
         library = native_library("xgboost")
-        encoding, values = fit_encoding(data, train, data.categories, seed)
+        encoding, rows, left_out_rows = float32_sets(data, train, test, data.categories, seed)
         threads = {"nthread": data.num_threads}
         fitted = library.QuantileDMatrix(
-            as_float32(values), data.y[train], weight=data.weights_of(train), max_bin=_FIXED["max_bin"], **threads
+            rows, data.y[train], weight=data.weights_of(train), max_bin=_FIXED["max_bin"], **threads
         )
-        del values
-        left_out = library.DMatrix(
-            as_float32(encoding.apply(data.values[test])), data.y[test], weight=data.weights_of(test), **threads
-        )
+        del rows
+        left_out = library.DMatrix(left_out_rows, data.y[test], weight=data.weights_of(test), **threads)
         booster = library.Booster(
             {**_FIXED, **params, **threads, **_limits(data), "seed": seed}, cache=[fitted, left_out]
         )
@@ -159,17 +165,11 @@ class XGBoostFamily:
         done = len(curve.losses)
         best = curve.best if stop_early else done
         model = XGBoostModel(_raw(booster[:best]), encoding)
-        return FoldFit(
-            model, model.margin(data.values[test]), done, best, curve.is_cut_short, tuple(curve.losses)
-        )  # fmt: skip
+        return boosted_fit(model, data, test, curve, (done, best))
 
     def cut(self, fit: FoldFit, data: TrainingData, test: np.ndarray, rounds: int) -> FoldFit:
-        """Return `fit` with its first `rounds` trees; it must hold as many."""
-        assert isinstance(fit.model, XGBoostModel)  # noqa: S101  # this family made it
-        if rounds >= fit.best_rounds:
-            return fit
-        model = fit.model.first(rounds)
-        return FoldFit(model, model.margin(data.values[test]), fit.rounds, rounds, fit.is_cut_short, fit.losses)
+        """Return `fit` with its first `rounds` trees."""
+        return cut_fit(fit, data, test, rounds)
 
     def bag(self, models: list[Model]) -> EnsembleModel:
         """Return the mean of the models."""

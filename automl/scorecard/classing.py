@@ -35,17 +35,21 @@ class ClassingData:
         0 good, 1 bad.
     aliases : tuple of str
         Names of the columns.
+    rows : ndarray of int, optional
+        The rows of `values` that `y` is about, which saves a copy of them; all where left out.
     """
 
     values: np.ndarray
     y: np.ndarray
     aliases: tuple[str, ...]
+    rows: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        if self.values.shape != (len(self.y), len(self.aliases)):
+        shape = (len(self.values) if self.rows is None else len(self.rows), *self.values.shape[1:])
+        if shape != (len(self.y), len(self.aliases)):
             raise InputError(
                 msg("{n} outcomes and {k} columns need values of that shape, not {shape}", n=len(self.y),
-                    k=len(self.aliases), shape=self.values.shape),
+                    k=len(self.aliases), shape=shape),
             )  # fmt: skip
         if not np.isin(self.y, (0, 1)).all() or np.unique(self.y).size < 2:
             raise InputError(msg("the outcomes must be 0 and 1, and both occur"))
@@ -59,7 +63,7 @@ class ClassingData:
         if alias not in self._positions:
             raise InputError(msg("there is no column {column} in the data", column=alias))
         column: np.ndarray = self.values[:, self._positions[alias]]
-        return column
+        return column if self.rows is None else column[self.rows]
 
     def table(self, bins: CharacteristicBins) -> BinTable:
         """Count goods and bads in `bins`."""

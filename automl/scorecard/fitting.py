@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FittedScorecard", "ScorecardSpec", "SpecialSpec", "fit_card", "fit_classing", "fit_scorecard"]
 
+_RANKED_ROWS, _RANKED_OF_A_CLASS = 20_000, 500
+_LEAST_BINNED = 2
 _LARGEST = 1e38
 """Beyond it OptBinning's trees, which work in float32, refuse a number; for the fit it is cut there."""
 
@@ -176,18 +178,22 @@ def fit_scorecard(
 
 def fit_classing(
     data: ClassingData, plan: "FeaturePlan", spec: ScorecardSpec, *, start: Mapping[str, FeatureBins] | None = None,
-    only: tuple[str, ...] | None = None, control: FitControl | None = None,
+    only: tuple[str, ...] | None = None, control: FitControl | None = None, most: int | None = None,
 ) -> Classing:  # fmt: skip
     """Fit the bins of the features that tell most, special codes apart, and merge what contradicts its direction.
 
-    Quantile bins rank the features; OptBinning cuts twice as many as the card may hold, or those named in `only`.
+    Quantile bins rank the features; OptBinning cuts twice as many as the card may hold, or the first `most` of these,
+    or those named in `only`. Once the control is over, those cut so far are kept.
     """
     control = control or FitControl()
     directions = spec.suggestions(plan)
     wanted = list(only) if only is not None else _ranked(data, plan, spec, control)[: 2 * spec.max_characteristics]
-    bins = []
+    wanted = wanted[:most]
+    bins: list[CharacteristicBins] = []
     for alias in wanted:
         control.check()
+        if only is None and most is None and len(bins) >= _LEAST_BINNED and control.is_over():
+            break
         empty = _empty(plan, alias, spec)
         found = _optimal(empty, data, spec, None if empty.specials else (start or {}).get(alias))
         direction = directions[alias].direction if alias in directions else None
@@ -247,13 +253,15 @@ def fit_card(
 
 
 def _ranked(data: ClassingData, plan: "FeaturePlan", spec: ScorecardSpec, control: FitControl) -> list[str]:
-    """Return the features by falling information value on quantile bins, special codes left out."""
+    """Return the features by falling information value on quantile bins of some rows, special codes left out."""
     rough = {}
+    n_rarer = int(min(data.y.sum(), (1 - data.y).sum()))
+    step = max(min(len(data.y) // _RANKED_ROWS, n_rarer // _RANKED_OF_A_CLASS), 1)
     for item in plan.definitions:
         control.check()
-        x = _plain_values(data.column(item.alias), _empty(plan, item.alias, spec))
+        x = _plain_values(data.column(item.alias)[::step], _empty(plan, item.alias, spec))
         levels = plan.levels.get(item.alias, ())
-        rough[item.alias] = woe_table(fit_bins(x, kind=item.kind, levels=levels), x, data.y).information_value
+        rough[item.alias] = woe_table(fit_bins(x, kind=item.kind, levels=levels), x, data.y[::step]).information_value
     return sorted(rough, key=lambda alias: -rough[alias])
 
 

@@ -16,7 +16,7 @@ from automl.control import FitControl, StopFittingError
 from automl.explaining import checked_contributions
 from automl.families import FAMILIES, load_model, make_family, save_model
 from automl.families.boosting import LossCurve
-from automl.families.encoding import CategoryEncoding, fit_encoding
+from automl.families.encoding import CategoryEncoding, fit_encoding, with_columns
 from automl.families.ensemble import EnsembleModel
 from automl.families.interface import Family, FoldFit, TrainingData
 from automl.families.lightgbm import LightGBMModel, _booster_params
@@ -219,6 +219,43 @@ def _wide(world: Callable) -> TrainingData:
     return TrainingData(values, y, labels.entities, plan)
 
 
+def test_a_fit_that_time_ended_is_made_again_by_the_rounds_it_took(world: Callable, family: Family) -> None:
+    data = _data(world)
+    family.prepare(data)
+    params = family.defaults(data)[0]
+    over = FitControl(deadline=0.0)
+    short = family.fit(params, data, TRAIN, TEST, seed=1, control=over, stop_early=False)
+    again = make_family(family.name)
+    again.prepare(data)
+    made = again.fit(params, data, TRAIN, TEST, seed=1, control=FitControl(), rounds=short.rounds, stop_early=False)
+    assert short.is_cut_short
+    np.testing.assert_array_equal(made.margin, short.margin)
+
+
+def test_catboost_learns_what_only_a_pair_of_levels_tells(world: Callable) -> None:
+    matrix, labels = world(3_000)
+    rng = np.random.default_rng(11)
+    values = rng.normal(size=matrix.values.shape)
+    first, second = rng.integers(0, 12, (2, 3_000))
+    values[:, 0], values[:, -1] = first, second
+    effect = rng.choice([-2.0, 2.0], size=(12, 12))[first, second]  # neither level alone says anything
+    y = (rng.random(3_000) < 1 / (1 + np.exp(-effect))).astype(float)
+    definitions = (replace(matrix.plan.definitions[0], kind="category"), *matrix.plan.definitions[1:])
+    levels = {definitions[at].alias: tuple(f"level {i}" for i in range(12)) for at in (0, -1)}
+    plan = replace(matrix.plan, definitions=definitions, levels=levels)
+    data = TrainingData(values, y, labels.entities, plan)
+    family = make_family("catboost")
+    native = family.defaults(data)[0]
+    train, test = np.arange(2_000), np.arange(2_000, 3_000)
+    fit = family.fit(native, data, train, test, seed=1, control=FitControl(), rounds=80)
+    assert not native["encode_levels"]
+    assert auc(y[test], fit.margin) > 0.85
+    contributions, error = checked_contributions(fit.model, values[test[:50]])
+    assert error < 1e-9
+    strength = np.abs(contributions[:, :-1]).mean(axis=0)
+    assert set(np.argsort(-strength)[:2]) == {0, values.shape[1] - 1}  # each column's share stands in its own place
+
+
 def test_a_fit_stops_when_told(world: Callable, family: Family) -> None:
     data = _data(world)
     family.prepare(data)
@@ -282,7 +319,8 @@ def test_every_default_of_a_family_fits(world: Callable, family: Family) -> None
 def test_splits_on_encoded_levels_answer_for_the_levels_themselves(world: Callable) -> None:
     data = _wide(world)
     rng = np.random.default_rng(5)
-    encoding, values = fit_encoding(data, np.arange(1_400), [data.values.shape[1] - 1], 1)
+    encoding, columns = fit_encoding(data, np.arange(1_400), [data.values.shape[1] - 1], 1)
+    values = with_columns(data.values[:1_400].copy(), columns)
     train = lightgbm.Dataset(values, label=data.y[:1_400], params={"verbosity": -1})
     booster = lightgbm.train({"num_leaves": 8, "verbosity": -1, "min_data_in_leaf": 20}, train, 20)
     turned = LightGBMModel(split_by_levels(plain_text(booster.model_to_string()), encoding.tables))
@@ -305,11 +343,11 @@ def test_no_outcome_of_an_entity_is_in_the_numbers_it_is_trained_on(world: Calla
     turned = replace(grouped, y=np.where(mine, 1 - data.y, data.y))
     _, after = fit_encoding(turned, np.arange(2_000), [column], 1)
     # The folds are dealt by outcome, so only what is dealt alike can be compared: turn outcomes, keep the folds.
-    assert np.isfinite(after[mine, column]).all()
+    assert np.isfinite(after[column][mine]).all()
     folds = grouped_folds(data.y, entities, 4, 1)
     own = folds == folds[mine][0]
     table = CategoryEncoding({column: _smoothed(data.values[~own, column], data.y[~own])})
-    np.testing.assert_allclose(before[mine, column], table.apply(data.values[mine])[:, column])
+    np.testing.assert_allclose(before[column][mine], table.apply(data.values[mine])[:, column])
 
 
 def _smoothed(codes: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -387,6 +425,23 @@ def test_ridge_reaches_the_minimum_that_scipy_finds() -> None:
     coefficients, intercept, steps = fit_ridge(X, y, 3.0, FitControl())
     np.testing.assert_allclose([*coefficients, intercept], minimize(loss, np.zeros(5)).x, atol=1e-4)
     assert steps < 20
+
+
+def test_ridge_read_in_blocks_is_the_ridge_of_the_whole() -> None:
+    rng = np.random.default_rng(1)
+    X, counts = rng.normal(size=(20_000, 5)), rng.integers(1, 4, 20_000).astype(float)
+    y = (rng.random(20_000) < 1 / (1 + np.exp(-X[:, 0]))).astype(float)
+
+    class Blocks:
+        shape = X.shape
+
+        def __getitem__(self, block: slice) -> np.ndarray:
+            return X[block].copy()
+
+    whole, blocks = (fit_ridge(each, y, 2.0, FitControl(), counts) for each in (X, Blocks()))
+    np.testing.assert_array_equal(whole[0], blocks[0])
+    assert whole[1:] == blocks[1:]
+    assert fit_ridge(X, y, 2.0, FitControl(), counts, most_steps=2)[2] == 2
 
 
 @pytest.mark.parametrize("name", sorted(FAMILIES))
