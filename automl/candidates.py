@@ -8,7 +8,7 @@ import numpy as np
 
 from automl.calibration import sigmoid
 from automl.delong import delong_paired
-from automl.entrants import Entrant, Price
+from automl.entrants import ENSEMBLE, Entrant, Price
 from automl.evaluation import Metric
 from automl.families.titles import family_title
 from automl.metrics import entity_codes, metrics_with_intervals
@@ -107,7 +107,8 @@ class Ranking:
     simplest_as_good : str
         Family of the simplest candidate within one standard error of the best (the best itself where none is).
     chosen : str
-        Family of the model that is kept.
+        Family of the model that is kept: where the most accurate is asked for the best, or the ensemble where it cannot
+        be told from the best.
     verdict : Message
         The outcome in one sentence.
     """
@@ -150,7 +151,10 @@ def rank_candidates(
         ranked.append(replace(other, behind=PairedDifference(difference.value, difference.low, difference.high)))
     as_good = [one for one in ranked if one.behind is None or one.behind.is_within_one_error]
     simplest = min(as_good, key=lambda one: one.simplicity)
-    chosen = simplest if spec.choose == "simplest_as_good" else best
+    # The best of several on the same rows is ahead by some luck, a mean of them by less: in doubt the mean is better.
+    untold = (one for one in ranked if one.behind is None or not one.behind.can_be_told)
+    mixed = next((one for one in untold if one.family == ENSEMBLE), best)
+    chosen = simplest if spec.choose == "simplest_as_good" else mixed
     return Ranking(tuple(ranked), simplest.family, chosen.family, _verdict(ranked, simplest))
 
 

@@ -15,6 +15,8 @@ __all__ = ["FitControl", "StopFittingError", "Supervisor"]
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.2
+_IN_TIME = 0.9
+"""Of its time, that a fit is to take: it sees only between two rounds that it is over, and has to answer then."""
 
 
 class StopFittingError(Exception):
@@ -90,10 +92,13 @@ class Supervisor:
         jobs: Sequence[Callable[[FitControl], T]],
         goes_on: Callable[[list[T]], bool] | None = None,
         limit_seconds: float | None = None,
+        *,
+        needed: bool = False,
     ) -> list[T]:
         """Run `jobs` and return their results in order; after each, ``goes_on(results so far)`` may end the rest.
 
-        With `limit_seconds` each job gets its share of this time, after which it is to return what it has.
+        With `limit_seconds` each job gets its share of this time, after which it is to return what it has. Jobs that
+        are `needed` are cut short, not given up, when the search ends.
 
         Raises
         ------
@@ -112,7 +117,7 @@ class Supervisor:
             ]
             try:
                 for future in futures:
-                    results.append(self._await(future, stop, cut_short))
+                    results.append(self._await(future, stop, cut_short, needed=needed))
                     if goes_on is not None and not goes_on(results):
                         break
             finally:
@@ -124,14 +129,14 @@ class Supervisor:
         control.check()
         if math.isfinite(ends):
             now = time.monotonic()
-            control.deadline = now + max(ends - now, 0.0) / math.ceil(n_left / self.n_workers)
+            control.deadline = now + _IN_TIME * max(ends - now, 0.0) / math.ceil(n_left / self.n_workers)
         return job(control)
 
-    def _await(self, future: "Future[T]", stop: Event, cut_short: Event) -> T:
+    def _await(self, future: "Future[T]", stop: Event, cut_short: Event, *, needed: bool) -> T:
         while not wait([future], timeout=_POLL_SECONDS).done:
             self.progress.report(self.fraction, self.message)
-            if self.has_ended:
+            if self.has_ended and not (needed and not self.progress.finish_requested):
                 stop.set()
-            elif self.progress.finish_requested:
+            elif self.has_ended or self.progress.finish_requested:
                 cut_short.set()
         return future.result()

@@ -24,10 +24,14 @@ RaceWatch = Callable[[Sequence[TrialRecord], float | None], None]
 
 _TURNS = (0, 0, 1, 0, 1, 2)
 """Whose turn it is to be tuned, by rank."""
-_LIKELY = 1.5
-"""How much longer than its fair share of the time a family's first trial may take."""
+_LIKELY, _UNLIKELY = 1.5, 0.75
+"""Of its fair share of the time, what the first trial may take of a family that is tuned, and of another."""
+_LOST, _DEAR = 0.02, 0.02
+"""AUC behind the best from which more defaults of a family are not worth more than this share of the time left."""
 _MOST_SHARE = 1 / 3
 """Of the time left, for one trial after the first."""
+_LEAST_SHARE = 0.02
+"""Of the budget, with less than which no default is begun."""
 _MOST_TUNED = 400
 
 
@@ -106,14 +110,27 @@ class Race:
     def _try_defaults(self) -> None:
         """Let every family try its first known good parameters, then every family its second, and so on."""
         is_first = True
-        while waiting := [search for search in self.searches if search.has_defaults_left]:
+        while waiting := [search for search in self.searches if search.has_defaults_left and not self._is_lost(search)]:
             for position, search in enumerate(waiting):
-                if self.supervisor.has_ended:
-                    return
                 left = self._seconds_left()
-                share = _LIKELY / (len(waiting) - position) if is_first else _MOST_SHARE
+                if self.supervisor.has_ended or (self.best and left is not None and left < self._least_seconds()):
+                    return
+                likely = _LIKELY if search.family.is_tuned else _UNLIKELY
+                share = likely / (len(waiting) - position) if is_first else _MOST_SHARE
                 self._step(search, None if left is None else left * min(share, 1.0))
             is_first = False
+
+    def _least_seconds(self) -> float:
+        """Return the time left below which no default is begun: it could not be ended in time."""
+        return _LEAST_SHARE * max(self._ends - self._started, 0.0)
+
+    def _is_lost(self, search: FamilySearch) -> bool:
+        """Return whether a family is so far behind, and so dear, that the time left does more for others."""
+        left, best = self._seconds_left(), self.best
+        if left is None or best is None or search.result is None:
+            return False
+        seconds = np.mean([trial.seconds for trial in search.trials])
+        return bool(best.value - search.result.value > _LOST and seconds > _DEAR * left)
 
     def _tune(self) -> None:
         """Tune the families that are ahead, the best of them most often."""

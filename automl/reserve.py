@@ -22,6 +22,7 @@ EXPLAIN_SHARE = 0.04
 LEAST_EXPLAINED_ROWS, MOST_EXPLAINED_ROWS = 30, 1_000
 _WEIGHED_ROWS = 2_000
 _FEW_DRAWS, _MORE_DRAWS = 2, 12
+_TIMES, _QUICK_SECONDS = 3, 0.2
 _ANSWERED_ROWS = 200
 _REASONED_ROWS = 3
 _PRICED_ROWS = 10
@@ -125,27 +126,34 @@ class Reserve:
         if id(result) not in self._rates:
             model = result.fits[0].model
             some, few = self.values[:_ANSWERED_ROWS], self.values[:_REASONED_ROWS]
-            started = self._clock()
-            model.margin(some)
-            answered = self._clock()
-            model.contributions(few)
-            self._rates[id(result)] = ((answered - started) / len(some), (self._clock() - answered) / len(few))
+            answered = self._seconds(lambda: model.margin(some))
+            self._rates[id(result)] = (answered / len(some), self._seconds(lambda: model.contributions(few)) / len(few))
         return self._rates[id(result)]
+
+    def _seconds(self, work: Callable[[], object]) -> float:
+        """Return the seconds that `work` takes; of quick work the median of a few, because a shared machine stalls."""
+        first = self._once(work)
+        if first > _QUICK_SECONDS:
+            return first
+        return float(np.median([first, *(self._once(work) for _ in range(_TIMES - 1))]))
+
+    def _once(self, work: Callable[[], object]) -> float:
+        started = self._clock()
+        work()
+        return self._clock() - started
 
     def _measured_loss(self) -> float:
         """Return the seconds that the loss of one row takes while weights of an ensemble are chosen."""
         margin = np.zeros(len(self.y))
-        started = self._clock()
-        np.logaddexp(0.0, margin).mean()
-        return (self._clock() - started) / len(margin)
+        return self._seconds(lambda: np.logaddexp(0.0, margin).mean()) / len(margin)
 
     def _measured_draw(self) -> float:
         """Return the seconds of one bootstrap draw on the training rows, what is done once taken off."""
         rng = np.random.default_rng(self.spec.seed)
         probability = rng.uniform(0.01, 0.99, len(self.y))
-        taken = []
-        for n_draws in (1, _FEW_DRAWS, _MORE_DRAWS):  # the first is not counted: it loads what is not there yet
-            started = self._clock()
-            metrics_with_intervals(self.y, probability, n_draws, rng)
-            taken.append(self._clock() - started)
-        return max(taken[2] - taken[1], 0.0) / (_MORE_DRAWS - _FEW_DRAWS)
+        metrics_with_intervals(self.y, probability, 1, rng)  # not counted: it loads what is not there yet
+        few, more = (
+            self._seconds(lambda n=n: metrics_with_intervals(self.y, probability, n, rng))  # type: ignore[misc]
+            for n in (_FEW_DRAWS, _MORE_DRAWS)
+        )
+        return max(more - few, 0.0) / (_MORE_DRAWS - _FEW_DRAWS)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from automl.checkpoint import Checkpoint
     from automl.spec import TrainSpec
 
-__all__ = ["FamilySearch", "SearchResult", "TrialRecord", "honest_rounds"]
+__all__ = ["FamilySearch", "SearchResult", "TrialRecord", "common_rounds", "honest_rounds"]
 
 State = Literal["complete", "pruned", "failed", "stopped"]
 _N_BEFORE_PRUNING = 4
@@ -315,7 +315,7 @@ class FamilySearch:
             attempt.add(fits[k], auc(self.data.y[self.folds == k], fits[k].margin))
             return k + 1 == n_folds or not prune(attempt.fold_values)
 
-        fits = self.supervisor.run(jobs, goes_on, limit)
+        fits = self.supervisor.run(jobs, goes_on, limit, needed=not self.results)
         if len(fits) < n_folds:
             return "pruned"
         attempt.fits = self._cut(fits)
@@ -323,11 +323,19 @@ class FamilySearch:
         return "complete"
 
     def _cut(self, fits: list[FoldFit]) -> list[FoldFit]:
-        """Return the fits with as many rounds as the other folds want, so that no row chose its own model."""
-        wanted = honest_rounds(fits)
-        return [
-            self.family.cut(fit, self.data, np.flatnonzero(self.folds == k), wanted[k]) for k, fit in enumerate(fits)
-        ]
+        """Return the fits with the rounds that all folds want together, and each the answers of those the others want.
+
+        So no row chose the model that answers for it, and the models that are kept are alike.
+        """
+        wanted, kept = honest_rounds(fits), common_rounds(fits)
+        return [self._cut_fold(fit, k, wanted[k], kept or fit.best_rounds) for k, fit in enumerate(fits)]
+
+    def _cut_fold(self, fit: FoldFit, k: int, wanted: int, kept: int) -> FoldFit:
+        rows = np.flatnonzero(self.folds == k)
+        answered = self.family.cut(fit, self.data, rows, wanted)
+        if kept == wanted:
+            return answered
+        return replace(self.family.cut(fit, self.data, rows, kept), margin=answered.margin)
 
     def _job(self, params: dict[str, Any], k: int, rounds: int | None) -> Callable[[FitControl], FoldFit]:
         """Return what makes the fit of fold `k`, here or on the cluster."""
@@ -379,7 +387,7 @@ class _Pruning:
 
 
 def honest_rounds(fits: list[FoldFit]) -> list[int]:
-    """Return for each fold the round at which the mean loss of the *other* folds is least.
+    """Return for each fold the round at which the mean loss of the *other* folds is least, their curve made smooth.
 
     A fold whose fit ended earlier counts with its last loss from there on. Fits without losses keep their rounds.
 
@@ -391,12 +399,38 @@ def honest_rounds(fits: list[FoldFit]) -> list[int]:
     >>> honest_rounds(fits)
     [3, 3, 2]
     """
-    if not all(fit.losses for fit in fits) or len(fits) < 2:
+    curves = _curves(fits)
+    if curves is None:
         return [fit.best_rounds for fit in fits]
-    longest = max(len(fit.losses) for fit in fits)
-    curves = np.array([[*fit.losses, *[fit.losses[-1]] * (longest - len(fit.losses))] for fit in fits])
     total = curves.sum(axis=0)
-    return [min(int(np.argmin(total - curve)) + 1, len(fit.losses)) for curve, fit in zip(curves, fits, strict=True)]
+    lengths = [len(fit.losses) for fit in fits]
+    return [min(_lowest(total - curve), length) for curve, length in zip(curves, lengths, strict=True)]
+
+
+def common_rounds(fits: list[FoldFit]) -> int | None:
+    """Return the round at which the mean loss of all folds is least, their curve made smooth; None without losses."""
+    curves = _curves(fits)
+    return None if curves is None else _lowest(curves.sum(axis=0))
+
+
+def _curves(fits: list[FoldFit]) -> np.ndarray | None:
+    """Return the losses of each fold, shape (n_folds, n_rounds); None where there is nothing to choose by."""
+    if not all(fit.losses for fit in fits) or len(fits) < 2:
+        return None
+    longest = max(len(fit.losses) for fit in fits)
+    return np.array([[*fit.losses, *[fit.losses[-1]] * (longest - len(fit.losses))] for fit in fits])
+
+
+def _lowest(curve: np.ndarray) -> int:
+    """Return the round at which the mean of `curve` over a quarter of the rounds before and after is least.
+
+    Where bads are few the curve itself is lowest at a round of luck, which another fold does not share.
+    """
+    rounds = np.arange(len(curve))
+    reach = (rounds + 1) // 4
+    below, above = np.maximum(rounds - reach, 0), np.minimum(rounds + reach + 1, len(curve))
+    sums = np.concatenate([[0.0], np.cumsum(curve)])
+    return int(np.argmin((sums[above] - sums[below]) / (above - below))) + 1
 
 
 def _cause(error: Exception) -> str:

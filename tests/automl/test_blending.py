@@ -1,14 +1,21 @@
 """Weights of an ensemble: they find what helps, leave out what does not, and are honest about how much."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automl.blending import blend, greedy_weights
-from automl.families.interface import FoldFit
+from automl.control import Supervisor
+from automl.families import make_family
+from automl.families.interface import FoldFit, TrainingData
 from automl.metrics import auc
-from automl.search import honest_rounds
+from automl.search import FamilySearch, common_rounds, honest_rounds
+from automl.spec import TrainSpec
+from automl.split import grouped_folds
+from core.progress import SilentProgress
 
 
 def _world(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -62,5 +69,29 @@ def test_a_fold_has_no_say_in_its_own_number_of_rounds() -> None:
     before = honest_rounds(fits)
     fits[1] = FoldFit(None, np.zeros(1), 12, 12, losses=tuple(rng.random(12)))  # type: ignore[arg-type]
     assert honest_rounds(fits)[1] == before[1]
-    others = np.array(curves).sum(axis=0) - np.array(curves[1])
-    assert before[1] == int(np.argmin(others)) + 1
+
+
+def test_rounds_are_chosen_where_the_curve_is_low_around_and_not_at_a_round_of_luck() -> None:
+    rounds = np.arange(1, 401)
+    curve = 0.3 + 1e-6 * (rounds - 200.0) ** 2
+    curve[20] = 0.2
+    fits = [FoldFit(None, np.zeros(1), 400, 400, losses=tuple(curve)) for _ in range(3)]  # type: ignore[arg-type]
+    assert common_rounds(fits) == pytest.approx(200, abs=10)
+    assert honest_rounds(fits) == [common_rounds(fits)] * 3
+
+
+def test_the_models_of_all_folds_are_cut_alike_and_each_row_is_answered_by_rounds_it_had_no_say_in(
+    world: Callable,
+) -> None:
+    matrix, labels = world(400)
+    data = TrainingData(matrix.values, labels.y, labels.entities, matrix.plan)
+    folds = grouped_folds(data.y, data.entities, 3, 1)
+    spec, supervisor = TrainSpec(n_trials=1, folds=3), Supervisor(SilentProgress())
+    search = FamilySearch(make_family("lightgbm"), data, folds, spec, supervisor)
+    search.step()
+    (result,) = search.results
+    common = max(fit.best_rounds for fit in result.fits)
+    assert [fit.best_rounds for fit in result.fits] == [min(common, fit.rounds) for fit in result.fits]
+    assert [auc(data.y[folds == k], result.margin[folds == k]) for k in range(3)] == pytest.approx(
+        list(result.best.fold_values)
+    )

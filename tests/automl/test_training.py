@@ -12,17 +12,21 @@ import numpy as np
 import pytest
 
 from automl import families
-from automl.candidates import Candidate, PairedDifference
+from automl.candidates import Candidate, PairedDifference, rank_candidates
 from automl.checkpoint import Checkpoint
-from automl.control import FitControl
+from automl.control import FitControl, StopFittingError, Supervisor
+from automl.entrants import Entrant, Member
 from automl.evaluation import Evaluation, Histogram, Metric, SampleEvaluation
 from automl.explanation import Explanation
-from automl.families.interface import FoldFit
+from automl.families.interface import FoldFit, TrainingData
 from automl.families.logistic import LogisticFamily
-from automl.search import FamilySearch, TrialRecord
+from automl.judging import evaluation_findings
+from automl.race import Race
+from automl.result import TrainingResult
+from automl.search import FamilySearch, SearchResult, TrialRecord
 from automl.spec import TrainSpec
 from automl.split import make_split
-from automl.training import TrainingResult, evaluation_findings, train
+from automl.training import train
 from core.errors import CancelledError, InputError, WorkbenchError
 from core.i18n import Message
 from core.progress import CallbackProgress, SilentProgress
@@ -110,6 +114,60 @@ def test_what_cannot_be_told_apart_names_the_simpler_and_can_choose_it(world: Ca
     assert found.simplest_as_good == "logistic"
     assert found.family == "logistic"
     assert "cannot be told apart" in found.verdict.text()
+
+
+@pytest.mark.parametrize("lead, chosen", [(0.004, "ensemble"), (0.5, "lightgbm")])
+def test_in_doubt_the_mean_of_several_is_the_more_accurate(lead: float, chosen: str) -> None:
+    rng = np.random.default_rng(4)
+    y = (np.arange(800) % 4 == 0).astype(float)
+    mixed = rng.normal(size=800) + y
+    record = TrialRecord(0, "lightgbm", {}, "complete", 0.7, (0.7,), (1,), 1.0)
+    member = Member(SearchResult(LogisticFamily(), record, (), mixed), 1.0)  # type: ignore[arg-type]
+    ahead = mixed + 0.3 * rng.normal(size=800) + lead * 3 * y
+    entrants = [
+        Entrant("lightgbm", 2, ahead, (member,), 1, 1.0),
+        Entrant("ensemble", 9, mixed, (member,), 1, 1.0),
+    ]
+    spec = TrainSpec(bootstrap_draws=50)
+    ranking = rank_candidates(entrants, y, spec)
+    assert ranking.chosen == chosen
+    if chosen == "lightgbm":
+        assert ranking.candidates[0].family == "lightgbm"
+
+
+def test_a_family_far_behind_and_dear_tries_no_more_defaults_where_time_is_short(world: Callable) -> None:
+    matrix, labels = world(300)
+    data = TrainingData(matrix.values, labels.y, labels.entities, matrix.plan)
+    folds = np.arange(300) % 2
+    race = Race([LogisticFamily(), LogisticFamily()], data, folds, TrainSpec(), Supervisor(SilentProgress()))
+    for search, value, seconds in zip(race.searches, (0.80, 0.77), (1.0, 1.0), strict=True):
+        record = TrialRecord(0, "logistic", {}, "complete", value, (value, value), (1, 1), seconds)
+        search.trials.append(record)
+        search.results.append(SearchResult(search.family, record, (), np.zeros(300)))
+    assert not any(map(race._is_lost, race.searches))  # no budget in seconds: all are tried
+    race.supervisor.deadline = time.monotonic() + 20
+    assert [race._is_lost(search) for search in race.searches] == [False, True]
+    race.supervisor.deadline = time.monotonic() + 200
+    assert not any(map(race._is_lost, race.searches))
+
+
+def test_a_family_without_a_model_is_cut_short_and_not_given_up_when_time_ends() -> None:
+    supervisor = Supervisor(SilentProgress(), has_candidate=True)
+    supervisor.deadline = time.monotonic() + 0.2
+
+    def fit(control: FitControl) -> str:
+        while not control.is_over():
+            control.check()
+            time.sleep(0.01)
+        return "what it has"
+
+    def slow(control: FitControl) -> str:
+        control.deadline = float("inf")
+        return fit(control)
+
+    assert supervisor.run([slow, slow], needed=True) == ["what it has"] * 2
+    with pytest.raises(StopFittingError):
+        supervisor.run([slow])
 
 
 @pytest.mark.parametrize("value, as_good", [(0.001, True), (0.004, False), (-0.002, True)])
