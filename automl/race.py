@@ -24,7 +24,7 @@ RaceWatch = Callable[[Sequence[TrialRecord], float | None], None]
 
 _TURNS = (0, 0, 1, 0, 1, 2)
 """Whose turn it is to be tuned, by rank."""
-_LIKELY, _UNLIKELY = 1.5, 0.75
+_LIKELY, _UNLIKELY = 1.5, 1.0
 """Of its fair share of the time, what the first trial may take of a family that is tuned, and of another."""
 _LOST, _DEAR = 0.02, 0.02
 """AUC behind the best from which more defaults of a family are not worth more than this share of the time left."""

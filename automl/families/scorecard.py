@@ -71,12 +71,12 @@ class ScorecardFamily:
         widest = spec.model_copy(update={"max_characteristics": max(_SIZES)})
         most = rounds if rounds is not None and rounds > 1 else None
         key = (train.tobytes(), most)
-        if key not in self._classings:
-            self._classings[key] = fit_classing(rows, data.plan, widest, control=control, most=most)
-        classing = self._classings[key]
+        classing = self._classings.get(key) or fit_classing(rows, data.plan, widest, control=control, most=most)
+        is_short = len(classing.bins) < min(2 * max(_SIZES), data.values.shape[1])
+        if most is not None or not is_short:  # one that time cut short is made anew when there is more of it
+            self._classings[key] = classing
         card = fit_card(classing, rows, spec, control=control).card
         model = ScorecardModel([card], data.plan.aliases)
-        is_short = len(classing.bins) < min(2 * max(_SIZES), data.values.shape[1])
         n = len(classing.bins) if is_short else 1
         return FoldFit(model, model.margin(data.values[test]), n, n, is_short and most is None)
 
