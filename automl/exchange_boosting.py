@@ -12,6 +12,8 @@ from automl.families.catboost import CatBoostModel
 from automl.families.encoding import CategoryEncoding
 from automl.families.xgboost import XGBoostModel
 from automl.plain_trees import Mode, Node, Tree, level_chain
+from core.errors import InputError
+from core.i18n import msg
 
 __all__ = ["catboost_trees", "rounded_below", "xgboost_trees"]
 
@@ -27,7 +29,19 @@ def xgboost_trees(model: XGBoostModel, weight: float) -> tuple[list[Tree], float
 
 
 def catboost_trees(model: CatBoostModel, weight: float) -> tuple[list[Tree], float]:
-    """Return trees and a constant whose sum is `weight` times the model's log-odds."""
+    """Return trees and a constant whose sum is `weight` times the model's log-odds.
+
+    Raises
+    ------
+    InputError
+        The model knows pairs of levels, which such trees cannot ask for.
+    """
+    if model.has_native_levels:
+        raise InputError(
+            msg("a CatBoost model that knows pairs of levels cannot be written in this form"),
+            fix=msg("Train with portable: true; CatBoost then reads levels as numbers."),
+            code="not_exportable",
+        )
     about = model.to_json()
     scale, (bias, *_) = about["scale_and_bias"]
     floats = about["features_info"]["float_features"]

@@ -112,6 +112,8 @@ class TrainSpec(BaseModel):
 
     reject_inference : RejectSpec, optional
         How rejected applicants enter the fit. Left out, they do not.
+    portable : bool, default=False
+        Whether every model can be written as ONNX: CatBoost then reads levels as numbers, not themselves and in pairs.
 
     Examples
     --------
@@ -144,6 +146,7 @@ class TrainSpec(BaseModel):
     directions: dict[str, Literal[-1, 0, 1]] = Field(default_factory=dict)
     interactions: list[list[str]] = Field(default_factory=list)
     reject_inference: RejectSpec | None = None
+    portable: bool = False
 
     @model_validator(mode="after")
     def _default_budget(self) -> Self:

@@ -138,6 +138,7 @@ class _Training:
             max((spec.num_threads or usable_processors()) // self._n_workers(), 1),
             direction_array(matrix.plan, spec),
             groups,
+            is_portable=spec.portable,
         )
         self.folds = grouped_folds(self.data.y, self.data.entities, spec.folds, spec.seed)
 

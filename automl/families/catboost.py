@@ -76,6 +76,11 @@ class CatBoostModel:
         self._columns = [int(name) for name in names] if native else list(range(self.n_features))
         self._n_native = len(native)
 
+    @property
+    def has_native_levels(self) -> bool:
+        """Whether the model knows the levels of categories themselves, and pairs of them."""
+        return self._n_native > 0
+
     @cached_property
     def n_leaves(self) -> int:
         """Leaves of all trees."""
@@ -138,13 +143,13 @@ class CatBoostFamily:
         share = 1.0 if data.values.shape[1] <= _FEW_FEATURES else 0.5
         regular = {
             "learning_rate": rate, "depth": 6, "l2_leaf_reg": 3.0, "random_strength": 1.0, "rsm": share,
-            "subsample": 0.8, "encode_levels": False,
+            "subsample": 0.8, "encode_levels": data.is_portable,
         }  # fmt: skip
         return [
             regular,
             {**regular, "depth": 4, "l2_leaf_reg": 6.0, "random_strength": 2.0, "rsm": 0.4},
             {**regular, "depth": 8, "l2_leaf_reg": 10.0, "rsm": 0.3},
-            *([{**regular, "encode_levels": True}] if data.categories else []),
+            *([{**regular, "encode_levels": True}] if _may_be_native(data) else []),
         ]
 
     def suggest(self, trial: "optuna.trial.Trial", data: TrainingData) -> dict[str, Any]:
@@ -156,7 +161,9 @@ class CatBoostFamily:
             "random_strength": trial.suggest_float("random_strength", 0.1, 10.0, log=True),
             "rsm": trial.suggest_float("rsm", 0.1, 1.0),
             "subsample": trial.suggest_float("subsample", 0.4, 1.0),
-            "encode_levels": trial.suggest_categorical("encode_levels", [False, True] if data.categories else [False]),
+            "encode_levels": trial.suggest_categorical(
+                "encode_levels", [False, True] if _may_be_native(data) else [data.is_portable]
+            ),
         }
 
     def fit(
@@ -217,6 +224,10 @@ class _Watch:
         except Exception as error:  # noqa: BLE001  # raised again by `fit`
             self.error = error
             return False
+
+
+def _may_be_native(data: TrainingData) -> bool:
+    return bool(data.categories) and not data.is_portable
 
 
 _Sets = tuple[CategoryEncoding, list[int], Any, Any]

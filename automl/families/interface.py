@@ -71,6 +71,8 @@ class TrainingData:
         Groups of columns; features may act together only inside a group. Empty: all may.
     weights : ndarray of float, shape (n_rows,), optional
         What each row counts in a fit; left out, 1. No figure is weighted by it.
+    is_portable : bool, default=False
+        Whether models must be such that they can be written as ONNX.
     """
 
     values: np.ndarray
@@ -81,6 +83,7 @@ class TrainingData:
     directions: tuple[int, ...] = ()
     interactions: tuple[tuple[int, ...], ...] = ()
     weights: np.ndarray | None = None
+    is_portable: bool = False
 
     def with_threads(self, num_threads: int) -> "TrainingData":
         """Return the same data for fits of `num_threads` each."""

@@ -1,6 +1,7 @@
 """ONNX out: onnxruntime gives our log-odds, probabilities and points, for nulls and odd levels too."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -30,6 +31,7 @@ def _data(world: Callable) -> TrainingData:
 
 
 def _model(name: str, data: TrainingData, number: int = 0) -> Model:
+    data = replace(data, is_portable=True)
     family, rows = make_family(name), np.arange(len(data.y))
     family.prepare(data)
     fit = family.fit(family.defaults(data)[number], data, rows[:600], rows[600:], seed=1, control=FitControl())
@@ -111,6 +113,17 @@ def test_encoded_levels_take_our_branch(world: Callable, name: str) -> None:
     rows[:, column] = np.tile([*range(n_levels), n_levels, 99.0, np.nan], 60)
     _check(model, data.plan, rows, PLATT, ScoreScale())
     assert len(np.unique(model.margin(rows).round(9))) > 60
+
+
+def test_pairs_of_levels_are_refused_with_a_way_out(world: Callable) -> None:
+    data = _data(world)
+    family, rows = make_family("catboost"), np.arange(len(data.y))
+    native, portable = family.defaults(data)[0], family.defaults(replace(data, is_portable=True))[0]
+    assert (native["encode_levels"], portable["encode_levels"]) == (False, True)
+    fit = family.fit(native, data, rows[:600], rows[600:], seed=1, control=FitControl(), rounds=5)
+    with pytest.raises(InputError, match="pairs of levels") as caught:
+        to_onnx(family.bag([fit.model]), PLATT, ScoreScale(), data.plan)
+    assert "portable" in str(caught.value.fix)
 
 
 def test_levels_are_looked_up_as_sets(world: Callable) -> None:
