@@ -258,7 +258,9 @@ def _plan(case: Case, labels: Labels) -> Any:
 
 
 def _train(matrix: FeatureMatrix, labels: Labels, family: str) -> TrainingResult:
-    spec = TrainSpec(n_trials=1, families=[family], ensemble=False, folds=2, bootstrap_draws=50, num_threads=2, seed=5)
+    spec = TrainSpec(
+        n_trials=1, families=[family], ensemble=False, folds=2, bootstrap_draws=50, num_threads=2, seed=5, portable=True
+    )
     return train(matrix, labels, make_split(labels, spec), spec)
 
 
