@@ -17,6 +17,7 @@ from features.spec import FeatureSpec, PeerSpec
 from sample_data import DEMO_PROJECT
 from tests.features.worlds import LOANS, PAYMENTS, UP, Recipe, make_world
 from warehouse.data_model import ColumnSpec, DataModel, Relationship, TableSpec
+from warehouse.table_set import TableSet
 
 
 @pytest.fixture(scope="module")
@@ -288,3 +289,36 @@ def test_peers_that_cannot_be_are_refused(peers, problem):
     world = make_world(Recipe())
     with pytest.raises(ConfigurationError, match=problem):
         propose(world, "application", FeatureSpec(peers=peers))
+
+
+def with_columns(world, table, **columns):
+    """Return the world with other columns of one table in its data model."""
+    spec = world.spec(table)
+    merged = {**spec.columns, **columns}
+    model = world.data_model
+    changed = DataModel(tables={**model.tables, table: TableSpec(**{**spec.model_dump(exclude_unset=True), "columns": {
+        name: column.model_dump(exclude_unset=True) for name, column in merged.items()}})},
+        relationships=model.relationships)  # fmt: skip
+    return TableSet.from_frames({name: world.frame(name) for name in world.names}, changed)
+
+
+@pytest.mark.parametrize("role", ["target", "personal", "forbidden"])
+def test_no_feature_is_made_of_closed_columns_whoever_asks(world, role):
+    closed = with_columns(world, "loan", rate=ColumnSpec(type="number", role=role))
+    assert "rate" in {item.column for item in proposed(world)}
+    assert "rate" not in {item.column for item in proposed(closed)}
+    with pytest.raises(ConfigurationError, match=r"loan\.rate: no feature is made of it"):
+        proposed(closed, conditions=[{"table": "loan", "column": "rate", "op": ">", "value": 1.0}])
+
+
+def test_shares_and_rates_are_not_summed(world):
+    def made(items):
+        return {item.primitive for item in items if item.column == "rate" and item.path[-1:] == (LOANS,)}
+
+    condition = {"table": "loan", "column": "amount", "op": ">", "value": 1.0}
+    found = proposed(
+        with_columns(world, "loan", rate=ColumnSpec(type="number", unit="percent")), conditions=[condition]
+    )
+    assert "sum" in made(proposed(world, conditions=[condition]))
+    assert "mean" in made(found)
+    assert "sum" not in made(found)

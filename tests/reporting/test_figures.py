@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.i18n import msg
 from reporting import figures
-from reporting.figures.structure import layered_layout
+from reporting.figures.structure import essential_links, layered_layout
 from reporting.tokens import palette
 
 NAMES = ["sales", "age", "<b>fee</b> & rate"]
@@ -370,3 +372,34 @@ def test_a_click_on_a_table_tells_its_name_and_its_links_bear_their_keys() -> No
     assert set(targets.customdata) == {"firm", "loan"}
     assert len(targets.customdata) == len(targets.x)
     assert any("firm_id<br>98%" in annotation.text for annotation in figure.layout.annotations)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)).filter(lambda pair: pair[0] < pair[1]), max_size=25))
+def test_essential_links_lead_wherever_all_links_lead(pairs: list[tuple[int, int]]) -> None:
+    links = [(str(parent), str(child)) for parent, child in dict.fromkeys(pairs)]
+    kept = essential_links(links)
+    assert set(kept) <= set(links)
+    assert _reached(kept) == _reached(links)
+    assert all(_reached([link for link in kept if link != one]) != _reached(kept) for one in kept)
+
+
+def _reached(links: list[tuple[str, str]]) -> set[tuple[str, str]]:
+    found = set(links)
+    while more := {(a, d) for a, b in found for c, d in found if b == c} - found:
+        found |= more
+    return found
+
+
+def test_fifty_tables_stay_readable() -> None:
+    tables = [{"name": f"t{n}", "label": f"{n} loans and accounts of enterprises", "rows": n} for n in range(50)]
+    links = [("t0", f"t{n}") for n in range(1, 50)] + [(f"t{n}", f"t{n + 20}") for n in range(1, 21)]
+    figure = figures.tables_graph(tables, links, selected="t30", link_notes={("t0", "t30"): [("x", 0.5)]})
+    boxes = [shape for shape in figure.layout.shapes if shape.type == "rect"]
+    assert len(boxes) == 50
+    heights = [box.y0 for box in boxes]
+    assert figure.layout.height / (max(heights) - min(heights) + 1) > 40  # room for two lines
+    lines = [shape for shape in figure.layout.shapes if shape.type == "path"]
+    assert len(lines) == 49 + 1  # without the 20 that another way shows too, but for the one of the chosen table
+    assert [note.text for note in figure.layout.annotations if "%" in note.text] == ["50%"]
+    names = [note.text.partition("</b>")[0] for note in figure.layout.annotations if "<b>" in note.text]
+    assert all(len(name) < 60 for name in names)
