@@ -1,22 +1,27 @@
 """What a feature is: a path from the root table, a column, a primitive and a window; readable without any framework."""
 
-import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from itertools import takewhile
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 from core.errors import ConfigurationError
 from core.i18n import msg
+from features.aliases import make_alias
+from features.conditions import OPERATORS, Condition, Operator
+from features.paths import PathStep
+from features.peer_groups import PEER_STATISTICS, GroupColumn, Peers, PeerStatistic
+from features.stages import Stage
+from features.windows import Window, parse_window
 
 __all__ = [
     "OPERATORS",
     "PEER_STATISTICS",
     "Condition",
     "FeatureDefinition",
+    "FeatureKind",
     "GroupColumn",
+    "Liveness",
     "Operator",
     "PathStep",
     "PeerStatistic",
@@ -30,202 +35,7 @@ __all__ = [
 FeatureKind = Literal["number", "category"]
 Liveness = Literal["self", "reference", "network"]
 
-PeerStatistic = Literal[
-    "difference_from_mean", "difference_from_median", "ratio_to_median", "z_score", "percentile", "n_peers"
-]
-PEER_STATISTICS: Final[tuple[PeerStatistic, ...]] = get_args(PeerStatistic)
-
-Operator = Literal["==", "!=", "<", "<=", ">", ">="]
-OPERATORS: Final[Mapping[Operator, str]] = {"==": "is", "!=": "is_not", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
-
-_MAX_ALIAS = 120
 _EXTRAS: Final = ("where", "second", "against", "stack", "peers")  # written only where there are any
-_ALIAS = re.compile(r"[A-Za-z0-9_]+")
-_WINDOW = re.compile(r"([1-9][0-9]{0,3})([dmy])")
-
-
-@dataclass(frozen=True)
-class Window:
-    """A stretch of time that ends just before the cutoff.
-
-    Days are 24 hours. Months are calendar months: six months before 31 August is the last day of February, at the same
-    time of day (as in `dateutil.relativedelta` and Featuretools).
-
-    Examples
-    --------
-    >>> parse_window("6m").months, parse_window("90d").days
-    (6, 90)
-    """
-
-    days: int = 0
-    months: int = 0
-
-    @property
-    def shortest_days(self) -> float:
-        """Fewest days the window can span."""
-        return self.days + self.months * 28.0 if self.months < 12 else self.days + self.months * 30.41
-
-    @property
-    def longest_days(self) -> float:
-        """Most days the window can span."""
-        return self.days + min(self.months * 31.0, self.months * 30.44 + 4)
-
-
-@cache
-def parse_window(text: str) -> Window:
-    """Read ``"30d"``, ``"6m"`` or ``"2y"``.
-
-    Raises
-    ------
-    ConfigurationError
-        The text is not a number from 1 to 9999 followed by d, m or y.
-    """
-    match = _WINDOW.fullmatch(text)
-    if match is None:
-        raise ConfigurationError(
-            msg("a window is a number of days, months or years such as 30d, 6m or 2y, not {text}", text=repr(text))
-        )
-    number, unit = int(match[1]), match[2]
-    if unit == "d":
-        return Window(days=number)
-    return Window(months=number * (12 if unit == "y" else 1))
-
-
-@dataclass(frozen=True)
-class PathStep:
-    """One step along a relationship.
-
-    Parameters
-    ----------
-    direction : {"up", "down"}
-        ``"up"`` leads to the parent (many to one), ``"down"`` to the children (one to many).
-    table : str
-        Table the step leads to.
-    child_column, parent_column : str
-        The two ends of the relationship; both empty where there is none and every row of `table` counts for every row
-        above it: the months of the economy.
-    """
-
-    direction: Literal["up", "down"]
-    table: str
-    child_column: str
-    parent_column: str
-
-    @property
-    def is_keyless(self) -> bool:
-        """Whether the step joins by time alone."""
-        return not self.child_column
-
-
-@dataclass(frozen=True)
-class Condition:
-    """Which rows count: those whose `column` compares so with `value`. A null never does.
-
-    Parameters
-    ----------
-    column : str
-        Column of the table at the end of the path (or of the stage).
-    op : {"==", "!=", "<", "<=", ">", ">="}
-        A category can only be equal or not.
-    value : str or float
-        A level of a category, or a number.
-    """
-
-    column: str
-    op: Operator
-    value: str | float
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.value, str):
-            object.__setattr__(self, "value", float(self.value))  # 10 and 10.0 are one condition, with one id
-
-    def __str__(self) -> str:
-        return f"{self.column}{self.op}{self.value!r}"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """An aggregation over what was aggregated further down: the mean over contracts of the sum over repayments.
-
-    Parameters
-    ----------
-    primitive : str
-        Reduces one number per row of the table that the stage reaches.
-    steps : int
-        How many of the steps down, from the top, the stage covers; the rest of the path, which may go up to another
-        parent first, is below each of its rows.
-    window : str or None
-        Window of event time of those rows.
-    where : Condition or None
-        Which of those rows count.
-    """
-
-    primitive: str
-    steps: int = 1
-    window: str | None = None
-    where: Condition | None = None
-
-    def __str__(self) -> str:
-        where = "" if self.where is None else f"|{self.where}"
-        return f"{self.primitive}[{self.steps}]{where}{'' if self.window is None else '@' + self.window}"
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Stage":
-        """Read what `dataclasses.asdict` made of it."""
-        return cls(**{**data, "where": _condition(data["where"])})
-
-
-@dataclass(frozen=True)
-class GroupColumn:
-    """A category that peers share.
-
-    Parameters
-    ----------
-    column : str
-        Column of the table whose rows are compared, or of the one that `path` leads to.
-    path : tuple of PathStep
-        Steps up from there.
-    """
-
-    column: str
-    path: tuple[PathStep, ...] = ()
-
-    def __str__(self) -> str:
-        return ".".join([*(step.table for step in self.path), self.column])
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "GroupColumn":
-        """Read what `dataclasses.asdict` made of it."""
-        return cls(data["column"], tuple(PathStep(**step) for step in data["path"]))
-
-
-@dataclass(frozen=True)
-class Peers:
-    """The comparison of a value with those of the peers, as known before the first moment of the cutoff's month.
-
-    Peers are the rows of the table that the steps up lead to which share the columns `by`; where they are too few, the
-    last column is dropped, and so on down to all rows.
-
-    Parameters
-    ----------
-    statistic : PeerStatistic
-        What is told. ``difference_from_mean``, ``difference_from_median``, ``ratio_to_median``; ``z_score``: difference
-        from the mean over the deviation (of the sample); ``percentile``: share of peers below, those that are equal
-        half, read off between quantiles; ``n_peers``: how many peers have a value.
-    by : tuple of GroupColumn
-        The columns, the one to keep longest first.
-    """
-
-    statistic: PeerStatistic
-    by: tuple[GroupColumn, ...]
-
-    def __str__(self) -> str:
-        return f"{self.statistic}({','.join(map(str, self.by))})"
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any] | None) -> "Peers | None":
-        """Read what `dataclasses.asdict` made of it."""
-        return None if data is None else cls(data["statistic"], tuple(map(GroupColumn.from_json, data["by"])))
 
 
 @dataclass(frozen=True)
@@ -500,34 +310,8 @@ class FeatureDefinition:
         """Read what `to_json` wrote."""
         path = tuple(PathStep(**step) for step in data["path"])
         stack = tuple(Stage.from_json(stage) for stage in data.get("stack", ()))
-        given = {"path": path, "where": _condition(data.get("where")), "stack": stack}
+        given = {"path": path, "where": Condition.from_json(data.get("where")), "stack": stack}
         return cls(**{**data, **given, "peers": Peers.from_json(data.get("peers"))})
-
-
-def make_alias(identifier: str, parts: list[str], *, is_plain: bool = True) -> str:
-    """Join `parts` by two underscores; where that loses something, end with eight digits of the identifier's hash.
-
-    With `is_plain` false the digits are there in any case: the parts may be read in more than one way.
-
-    Examples
-    --------
-    >>> make_alias("amount", ["amount"])
-    'amount'
-    >>> make_alias("金额", ["金额"]).startswith("x_")
-    True
-    """
-    clean = [re.sub(r"[^A-Za-z0-9]+", "_", part).strip("_") for part in parts]
-    alias = "__".join(clean)
-    is_faithful = is_plain and clean == parts and not any("__" in part for part in parts) and len(alias) <= _MAX_ALIAS
-    if is_faithful and _ALIAS.fullmatch(alias):
-        return alias
-    digest = hashlib.sha256(identifier.encode()).hexdigest()[:8]
-    stem = "__".join(part for part in clean if part)[: _MAX_ALIAS - 9].rstrip("_")
-    return f"{stem or 'x'}_{digest}"
-
-
-def _condition(data: Mapping[str, Any] | None) -> Condition | None:
-    return None if data is None else Condition(**data)
 
 
 def _identifier(item: FeatureDefinition) -> str:
