@@ -26,6 +26,7 @@ page = st.navigation(
             st.Page(PAGES["data_model"], title=t("Tables"), icon=":material/schema:"),
             st.Page(PAGES["quality"], title=t("Quality"), icon=":material/fact_check:"),
             st.Page(PAGES["catalogue"], title=t("Catalogue"), icon=":material/menu_book:"),
+            st.Page(PAGES["standard"], title=t("Data standard"), icon=":material/rule_folder:"),
             st.Page(PAGES["label"], title=t("Label"), icon=":material/flag:"),
             st.Page(PAGES["features"], title=t("Features"), icon=":material/account_tree:"),
             st.Page(PAGES["train"], title=t("Train"), icon=":material/model_training:"),

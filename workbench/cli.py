@@ -34,6 +34,7 @@ from workbench.commands import (
     scorecard,
     scoring,
     snapshots,
+    standard,
     traffic,
     weighing,
 )
@@ -54,6 +55,7 @@ for group in (
     sample_world,
     building,
     catalogue,
+    standard,
     model,
     label,
     judging,

@@ -15,6 +15,7 @@ PAGES = (
     "data",
     "data_model",
     "quality",
+    "standard",
     "label",
     "features",
     "train",

@@ -9,6 +9,7 @@ import pandas as pd
 from core.findings import Severity
 from core.i18n import Message, msg
 from core.progress import Progress, SilentProgress
+from warehouse.data_model import TEXT_TYPES
 from warehouse.profile import DataProfile, profile
 from warehouse.quality.completeness import empty_columns, missing_rate_drift
 from warehouse.quality.dates import swapped_dates
@@ -29,6 +30,7 @@ from warehouse.quality.schemas import rule_faults
 from warehouse.quality.timeliness import impossible_dates, missing_months, orphan_rows, stale_table
 from warehouse.quality.units import number_faults
 from warehouse.standard.catalogue import Standard
+from warehouse.standard.choices import StandardChoices
 from warehouse.standard.matching import StandardMatch, match_columns
 from warehouse.table_set import TableSet
 
@@ -44,6 +46,7 @@ def assess(
     standard: Standard | None = None,
     *,
     rules: RuleSet | None = None,
+    choices: StandardChoices | None = None,
     figures: DataProfile | None = None,
     progress: Progress | None = None,
 ) -> QualityReport:
@@ -57,6 +60,8 @@ def assess(
         The data standard to match columns with: it says which values must be there, their limits, units and codes.
     rules : RuleSet, optional
         Rules to hold the tables against, instead of those that `propose_rules` makes.
+    choices : StandardChoices, optional
+        What a person decided about the match to the standard.
     figures : DataProfile, optional
         The profile of `table_set`, where it was made already.
     progress : Progress, optional
@@ -73,7 +78,7 @@ def assess(
     if figures is None:
         progress.report(0.0, msg("describing the tables"))
         figures = profile(table_set)
-    match = None if standard is None else match_columns(table_set, standard)
+    match = None if standard is None else match_columns(table_set, standard, choices)
     fields = {name: match.fields_of(name, standard) if match and standard else {} for name in table_set.names}
     rules = rules or propose_rules(table_set, standard, fields)
     tables = []
@@ -192,8 +197,15 @@ def _standard_findings(case: TableCase, match: StandardMatch | None) -> Iterator
     """Yield the differences from the data standard that no rule counts already."""
     for finding in match.findings if match else ():
         table, _, column = finding.where.partition(", column ")
-        if table == case.name and finding.code not in {"standard_code_unknown", "standard_values_missing"}:
+        if table == case.name and not _is_counted(case, finding.code, column):
             message = finding.message if isinstance(finding.message, Message) else Message(finding.message)
             yield QualityFinding(
                 finding.code, "standard", finding.severity, table, column, 0, case.n_rows, message, finding.fix
             )
+
+
+def _is_counted(case: TableCase, code: str, column: str) -> bool:
+    """Whether a rule counts the rows of a difference: codes kept as numbers have no rule."""
+    if code == "standard_code_unknown":
+        return case.spec.columns[column].type in TEXT_TYPES
+    return code == "standard_values_missing"

@@ -18,6 +18,7 @@ from core.i18n import msg
 from warehouse.data_model import TEXT_TYPES, TIME_TYPES, ColumnSpec, DataModel, TableSpec
 from warehouse.standard.catalogue import Field, Standard, StandardTable
 from warehouse.standard.check_digits import is_credit_code, is_identity_number
+from warehouse.standard.choices import StandardChoices
 from warehouse.standard.naming import normal_name, similarity, unit_of
 from warehouse.table_set import TableSet
 
@@ -60,7 +61,7 @@ class ColumnMatch:
     confidence : float
         From .6 to 1; less is no match.
     evidence : tuple of str
-        What speaks for it: ``name``, ``alias``, ``label``, ``words``, ``type``, ``values``.
+        What speaks for it: ``name``, ``alias``, ``label``, ``words``, ``type``, ``values``; or ``chosen`` by a person.
     """
 
     table: str
@@ -122,7 +123,9 @@ class _Column:
         return next((unit for text in texts if text and (unit := unit_of(text, is_unit=text == self.spec.unit))), None)
 
 
-def match_columns(source: TableSet | DataModel, standard: Standard) -> StandardMatch:
+def match_columns(
+    source: TableSet | DataModel, standard: Standard, choices: StandardChoices | None = None
+) -> StandardMatch:
     """Match the columns of `source` to the fields of `standard`.
 
     Parameters
@@ -131,7 +134,10 @@ def match_columns(source: TableSet | DataModel, standard: Standard) -> StandardM
         With the rows, values count too, for the match and for findings; a model alone is matched by names and types.
     standard : Standard
         What to match with.
+    choices : StandardChoices, optional
+        What a person decided: it goes before what names, types and values speak for.
     """
+    choices = choices or StandardChoices()
     model = source if isinstance(source, DataModel) else source.data_model
     tables: list[TableMatch] = []
     columns: list[ColumnMatch] = []
@@ -143,11 +149,32 @@ def match_columns(source: TableSet | DataModel, standard: Standard) -> StandardM
             for column, column_spec in spec.columns.items()
         ]
         best, confidence = _best_table(name, spec, given, standard)
+        if name in choices.tables:
+            code = choices.tables[name]
+            best, confidence = None if code is None else standard.table(code), 1.0
         tables.append(TableMatch(name, None if best is None else best.code, round(confidence, 3)))
-        matched = _match_table(given, best, standard)
+        matched = _chosen(given, _match_table(given, best, standard), choices.columns.get(name, {}))
         columns += matched
         findings += _findings(name, given, best, matched, standard)
     return StandardMatch(tuple(tables), tuple(columns), tuple(findings))
+
+
+def _chosen(columns: list[_Column], matches: list[ColumnMatch], fields: Mapping[str, str | None]) -> list[ColumnMatch]:
+    """Return the matches with the decided ones in place of what was proposed for the same columns and fields."""
+    decided = {}
+    for column in columns:
+        field = fields.get(column.name)
+        if field is not None:
+            table, _, code = field.partition(".")
+            decided[column.name] = ColumnMatch(column.table, column.name, table, code, 1.0, ("chosen",))
+    taken = {(match.standard_table, match.field) for match in decided.values()}
+    kept = {
+        match.column: match
+        for match in matches
+        if match.column not in fields and (match.standard_table, match.field) not in taken
+    }
+    found = kept | decided
+    return [found[column.name] for column in columns if column.name in found]
 
 
 def _best_table(

@@ -82,7 +82,8 @@ def keep_assessment(
     own = own_rules(ctx, project)
     columns = {name: set(table_set.spec(name).columns) for name in table_set.names}
     rules, n_left_out = own.within(columns) if own is not None else (None, 0)
-    found = assess(table_set, load(), rules=rules, figures=figures, progress=ctx.progress)
+    choices = projects.spec(ctx, project).standard
+    found = assess(table_set, load(), rules=rules, choices=choices, figures=figures, progress=ctx.progress)
     assessment = _at_a_glance(ctx, found, own, n_left_out)
     parent = projects.folder(ctx, project) / _FOLDER
     with writing_folder(parent / assessment.id) as folder:

@@ -108,7 +108,7 @@ def fields(ctx: Context, project: str) -> tuple[Field, ...]:
     if data is None:
         return ()
     reads = _reads(_current_plan(ctx, project))
-    matched = _matched(data.data_model_yaml)
+    matched = _matched(data.data_model_yaml, projects.spec(ctx, project).standard.model_dump_json())
     return tuple(
         _field(data, table.name, column.name, matched.get((table.name, column.name)), reads)
         for table in data.tables
@@ -191,13 +191,14 @@ def _columns_of(plan: "FeaturePlan", item: "FeatureDefinition") -> set[tuple[str
 
 
 @lru_cache(maxsize=8)
-def _matched(data_model: str) -> "Mapping[tuple[str, str], ColumnMatch]":
+def _matched(data_model: str, choices: str) -> "Mapping[tuple[str, str], ColumnMatch]":
     """Match by names and types; the rows are not read for a list, and reading the YAML of a model takes a second."""
     from warehouse.data_model import DataModel
     from warehouse.standard import load
+    from warehouse.standard.choices import StandardChoices
     from warehouse.standard.matching import match_columns
 
-    match = match_columns(DataModel.from_text(data_model), load())
+    match = match_columns(DataModel.from_text(data_model), load(), StandardChoices.model_validate_json(choices))
     return {(item.table, item.column): item for item in match.columns}
 
 

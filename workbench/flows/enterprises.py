@@ -207,7 +207,7 @@ def _view(imported: ImportResult, spec: "ProjectSpec") -> "ViewModel":
     from warehouse.standard.matching import match_columns
 
     data_model = DataModel.from_text(imported.data_model_yaml)
-    match = match_columns(data_model, load())
+    match = match_columns(data_model, load(), spec.standard)
     return make_view(
         data_model,
         _root(match, data_model, spec),

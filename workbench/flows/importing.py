@@ -325,7 +325,7 @@ def keep(
 
     ctx.say(0.1, msg("looking at the columns"))
     figures = profile(table_set)
-    profiles, links = views(figures, table_set)
+    profiles, links = views(figures, table_set, projects.spec(ctx, project).standard)
     result = ImportResult(
         project=project,
         source=source,

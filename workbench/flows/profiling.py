@@ -9,6 +9,7 @@ from workbench.flows.importing import ColumnProfile, RelationshipView, TableProf
 if TYPE_CHECKING:
     from warehouse import profile as figures
     from warehouse.data_model import TableSpec
+    from warehouse.standard.choices import StandardChoices
     from warehouse.table_set import TableSet
 
 __all__ = ["views"]
@@ -17,7 +18,7 @@ _N_TOP_VALUES = 8
 
 
 def views(
-    found: "figures.DataProfile", table_set: "TableSet"
+    found: "figures.DataProfile", table_set: "TableSet", choices: "StandardChoices | None" = None
 ) -> tuple[tuple[TableProfile, ...], tuple[RelationshipView, ...]]:
     """Return the profile of every table, in the order of the data model, and of every relationship."""
     from warehouse.quality.personal import LOOKED_AT, personal_columns
@@ -25,7 +26,7 @@ def views(
     from warehouse.standard.matching import match_columns
 
     standard = load()
-    match = match_columns(table_set.data_model, standard)
+    match = match_columns(table_set.data_model, standard, choices)
     personal = {
         name: personal_columns(
             table_set.spec(name), table_set.first_rows(name, LOOKED_AT), match.fields_of(name, standard)

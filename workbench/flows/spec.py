@@ -16,6 +16,7 @@ from core.i18n import msg
 from features.spec import FeatureSpec
 from warehouse.data_model import DataModel
 from warehouse.sql_source import DatabaseSource
+from warehouse.standard.choices import StandardChoices
 from warehouse.yaml_text import parse_yaml, read_yaml
 
 __all__ = ["EnterprisesSpec", "ProjectSpec"]
@@ -67,6 +68,8 @@ class ProjectSpec(BaseModel):
         What business systems may read of enterprises.
     reasons : ReasonSpec
         What is changed of the curated reason codes; frozen in each version that is trained from then on.
+    standard : StandardChoices
+        What a person decided about the match of tables and columns to the data standard.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -82,6 +85,7 @@ class ProjectSpec(BaseModel):
     economics: EconomicsSpec | None = None
     enterprises: EnterprisesSpec = Field(default_factory=EnterprisesSpec)
     reasons: ReasonSpec = Field(default_factory=ReasonSpec)
+    standard: StandardChoices = Field(default_factory=StandardChoices)
 
     @classmethod
     def from_yaml(cls, text: str, *, where: str = "project.yaml") -> Self:

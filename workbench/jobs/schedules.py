@@ -91,7 +91,7 @@ class Run:
         """Return what went wrong, in `language`; empty where nothing did."""
         parts = [] if self.error is None else [self.error.get("message"), self.error.get("fix")]
         texts = [Message.from_json(part).text(language) if isinstance(part, Mapping) else part for part in parts]
-        return " ".join(str(text) for text in texts if text)
+        return "; ".join(str(text) for text in texts if text)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ PAGES = {
     "data_model": "app_pages/data_model.py",
     "quality": "app_pages/quality.py",
     "catalogue": "app_pages/catalogue.py",
+    "standard": "app_pages/standard.py",
     "label": "app_pages/label.py",
     "features": "app_pages/features.py",
     "train": "app_pages/train.py",

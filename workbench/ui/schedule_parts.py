@@ -112,7 +112,7 @@ def schedule_form(place: Here, kinds: Sequence[str], *, key: str) -> None:
     args = _arguments(kind, key)
     columns = st.columns(4)
     cron = _times(columns, key)
-    zone = columns[3].text_input(t("Time zone"), place.ctx.settings.time_zone, key=f"{key}_zone").strip()
+    zone = columns[2].text_input(t("Time zone"), place.ctx.settings.time_zone, key=f"{key}_zone").strip()
     _preview(cron, zone)
     if st.button(t("Put on the schedule"), type="primary", key=f"{key}_add", disabled=not name):
         try:
@@ -160,7 +160,7 @@ def _arguments(kind: str, key: str) -> dict[str, Any]:
 
 def _times(columns: Sequence[Any], key: str) -> str:
     """Draw the choice of times and return it as a cron expression."""
-    left, middle, right, _ = columns
+    left, middle, _, right = columns
     words = {
         "day": t("every day"),
         "workdays": t("Monday to Friday"),
