@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import PlainTextResponse
 
 from core.errors import WorkbenchError
 from core.i18n import msg
@@ -250,7 +251,7 @@ def _operations(service: ScoringService) -> APIRouter:
         }
         return _json(content, 200 if is_ready else 503)
 
-    @router.get("/metrics", summary=str(msg("Figures for Prometheus")))
+    @router.get("/metrics", summary=str(msg("Figures for Prometheus")), response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
