@@ -43,6 +43,7 @@ if [ "${IMAGES:-0}" = 1 ]; then
     docker save -o "$house/images/$image-$version.tar" "$image:$version"
   done
 fi
+# shellcheck disable=SC2094 # the file that is written is the one that is left out
 (cd "$house" && find . -type f ! -name SHA256SUMS -print0 | sort -z | xargs -0 sha256sum > SHA256SUMS)
 
 archive=$folder/guarantee-workbench-$version-$extra-$("$python" -c \

@@ -76,6 +76,26 @@ def test_the_kustomization_names_every_manifest() -> None:
     assert sorted([*named, "kustomization.yaml"]) == [path.name for path in MANIFESTS]
 
 
+def test_kubectl_builds_the_kustomization() -> None:
+    if (kubectl := shutil.which("kubectl")) is None:
+        pytest.skip("kubectl is not on this machine; each manifest is held against its schema above")
+    built = subprocess.run(
+        [kubectl, "kustomize", str(DEPLOY / "kubernetes")], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert built.returncode == 0, built.stderr
+    kinds = sorted(one["kind"] for one in yaml.safe_load_all(built.stdout))
+    assert kinds == sorted(one["kind"] for one in manifests())
+
+
+def test_shellcheck_takes_each_script() -> None:
+    scripts = [*DEPLOY.glob("*.sh"), *(DEPLOY.parent / "docs" / "examples").glob("*.sh")]
+    assert len(scripts) >= 4
+    ended = subprocess.run(
+        [need("shellcheck"), *map(str, scripts)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 0, ended.stdout
+
+
 def test_systemd_takes_each_unit(tmp_path: Path) -> None:
     analyze = need("systemd-analyze")
     program = tmp_path / "workbench"

@@ -59,16 +59,17 @@ def test_a_scoring_host_is_installed_without_an_index_and_is_light(house: Path, 
     assert ended.returncode == 0, ended.stderr
     code = (
         "import importlib.metadata as m, json, pathlib, sys, sysconfig, time\n"
-        "started = time.perf_counter(); import numpy; plain = time.perf_counter() - started\n"
-        "started = time.perf_counter(); import serving.app, serving.server, serving.workers, model_registry.scorer\n"
-        "ours = time.perf_counter() - started\n"
+        "started = time.process_time(); import numpy; plain = time.process_time() - started\n"
+        "started = time.process_time(); import serving.app, serving.server, serving.workers, model_registry.scorer\n"
+        "ours = time.process_time() - started\n"
         "names = sorted(found.metadata['Name'].lower() for found in m.distributions())\n"
         "folder = pathlib.Path(sysconfig.get_path('purelib'))\n"
         "size = sum(path.stat().st_size for path in folder.rglob('*') if path.is_file()) / 1e6\n"
         "print(json.dumps({'names': names, 'mb': size, 'seconds': ours, 'ratio': ours / plain}))\n"
     )
     run(target, code)  # compiles
-    found = json.loads(run(target, code))
+    # Of processor time, and the least of three: a busy machine must not tell a light import from a heavy one.
+    found = min((json.loads(run(target, code)) for _ in range(3)), key=lambda one: one["ratio"])
     print({name: found[name] for name in ("mb", "seconds", "ratio")})  # noqa: T201 - shown with -s
     assert not HEAVY & set(found["names"])
     assert found["mb"] < MAX_INSTALLED_MB
