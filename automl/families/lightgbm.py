@@ -30,7 +30,7 @@ _MANY_EXPLAINED = 200
 _MOST_NATIVE_LEVELS = 1_000
 _DART_ROUNDS = 150
 _USUAL_VARIANCE = 0.2
-_DATASET = {"max_bin": 255, "feature_pre_filter": False, "verbosity": -1}
+_DATASET = {"max_bin": 255, "bin_construct_sample_cnt": 50_000, "feature_pre_filter": False, "verbosity": -1}
 _FIXED: dict[str, Any] = {
     **_DATASET,
     "objective": "binary",
