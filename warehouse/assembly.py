@@ -3,7 +3,7 @@
 A given field always wins over an inferred one, column by column and field by field.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 from core.errors import ConfigurationError, InputError
 from core.findings import Finding, Severity
 from core.i18n import msg
+from core.progress import Progress, SilentProgress
 from warehouse.checks import check_table
 from warehouse.column_types import infer_type
 from warehouse.conversion import convert_column
@@ -102,7 +103,9 @@ class _Draft:
         return Table(spec, frame[list(spec.columns)])
 
 
-def assemble(tables: Mapping[str, RawTable], given: DataModel, *, is_saved: bool = False) -> Assembled:
+def assemble(
+    tables: Mapping[str, RawTable], given: DataModel, *, is_saved: bool = False, progress: Progress | None = None
+) -> Assembled:
     """Put tables as read together.
 
     Parameters
@@ -113,6 +116,8 @@ def assemble(tables: Mapping[str, RawTable], given: DataModel, *, is_saved: bool
         What a person said, whole or partial.
     is_saved : bool, default=False
         Whether it was said of an earlier import: what no longer fits becomes a finding then.
+    progress : Progress, optional
+        Told each column and each table; may cancel between two.
 
     Raises
     ------
@@ -121,17 +126,22 @@ def assemble(tables: Mapping[str, RawTable], given: DataModel, *, is_saved: bool
     InputError
         A value is not of its declared type; a key has nulls or repeats.
     """
+    progress = progress or SilentProgress()
     misfits: list[Finding] = []
     if is_saved:
         given, gone = fit_to(given, {name: tuple(raw.columns) for name, raw in tables.items()})
         misfits += gone
     drafts = {name: _draft(raw, given.tables.get(name, TableSpec())) for name, raw in tables.items()}
     _check_names(drafts, given)
-    for draft in drafts.values():
-        _type_columns(draft, given.relationships, misfits if is_saved else None)
+    for part, draft in _each(drafts, progress.part(0.0, 0.6)):
+        _type_columns(draft, given.relationships, misfits if is_saved else None, part)
         _choose_times(draft)
     are_links_given = "relationships" in given.model_fields_set
-    key_tables = {name: _with_key(draft, are_links_given=are_links_given) for name, draft in drafts.items()}
+    key_tables = {}
+    for part, draft in _each(drafts, progress.part(0.6, 0.8)):
+        part.report(0.0, msg("looking for the key of {table}", table=draft.raw.name))
+        key_tables[draft.raw.name] = _with_key(draft, are_links_given=are_links_given)
+    progress.report(0.8, msg("finding links"))
     links = [*given.relationships, *infer_relationships(key_tables, given.relationships)]
     _retype_keys(drafts, key_tables, links)
     model = DataModel(
@@ -142,10 +152,21 @@ def assemble(tables: Mapping[str, RawTable], given: DataModel, *, is_saved: bool
     model.check()
     notes = _key_findings(drafts, key_tables, links, are_links_given=are_links_given)
     useless = {name: _useless_columns(drafts[name], spec) for name, spec in model.tables.items()}
-    table_set = TableSet(
-        {name: drafts[name].table(spec, key_tables[name].frame) for name, spec in model.tables.items()}, model
-    )
+    finished = {}
+    for part, draft in _each(drafts, progress.part(0.9, 1.0)):
+        part.report(0.0, msg("writing the table {table}", table=draft.raw.name))
+        finished[draft.raw.name] = draft.table(model.tables[draft.raw.name], key_tables[draft.raw.name].frame)
+    table_set = TableSet(finished, model)
     return Assembled(table_set, [*misfits, *_findings(drafts, table_set, useless), *notes])
+
+
+def _each(drafts: Mapping[str, _Draft], progress: Progress) -> Iterator[tuple[Progress, _Draft]]:
+    """Yield the drafts, each with its share of the progress by the number of its cells."""
+    n_cells = {name: max(draft.raw.n_rows * len(draft.raw.columns), 1) for name, draft in drafts.items()}
+    total, done = sum(n_cells.values()), 0
+    for name, draft in drafts.items():
+        yield progress.part(done / total, (done + n_cells[name]) / total), draft
+        done += n_cells[name]
 
 
 def _draft(raw: RawTable, given: TableSpec) -> _Draft:
@@ -180,13 +201,15 @@ def _named_columns(spec: TableSpec) -> list[str]:
     return [*spec.columns, *spec.primary_key, *times, *late]
 
 
-def _type_columns(draft: _Draft, links: list[Relationship], misfits: list[Finding] | None) -> None:
+def _type_columns(draft: _Draft, links: list[Relationship], misfits: list[Finding] | None, progress: Progress) -> None:
     link_columns = {link.child_column for link in links if link.child == draft.raw.name}
     link_columns |= {link.parent_column for link in links if link.parent == draft.raw.name}
     if len(draft.given.primary_key) == 1:
         link_columns |= set(draft.given.primary_key)
     times = set(_given_times(draft))
-    for name in draft.raw.columns:
+    for number, name in enumerate(draft.raw.columns):
+        place = f"{draft.raw.name}.{name}"
+        progress.report(number / len(draft.raw.columns), msg("finding the type of {column}", column=place))
         kind = draft.given_type(name)
         if kind is None:
             guess = infer_type(draft.raw, name)

@@ -37,7 +37,12 @@ def check_table(table_set: TableSet, name: str, *, today: np.datetime64 | None =
 def _rows(table_set: TableSet, name: str) -> Iterable[Finding]:
     if table_set.spec(name).primary_key:
         return
-    yield Finding("no_primary_key", Severity.INFO, msg("no column or set of columns is unique"), where=name)
+    yield Finding(
+        "no_primary_key",
+        Severity.INFO,
+        msg("no column that is named as a key, and no set of keys and dates, is unique"),
+        where=name,
+    )
     table = table_set.tables[name]
     if isinstance(table, StoredTable):
         n_twice = count_doubled(table.path, table.staging)

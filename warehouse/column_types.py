@@ -12,7 +12,7 @@ from core.i18n import msg
 from warehouse.column_names import is_date_name, is_id_name
 from warehouse.data_model import ColumnType
 from warehouse.numbers_in_text import is_code
-from warehouse.raw_table import RawColumn, RawTable
+from warehouse.raw_table import RawColumn, RawTable, are_missing_marks
 from warehouse.times_in_text import TimesInText, parse_times
 
 __all__ = ["TypeGuess", "infer_type"]
@@ -53,16 +53,16 @@ def _of_strings(table: RawTable, name: str, column: RawColumn) -> TypeGuess:
     if len(texts) <= 2 and set(pc.utf8_lower(texts).to_pylist()) <= _TRUTH_WORDS:
         return TypeGuess("boolean")
     if column.is_untyped:
-        numbers = column.numbers
-        if numbers.ok.all():
-            kind = _of_number_texts(name, texts, codes, numbers.numbers)
+        numbers, marks = column.numbers, are_missing_marks(texts)
+        if numbers.ok.any() and (numbers.ok | marks).all():
+            kind = _of_number_texts(name, texts.filter(pa.array(~marks)), codes, numbers.numbers[~marks])
             return TypeGuess(kind, _date_like(table, name, kind))
     else:
         numbers = None
     if is_id_name(name):
         return TypeGuess("id")
     times = parse_times(texts, short_forms=column.is_untyped)
-    if times.ok.all():
+    if times.ok.all() or (column.is_untyped and times.ok.any() and (times.ok | marks).all()):
         return TypeGuess(_time_type(times))
     almost = () if numbers is None else _almost(table, name, codes, numbers.ok, msg("numbers"))
     almost = almost or _almost(table, name, codes, times.ok, msg("dates"))
@@ -110,9 +110,12 @@ def _date_like(table: RawTable, name: str, kind: ColumnType) -> tuple[Finding, .
     texts, codes = column.distinct
     if len(texts) and _all_match(texts, r"^\d{8}(\.0)?$"):
         return _almost(table, name, codes, parse_times(_digits(texts)).ok, msg("dates"), most=0.5, column=column)
-    if len(texts) and _all_match(texts, r"^[2-7]\d{4}(\.\d+)?$"):
-        message = msg("these look like day numbers of Excel, such as 45292 for 2024-01-01; they were kept as numbers")
-        fix = msg("Declare the type date for a workbook; else format the column as a date there and save it again.")
+    if len(texts) and _all_match(texts, r"^[1-7]\d{4}(\.\d+)?$"):
+        message = msg(
+            "these look like numbers of days (Excel counts from 1899-12-30, SAS from 1960-01-01, Unix from 1970-01-01);"
+            " they were kept as numbers"
+        )
+        fix = msg("Declare the type date for a workbook; else write them as dates in the system that makes the file.")
         return (Finding("day_numbers", Severity.WATCH, message, f"{table.name}, column {name}", fix),)
     return ()
 

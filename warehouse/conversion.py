@@ -13,7 +13,7 @@ from core.findings import Finding, Severity
 from core.i18n import Message, MessageLike, msg
 from warehouse.data_model import TEXT_TYPES, TIME_TYPES, ColumnType
 from warehouse.numbers_in_text import NumbersInText, parse_booleans
-from warehouse.raw_table import RawColumn, RawTable
+from warehouse.raw_table import RawColumn, RawTable, are_missing_marks
 from warehouse.standard.naming import unit_of
 from warehouse.times_in_text import CHINA_UTC_OFFSET_HOURS, parse_times
 
@@ -37,6 +37,10 @@ _NOTES: Final[dict[str, tuple[Severity, Callable[[int], Message]]]] = {
         lambda n: msg("{n} numbers are written with separators, a unit or a percent sign", n=n),
     ),
     "infinite_values": (Severity.BAD, lambda n: msg("{n} values are infinite and were read as missing", n=n)),
+    "missing_marks": (
+        Severity.WATCH,
+        lambda n: msg("{n} values are written ? . * 不详 or 未知 and were read as missing", n=n),
+    ),
     "mixed_units": (
         Severity.WATCH,
         lambda n: msg(
@@ -153,12 +157,20 @@ class _Converter:
             values, ok = parse_booleans(texts)
         else:
             found = self.column.numbers
-            values, ok = self._in_the_unit(found), found.ok
+            values, ok = self._in_the_unit(found), found.ok | self._marks(texts, codes)
             self._note("formatted_numbers", _per_row(found.written, codes))
             if self.unit not in _TOLD_UNITS and not (found.scaled | found.percent).all():
                 self._note("mixed_units", _per_row(found.scaled | found.percent, codes))
         self._require(_per_row(ok, codes, for_null=True))
         return np.append(values, np.nan).take(codes)
+
+    def _marks(self, texts: Any, codes: np.ndarray) -> np.ndarray:
+        """Return which texts only say that a value is missing, and tell of them."""
+        if not self.column.is_untyped:
+            return np.zeros(len(texts), dtype=bool)
+        marks = are_missing_marks(texts)
+        self._note("missing_marks", _per_row(marks, codes))
+        return marks
 
     def _in_the_unit(self, found: NumbersInText) -> np.ndarray:
         """Return the numbers in the column's unit; those that say none are in it already."""
@@ -211,7 +223,8 @@ class _Converter:
             column = RawColumn(pc.cast(self._whole_numbers(array) if is_float else array, pa.string()))
         texts, codes = column.distinct
         found = parse_times(_without_point_zero(texts), short_forms=True)
-        self._require(_per_row(found.ok, codes, for_null=True), fix=_fix_of_dates(texts, found.ok))
+        ok = found.ok | self._marks(texts, codes)
+        self._require(_per_row(ok, codes, for_null=True), fix=_fix_of_dates(texts, ok))
         self._note("outside_dates", _per_row(found.outside, codes))
         self._note("month_dates", _per_row(found.month_only, codes))
         self._note("zoned_times", _per_row(found.zoned, codes))

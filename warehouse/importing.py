@@ -117,7 +117,7 @@ def _import(
         for table in tables:
             _add(raw, table)
     progress.report(_READ_SHARE, msg("finding types, keys and links"))
-    assembled = assemble(raw, model, is_saved=is_saved)
+    assembled = assemble(raw, model, is_saved=is_saved, progress=progress.part(_READ_SHARE, 1.0))
     sources = tuple(table.source for table in raw.values())
     progress.report(1.0, msg("{n} tables imported", n=len(raw)))
     findings += [*_source_findings(sources), *assembled.findings]

@@ -21,6 +21,7 @@ __all__ = ["KeyTable", "check_primary_key", "check_relationships", "infer_primar
 _MAX_KEY_PARTS: Final = 3
 _MAX_PART_CANDIDATES: Final = 6
 _ALMOST_UNIQUE: Final = 0.95
+_KEY_TOKENS: Final = frozenset({"id", "nr", "uuid", "guid", "uscc"})  # anywhere in the name of a column that is unique
 _MIN_CONTAINED: Final = 0.9
 _MIN_WEAK_VALUES: Final = 10
 _SAMPLE_ROWS: Final = 20_000
@@ -166,7 +167,8 @@ def check_relationships(tables: Mapping[str, KeyTable], links: Iterable[Relation
 def _single_rank(table: KeyTable, name: str) -> int:
     """Return how much speaks for the column as the whole key, 0 where it cannot be."""
     is_first = next(iter(table.types)) == name
-    rank = 3 * names_same(table.name, name) + 2 * is_id_name(name) + is_first
+    is_named = is_id_name(name) or bool(_KEY_TOKENS & set(tokens(name)))
+    rank = 3 * names_same(table.name, name) + 2 * is_named + is_first
     if rank == 0 or table.types[name] not in {"id", "integer", "text"}:
         return 0
     return rank if table.is_key(name) else 0

@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from core.i18n import Language
+from core.i18n import Language, msg
+from core.progress import Progress, SilentProgress
 from warehouse.data_model import TEXT_TYPES, TIME_TYPES, Relationship
 from warehouse.stored_table import StoredTable, count_distinct
 from warehouse.table_set import Table, TableSet
@@ -121,19 +122,37 @@ class DataProfile:
         return asdict(self)
 
 
-def profile(table_set: TableSet) -> DataProfile:
-    """Return the figures of all tables and links of `table_set`."""
+def profile(table_set: TableSet, *, progress: Progress | None = None) -> DataProfile:
+    """Return the figures of all tables and links of `table_set`.
+
+    Parameters
+    ----------
+    progress : Progress, optional
+        Told each column; may cancel between two.
+    """
+    progress = progress or SilentProgress()
+    n_cells = {name: table_set.n_rows(name) * len(table_set.spec(name).columns) + 1 for name in table_set.names}
+    total, done, tables = sum(n_cells.values()) or 1, 0, []
+    for name in table_set.names:
+        part = progress.part(done / total, (done + n_cells[name]) / total)
+        tables.append(profile_table(table_set, name, progress=part))
+        done += n_cells[name]
     return DataProfile(
-        tuple(profile_table(table_set, name) for name in table_set.names),
+        tuple(tables),
         tuple(_link(table_set, link) for link in table_set.data_model.relationships),
         _iso(table_set.as_of),
         table_set.fingerprint,
     )
 
 
-def profile_table(table_set: TableSet, name: str) -> TableProfile:
+def profile_table(table_set: TableSet, name: str, *, progress: Progress | None = None) -> TableProfile:
     """Return the figures of table `name`."""
     spec = table_set.spec(name)
+    progress = progress or SilentProgress()
+    columns = []
+    for number, column in enumerate(spec.columns):
+        progress.report(number / len(spec.columns), msg("looking at {column}", column=f"{name}.{column}"))
+        columns.append(_column(table_set, name, column))
     event_time = table_set.event_time(name)
     times = pd.Series(np.array([], "datetime64[ns]") if event_time is None else event_time).dropna()
     return TableProfile(
@@ -148,7 +167,7 @@ def profile_table(table_set: TableSet, name: str) -> TableProfile:
         first_event=_iso(times.min()),
         last_event=_iso(times.max()),
         months=tuple(_months(times)),
-        columns=tuple(_column(table_set, name, column) for column in spec.columns),
+        columns=tuple(columns),
     )
 
 

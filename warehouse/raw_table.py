@@ -14,11 +14,18 @@ from warehouse.numbers_in_text import NumbersInText, parse_numbers
 if TYPE_CHECKING:
     from warehouse.staging import Staging
 
-__all__ = ["NULL_WORDS", "RawColumn", "RawTable", "SourceFile"]
+__all__ = ["NULL_WORDS", "RawColumn", "RawTable", "SourceFile", "are_missing_marks"]
 
 NULL_WORDS: Final = ("", "#N/A", "N/A", "NA", "NULL", "NaN", "None", "\\N", "nan", "null")
+_MISSING_MARKS: Final = ("?", ".", "*", "不详", "未知")  # not -, which accountants write for zero
 _LONG: Final = 2_000_000
 _SAMPLE: Final = 100_000
+
+
+def are_missing_marks(texts: Any) -> np.ndarray:
+    """Return which of the Arrow `texts` people write where a number or a date is missing: ``?``, ``.``, ``未知``."""
+    marks: np.ndarray = pc.is_in(texts, pa.array(_MISSING_MARKS, texts.type)).to_numpy(zero_copy_only=False)
+    return marks
 
 
 @dataclass(frozen=True)

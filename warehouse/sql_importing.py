@@ -95,7 +95,8 @@ def import_database(
         with open_database(source) as reader:
             fetched = _fetch(reader, source, work, progress.part(0.0, _READ_SHARE))
         progress.report(_READ_SHARE, msg("finding types, keys and links"))
-        result = _assembled(source, fetched, data_model or DataModel(), work, is_saved=is_saved)
+        part = progress.part(_READ_SHARE, 1.0)
+        result = _assembled(source, fetched, data_model or DataModel(), work, part, is_saved=is_saved)
         is_stored = any(isinstance(table, StoredTable) for table in result.table_set.tables.values())
     finally:
         if not is_stored:
@@ -212,12 +213,19 @@ def _left_out(query: TableQuery, keys: DeclaredKeys) -> list[Finding]:
 
 
 def _assembled(
-    source: DatabaseSource, fetched: list[_Fetched], given: DataModel, work: Staging, *, is_saved: bool
+    source: DatabaseSource,
+    fetched: list[_Fetched],
+    given: DataModel,
+    work: Staging,
+    progress: Progress,
+    *,
+    is_saved: bool,
 ) -> ImportResult:
     filled = [table for table in fetched if table.n_rows]
     empty = {table.query.name for table in fetched} - {table.query.name for table in filled}
     raw = {table.query.name: _raw_table(source, table, work) for table in filled}
-    assembled = assemble(raw, _with_catalogue(_without(given, empty), filled, source), is_saved=is_saved)
+    model = _with_catalogue(_without(given, empty), filled, source)
+    assembled = assemble(raw, model, is_saved=is_saved, progress=progress)
     findings = [finding for table in fetched for finding in table.findings]
     findings += [
         Finding("nothing_new", Severity.INFO, msg("there are no new rows"), where=name) for name in sorted(empty)

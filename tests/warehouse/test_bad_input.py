@@ -99,6 +99,37 @@ def test_day_numbers_of_a_workbook_are_no_dates_by_themselves_and_are_flagged(fo
     assert read.dt.strftime("%Y-%m-%d").tolist() == ["2024-01-01"] * 2
 
 
+def test_days_counted_by_other_programs_are_flagged_too(folder, codes):
+    result = import_tables(folder({"t.csv": "k,ApprovalDate\n1,15074\n2,15130\n3,10554\n"}))  # SAS: 2001, 2001, 1988
+    assert codes(result.findings, "column ApprovalDate") == ["day_numbers"]
+
+
+def test_a_question_mark_among_numbers_or_dates_is_missing_and_told(folder, codes):
+    rows = "1,5,2024-01-01,a,0017\n2,?,?,?,?\n3,未知,.,b,0018\n4,7.5,2024-03-01,b,0018\n"
+    result = import_tables(folder({"t.csv": "k,x,day,word,code\n" + rows}))
+    frame = result.table_set.frame("t")
+    np.testing.assert_array_equal(frame["x"], [5, np.nan, np.nan, 7.5])
+    assert frame["day"].isna().tolist() == [False, True, True, False]
+    assert frame["word"].tolist() == ["a", "?", "b", "b"]
+    assert frame["code"].tolist() == ["0017", "?", "0018", "0018"]
+    assert codes(result.findings, "column x") == ["missing_marks"]
+    assert "missing_marks" in codes(result.findings, "column day")
+    told = next(finding.text() for finding in result.findings if finding.code == "missing_marks")
+    assert told == "t, column x: 2 values are written ? . * 不详 or 未知 and were read as missing"
+
+
+def test_a_dash_among_numbers_may_be_zero_and_stays(folder):
+    rows = "".join(f"{row},{row}.5\n" for row in range(20)) + "20,-\n"
+    result = import_tables(folder({"t.csv": "k,x\n" + rows}))
+    assert result.data_model.tables["t"].columns["x"].type == "text"
+    assert "mixed_values" in codes_of(result)
+
+
+def test_a_unique_number_of_the_loan_is_the_key_though_it_stands_second(folder):
+    content = "Selected,LoanNr_ChkDgt,amount\n" + "".join(f"{row % 2},{row + 1000},{row * 1.5}\n" for row in range(30))
+    assert import_tables(folder({"t.csv": content})).data_model.tables["t"].primary_key == ["LoanNr_ChkDgt"]
+
+
 # ---------------------------------------------------------------------------------------------- workbooks
 
 

@@ -324,7 +324,7 @@ def keep(
     from workbench.flows.profiling import views
 
     ctx.say(0.1, msg("looking at the columns"))
-    figures = profile(table_set)
+    figures = profile(table_set, progress=ctx.part(0.1, 0.5).progress)
     profiles, links = views(figures, table_set, projects.spec(ctx, project).standard)
     result = ImportResult(
         project=project,

@@ -78,4 +78,6 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _text(value: float | str | None) -> str | None:
-    return f"{value:,.6g}" if isinstance(value, float | int) else value
+    if isinstance(value, float | int):
+        return f"{value:,.6g}"
+    return None if value is None else value.removesuffix("T00:00:00")
