@@ -1,6 +1,6 @@
 """New rows put to the tables that are there: a row whose key is known takes the place of the old one."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,9 @@ from warehouse.table_set import Table, TableSet
 __all__ = ["merge"]
 
 
-def merge(stored: TableSet, new: TableSet, added_to: Collection[str]) -> tuple[TableSet, tuple[Finding, ...]]:
+def merge(
+    stored: TableSet, new: TableSet, added_to: Collection[str], reread: "Mapping[str, tuple[str, Any]] | None" = None
+) -> tuple[TableSet, tuple[Finding, ...]]:
     """Return `stored` with what `new` brings, and how many rows each table gained or had replaced.
 
     Parameters
@@ -25,6 +27,9 @@ def merge(stored: TableSet, new: TableSet, added_to: Collection[str]) -> tuple[T
         as it was.
     added_to : collection of str
         Tables of which `new` holds only new rows; every other table of `new` takes the place of the old one.
+    reread : mapping of str to (str, value), optional
+        Per table that was read again from some value on: its growing column, and that value. In a table without a key
+        the old rows beyond it go, as the new ones hold them too.
 
     Raises
     ------
@@ -38,6 +43,8 @@ def merge(stored: TableSet, new: TableSet, added_to: Collection[str]) -> tuple[T
         rows = new.frame(name)
         if name in added_to:
             kept = _without(tables[name].frame, rows, stored.spec(name).primary_key)
+            if not stored.spec(name).primary_key and reread and name in reread:
+                kept = _up_to(kept, *reread[name])
             findings.append(_told(name, len(rows), len(tables[name].frame) - len(kept)))
             rows = pd.concat([kept, rows], ignore_index=True)
         tables[name] = Table(stored.spec(name), rows)
@@ -52,6 +59,14 @@ def _without(old: pd.DataFrame, new: pd.DataFrame, key: Collection[str]) -> pd.D
     columns = list(key)
     comes_again = pd.MultiIndex.from_frame(old[columns]).isin(pd.MultiIndex.from_frame(new[columns]))
     return old[~comes_again]
+
+
+def _up_to(old: pd.DataFrame, column: str, value: Any) -> pd.DataFrame:
+    """Return the rows of `old` that were not read again: those up to `value`, and those without one."""
+    values = old[column]
+    limit = pd.Timestamp(value) if values.dtype.kind == "M" else value
+    numbers = values if values.dtype.kind == "M" else pd.to_numeric(values, errors="coerce")
+    return old[~(numbers > limit)]
 
 
 def _require_same_columns(stored: TableSet, new: TableSet, name: str) -> None:

@@ -1,7 +1,8 @@
 """Which rows of which database to import: its address without the password, where the password is kept, the tables."""
 
+import math
 import os
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
@@ -26,6 +27,7 @@ _DRIVERS: Final = {
 }
 _FILE_DIALECTS: Final = frozenset({"duckdb", "sqlite"})
 _SECRET_WORDS: Final = ("pass", "pwd", "secret", "token")
+_DAY_LENGTH: Final = len("2024-01-31")
 _MAX_SECRET_BYTES: Final = 64 << 10
 
 
@@ -47,7 +49,10 @@ class TableQuery(_Spec):
         One SELECT in the words of the database, in place of `table`.
     incremental_by : str or None, default=None
         Column that grows with every new row: a number, or the time of loading. A row that comes late with a smaller or
-        equal value is never seen.
+        equal value is seen only as far back as `reread` goes.
+    reread : float, default=0
+        How far back from the last value rows are read again each time, for those that came late: days of a time, steps
+        of a number. 0 or more.
     since : int, float, str, date or datetime, optional
         Import only rows whose `incremental_by` is greater: the watermark of the import before.
     """
@@ -56,6 +61,7 @@ class TableQuery(_Spec):
     table: str | None = None
     query: str | None = None
     incremental_by: ColumnName | None = None
+    reread: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     since: WatermarkValue | None = None
 
     @model_validator(mode="after")
@@ -64,7 +70,39 @@ class TableQuery(_Spec):
             raise ValueError("a table is given by its name in the database or by a query, not by both")
         if self.since is not None and self.incremental_by is None:
             raise ValueError("since needs incremental_by: the column it is about")
+        if self.reread and self.incremental_by is None:
+            raise ValueError("reread needs incremental_by: the column it is about")
         return self
+
+    def back_from(self, mark: WatermarkValue) -> WatermarkValue:
+        """Return the value after which rows are read, where the last import reached `mark`.
+
+        Examples
+        --------
+        >>> TableQuery(name="loans", incremental_by="entered", reread=3).back_from(date(2024, 3, 7)).isoformat()
+        '2024-03-04'
+        """
+        if not self.reread:
+            return mark
+        if isinstance(mark, datetime):
+            return mark - timedelta(days=self.reread)
+        if isinstance(mark, date):
+            return mark - timedelta(days=math.ceil(self.reread))
+        if isinstance(mark, str):
+            return self._back_from_text(mark)
+        return mark - (math.ceil(self.reread) if isinstance(mark, int) else self.reread)
+
+    def _back_from_text(self, mark: str) -> str:
+        """Return the earlier time, written as `mark` is: SQLite keeps times as texts."""
+        try:
+            back = datetime.fromisoformat(mark) - timedelta(days=self.reread)
+        except ValueError as error:
+            raise ConfigurationError(
+                msg("texts have no distance that rows could be read again by"),
+                where=f"{self.name}, column {self.incremental_by}",
+                fix=msg("Take a time or a number as the growing column, or leave reread out."),
+            ) from error
+        return back.date().isoformat() if len(mark) == _DAY_LENGTH else back.isoformat(sep=" " if " " in mark else "T")
 
     @property
     def where(self) -> tuple[str | None, str]:
@@ -173,9 +211,11 @@ class DatabaseSource(_Spec):
         return next((table for table in self.tables if table.name == name), None)
 
     def with_watermarks(self, watermarks: "dict[str, Any]") -> "DatabaseSource":
-        """Return the source that imports only what is new since `watermarks` (value by table name)."""
+        """Return the source that imports only what is new since `watermarks` (value by table name), less `reread`."""
         tables = [
-            table.model_copy(update={"since": watermarks[table.name]}) if table.name in watermarks else table
+            table.model_copy(update={"since": table.back_from(watermarks[table.name])})
+            if table.name in watermarks
+            else table
             for table in self.tables
         ]
         return self.model_copy(update={"tables": tables})

@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 
 from core.errors import InputError
 from core.fingerprints import fingerprint_file
-from core.i18n import msg
+from core.i18n import Message, msg
 from core.progress import Progress, SilentProgress
 from warehouse.data_model import TableSpec
 from warehouse.headers import check_header
+from warehouse.quotes import check_quotes
 from warehouse.raw_table import RawColumn, RawTable, SourceFile
 from warehouse.staged_columns import StagedColumns
 from warehouse.staging import Staging, disk_errors
@@ -114,7 +115,7 @@ def _opened(path: Path, spec: TableSpec, progress: Progress) -> tuple[SourceFile
     delimiter = spec.delimiter or _sniff_delimiter(first)
     header, start, n_lines = _header(first, delimiter, where)
     if scan.has_quotes:
-        _check_quotes(_lines(blocks), delimiter, where)
+        check_quotes(_Told(blocks, progress, msg("checking the quotes of {file}", file=where)), delimiter, where)
     source = SourceFile(
         where,
         "text",
@@ -231,40 +232,18 @@ def _decoded_lines(blocks: Iterable[bytes]) -> Iterator[str]:
             yield line.decode()
 
 
-class _QuotedLines:
-    """Lines for a CSV reader, without those that hold no quote and stand between two records."""
+class _Told:
+    """Blocks, each of which is told of as it is taken; a cancel is heard then."""
 
-    def __init__(self, lines: Iterator[str]) -> None:
-        self.lines = lines
-        self.number = 0
-        self.is_between = True
+    def __init__(self, blocks: TextBlocks, progress: Progress, message: Message) -> None:
+        self.blocks = blocks
+        self.progress = progress
+        self.message = message
 
-    def __iter__(self) -> "_QuotedLines":
-        return self
-
-    def __next__(self) -> str:
-        for line in self.lines:
-            self.number += 1
-            if not self.is_between or '"' in line:
-                self.is_between = False
-                return line
-        raise StopIteration
-
-
-def _check_quotes(lines: Iterator[str], delimiter: str, where: str) -> None:
-    """Refuse an unclosed quote and text after a closing one, which Arrow reads as if nothing were wrong."""
-    quoted = _QuotedLines(lines)
-    records = csv.reader(quoted, delimiter=delimiter, strict=True)
-    try:
-        for _ in records:
-            quoted.is_between = True
-    except csv.Error as error:
-        raise InputError(
-            msg("line {line}: a quote is not closed or stands in the wrong place", line=quoted.number),
-            where=where,
-            fix=msg("Double every quote inside a quoted field."),
-            code="bad_quote",
-        ) from error
+    def __iter__(self) -> Iterator[bytes]:
+        for block in self.blocks.unix_lines():
+            self.progress.report(_CHECK_SHARE, self.message)
+            yield block
 
 
 class _Text:

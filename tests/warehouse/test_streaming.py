@@ -88,7 +88,7 @@ def test_a_large_file_gives_the_tables_and_findings_of_a_small_one(folder, stage
     assert result.data_model == whole.data_model
     assert [str(link) for link in result.data_model.relationships] == ["ledger.client_id -> clients.client_id"]
     assert told(result) == told(whole)
-    assert {finding.code for finding in result.findings} >= {"orphan_rows", "null_foreign_key", "mixed_values"}
+    assert {finding.code for finding in result.findings} >= {"orphan_rows", "null_foreign_key", "missing_marks"}
     assert result.sources == whole.sources
     for name in whole.table_set.names:
         pd.testing.assert_frame_equal(result.table_set.frame(name), whole.table_set.frame(name))

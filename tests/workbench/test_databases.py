@@ -64,6 +64,89 @@ def test_new_rows_are_put_to_the_old_ones_and_known_keys_replaced(ctx: Context, 
     assert databases.read(ctx, project).n_rows == 4
 
 
+def with_late_rows(grows: str, reread: float, key: str = "primary key") -> tuple[str, list[dict[str, object]]]:
+    table = f"create table firms (firm_id integer {key}, sector varchar(2), loaded_on date, step integer)"
+    return table, [{"name": "firms", "incremental_by": grows, "reread": reread}]
+
+
+@pytest.mark.parametrize("key", ["primary key", ""])
+@pytest.mark.parametrize(("grows", "reread"), [("loaded_on", 3.0), ("step", 5.0)])
+def test_rows_that_come_late_are_seen_as_far_back_as_is_read_again(
+    ctx: Context, project: str, tmp_path: Path, grows: str, reread: float, key: str
+) -> None:
+    file = tmp_path / "late.db"
+    table, growing = with_late_rows(grows, reread, key)
+    write(file, table)
+    rows = [(1, "C", "2024-01-01", 1), (2, "F", "2024-03-04", 18), (3, "E", "2024-03-05", 20)]
+    write(file, "insert into firms values (?, ?, ?, ?)", rows)
+    model = {"tables": {"firms": {"primary_key": ["firm_id"] if key else []}}}
+    projects.write_spec(ctx, project, ProjectSpec.model_validate({"name": "p", "data": model}))
+    databases.remember(ctx, project, DatabaseSource(url=f"sqlite:///{file}", tables=growing))
+    assert databases.read(ctx, project).n_rows == 3
+    late = [(4, "A", "2024-03-03", 16), (5, "A", "2024-02-01", 3)]  # within what is read again, and long before it
+    write(file, "insert into firms values (?, ?, ?, ?)", late)
+    result = databases.read(ctx, project, only_new=True)
+    frame = importing.tables(ctx, project).frame("firms")
+    assert sorted(map(int, frame["firm_id"])) == [1, 2, 3, 4]
+    again = databases.read(ctx, project, only_new=True)
+    assert again.n_rows == result.n_rows == 4
+    write(file, "delete from firms where firm_id = 3")
+    write(file, "insert into firms values (?, ?, ?, ?)", [(6, "A", "2024-03-06", 21)])
+    databases.read(ctx, project, only_new=True)
+    numbers = sorted(map(int, importing.tables(ctx, project).frame("firms")["firm_id"]))
+    assert numbers == ([1, 2, 3, 4, 6] if key else [1, 2, 4, 6])  # without a key what was read again is replaced whole
+
+
+def test_how_far_a_table_was_read_never_goes_back(ctx: Context, project: str, file: Path) -> None:
+    growing = [{"name": "firms", "incremental_by": "loaded_on", "reread": 60.0}]
+    databases.remember(ctx, project, DatabaseSource(url=f"sqlite:///{file}", tables=growing))
+    databases.read(ctx, project)
+    write(file, "delete from firms where firm_id = 2")
+    databases.read(ctx, project, only_new=True)
+    kept = next((projects.folder(ctx, project) / "data").glob("*/watermarks.json")).parent.parent
+    marks = sorted(path.read_text() for path in kept.glob("*/watermarks.json"))
+    assert all("2024-02-05" in mark for mark in marks)
+
+
+def test_texts_cannot_be_read_again_by_a_distance(ctx: Context, project: str, file: Path) -> None:
+    growing = [{"name": "firms", "incremental_by": "sector", "reread": 1.0}]
+    databases.remember(ctx, project, DatabaseSource(url=f"sqlite:///{file}", tables=growing))
+    databases.read(ctx, project)
+    with pytest.raises(ConfigurationError, match="texts have no distance"):
+        databases.read(ctx, project, only_new=True)
+
+
+@pytest.mark.postgresql
+def test_a_permission_that_is_gone_leaves_the_tables_of_before(ctx: Context, project: str, postgresql_url: str) -> None:
+    engine = sa.create_engine(postgresql_url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.execute(sa.text("create table firms (firm_id integer primary key, sector text)"))
+        connection.execute(sa.text("create table loans (loan_id integer primary key, firm_id integer)"))
+        connection.execute(sa.text("insert into firms select n, 'A' from generate_series(1, 5) n"))
+        connection.execute(sa.text("insert into loans select n, n % 5 + 1 from generate_series(1, 9) n"))
+        connection.execute(sa.text("create role half_reader login password 'only-here-1'"))
+        connection.execute(sa.text("grant select on firms, loans to half_reader"))
+    url = sa.make_url(postgresql_url)
+    try:
+        place = address("postgresql", url.database or "", host=url.host or "", port=url.port, user="half_reader")
+        password = databases.keep_password(ctx, project, "only-here-1")
+        chosen = [{"name": "firms"}, {"name": "loans"}]
+        databases.remember(ctx, project, DatabaseSource(url=place, password_file=str(password), tables=chosen))
+        before = databases.read(ctx, project)
+        assert before.n_rows == 14
+        with engine.begin() as connection:
+            connection.execute(sa.text("revoke select on loans from half_reader"))
+        with pytest.raises(WorkbenchError) as caught:
+            databases.read(ctx, project)
+        assert caught.value.code == "database_permission"
+        assert importing.stored(ctx, project) == before
+        assert importing.tables(ctx, project).fingerprint == before.fingerprint
+    finally:
+        with engine.begin() as connection:
+            connection.execute(sa.text("drop owned by half_reader"))
+            connection.execute(sa.text("drop role half_reader"))
+
+
 def test_without_a_database_or_with_other_columns_nothing_is_lost(ctx: Context, project: str, file: Path) -> None:
     with pytest.raises(ConfigurationError, match="names no database"):
         databases.read(ctx, project)

@@ -121,8 +121,9 @@ def read(ctx: Context, project: str, *, only_new: bool = False) -> ImportResult:
     Parameters
     ----------
     only_new : bool, default=False
-        Read of each table that is imported bit by bit only the rows after those of the last import, and put them to
-        the rows that are there: a row with a known key takes the place of the old one. Other tables are read whole.
+        Read of each table that is imported bit by bit only the rows after those of the last import (and as many
+        before them as its `reread` says), and put them to the rows that are there: a row with a known key takes the
+        place of the old one. Other tables are read whole.
 
     Raises
     ------
@@ -146,12 +147,27 @@ def read(ctx: Context, project: str, *, only_new: bool = False) -> ImportResult:
     )  # fmt: skip
     table_set, findings = imported.table_set, (*given.findings, *imported.findings)
     if stored is not None:
-        table_set, told = merge(stored, imported.table_set, marks)
+        table_set, told = merge(stored, imported.table_set, marks, _read_again(database, marks))
         findings = (*findings, *told)
     return importing.keep(
         ctx.part(0.7, 1.0), project, table_set, findings, database.label, started,
-        extra={_WATERMARKS_FILE: _as_json({**marks, **imported.watermarks})}, model_version=number,
+        extra={_WATERMARKS_FILE: _as_json(_furthest(marks, imported.watermarks))}, model_version=number,
     )  # fmt: skip
+
+
+def _read_again(database: DatabaseSource, marks: Mapping[str, WatermarkValue]) -> dict[str, tuple[str, WatermarkValue]]:
+    """Return the growing column, and the value it was read from, of each table that is read again some way back."""
+    return {
+        table.name: (table.incremental_by, table.back_from(marks[table.name]))
+        for table in database.tables
+        if table.name in marks and table.incremental_by is not None and table.reread
+    }
+
+
+def _furthest(before: Mapping[str, WatermarkValue], now: Mapping[str, WatermarkValue]) -> dict[str, WatermarkValue]:
+    """Return how far each table has been read: what was read again may end before what was read once."""
+    reached: dict[str, Any] = {**before, **now}
+    return {name: max(mark, before[name]) if name in before else mark for name, mark in reached.items()}
 
 
 def keep_password(ctx: Context, project: str, password: str) -> Path:

@@ -98,7 +98,12 @@ def _choose(place: Here, found: list[TableView]) -> None:
     if not found:
         st.caption(t("No table can be seen there."))
         return
-    st.caption(t("A growing column, such as the time of loading, lets later imports read new rows only."))
+    st.caption(
+        t(
+            "A growing column, such as the time of loading or a running number, lets later imports read new rows only; "
+            "with a number under Read again also those that came late."
+        )
+    )
     chosen = st.data_editor(
         [
             {
@@ -107,6 +112,7 @@ def _choose(place: Here, found: list[TableView]) -> None:
                 "rows": "–" if item.n_rows is None else formats.count(item.n_rows),
                 "key": ", ".join(item.primary_key) or "–",
                 "grows": "",
+                "reread": 0.0,
             }
             for item in found
         ],
@@ -118,6 +124,11 @@ def _choose(place: Here, found: list[TableView]) -> None:
             "rows": t("Rows"),
             "key": t("Key"),
             "grows": t("Growing column"),
+            "reread": st.column_config.NumberColumn(
+                t("Read again"),
+                min_value=0.0,
+                help=t("How far back from the last value, for rows that come late: days of a time, steps of a number."),
+            ),
         },
         key="database_choice",
     )
@@ -136,6 +147,7 @@ def _import(place: Here, rows: list[dict[str, Any]]) -> None:
             "name": row["table"],
             "table": f"{schema}{row['table']}",
             "incremental_by": (row["grows"] or "").strip() or None,
+            "reread": float(row["reread"] or 0.0) if (row["grows"] or "").strip() else None,
         }
         for row in rows
     ]
