@@ -178,3 +178,17 @@ def test_records_of_before_move_into_their_months_and_back(database_url: str) ->
             downgrade(connection, "0008")
             assert connection.exec_driver_sql("select count(*) from score_record").scalar_one() == 7
             assert not [name for name in sa.inspect(connection).get_table_names() if name.startswith("score_record_")]
+
+
+def test_a_scorer_that_made_its_month_before_the_upgrade_does_not_stop_it(tmp_path: Path) -> None:
+    with Database(f"sqlite:///{tmp_path / 'workbench.db'}") as database:
+        with database.begin() as connection:
+            upgrade(connection, "0008")
+            old = sa.Table("score_record", sa.MetaData(), autoload_with=connection)
+            one = record(1, asked_at=NOON, features={"amount": 1.5})
+            values = {name: getattr(one, name) for name in ScoreRecord.__slots__}
+            connection.execute(old.insert(), [values | {"asked_at": NOON.replace(tzinfo=None)}])
+            for base in (score_record, score_block):
+                month_table(base, month_of(NOON)).create(connection)
+            upgrade(connection)
+        assert list(read_scores(database, "guarantee").request_ids) == ["r1"]

@@ -37,7 +37,7 @@ def serving(site: Site, n_workers: int) -> Iterator[tuple[str, "subprocess.Popen
     with log.open("wb") as file:
         process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
     try:
-        port = wait_until(lambda: re.search(r"workers at port (\d+)", log.read_text()), 30).group(1)
+        port = wait_until(lambda: re.search(r"workers at port (\d+)", log.read_text()), 90).group(1)
         address = f"http://127.0.0.1:{port}"
         wait_until(lambda: workers_that_serve(address) == n_workers, 60)
         yield address, process
@@ -111,10 +111,10 @@ def test_killed_workers_and_a_stop_under_load_lose_no_answer_and_give_no_wrong_o
         callers = [Caller(site, address, f"c{i}") for i in range(3)]
         for caller in callers:
             caller.start()
-        wait_until(lambda: all(len(caller.given) > 10 for caller in callers), 30)
+        wait_until(lambda: all(len(caller.given) > 10 for caller in callers), 90)
         for killed in before:
             os.kill(killed, signal.SIGKILL)
-            wait_until(lambda killed=killed: killed not in children(process) and len(children(process)) == 2, 30)
+            wait_until(lambda killed=killed: killed not in children(process) and len(children(process)) == 2, 90)
             wait_until(lambda: workers_that_serve(address) == 2, 60)
         given = {request_id: answer for caller in callers for request_id, answer in list(caller.given.items())}
         # What the killed ones had counted is still told.
@@ -175,7 +175,7 @@ def test_one_request_at_all_workers_at_once_is_answered_once_and_workers_end_wit
         assert len(workers) == 3
         process.kill()
         process.wait()
-        wait_until(lambda: not any(is_running(pid) for pid in workers), 30)
+        wait_until(lambda: not any(is_running(pid) for pid in workers), 90)
 
 
 def together(address: str, headers: dict[str, str], bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:

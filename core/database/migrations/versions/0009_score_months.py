@@ -118,15 +118,19 @@ def _move_month(month: str, *, is_postgresql: bool) -> None:
     following = f"{year + number // 12:04d}-{number % 12 + 1:02d}"
     zone = "+00" if is_postgresql else ""
     start, end = (f"'{one}-01 00:00:00{zone}'" for one in (month, following))
-    key = sa.PrimaryKeyConstraint("project", "slot", "request_id", name=f"pk_{records}")
-    op.create_table(records, *_record_columns(), key)
-    _index(records)
-    op.create_table(blocks, *_block_columns(), sa.PrimaryKeyConstraint("block_id", name=f"pk_{blocks}"))
-    op.create_index(f"ix_{blocks}_asked_at", blocks, ["project", "slot", "asked_at"])
+    # A scorer of the new version that ran before the upgrade may have made the tables of its month already.
+    there = sa.inspect(op.get_bind()).get_table_names()
+    if records not in there:
+        key = sa.PrimaryKeyConstraint("project", "slot", "request_id", name=f"pk_{records}")
+        op.create_table(records, *_record_columns(), key)
+        _index(records)
+    if blocks not in there:
+        op.create_table(blocks, *_block_columns(), sa.PrimaryKeyConstraint("block_id", name=f"pk_{blocks}"))
+        op.create_index(f"ix_{blocks}_asked_at", blocks, ["project", "slot", "asked_at"])
     columns = ", ".join(column.name for column in _record_columns())
     op.execute(
         f"insert into {records} ({columns}) select {columns} from score_record_before "  # noqa: S608
-        f"where asked_at >= {start} and asked_at < {end} order by id"
+        f"where asked_at >= {start} and asked_at < {end} order by id on conflict do nothing"
     )
     if is_postgresql:
         for base, table in (("score_record", records), ("score_block", blocks)):
