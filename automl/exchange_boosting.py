@@ -58,7 +58,8 @@ def rounded_below(threshold: float) -> tuple[Mode, float]:
     True
     """
     limit = np.float32(threshold)
-    below = np.nextafter(limit, np.float32(-np.inf))
+    with np.errstate(over="ignore"):  # below the least number of 32 bits there is minus infinity
+        below = np.nextafter(limit, np.float32(-np.inf))
     middle = (float(below) + float(limit)) / 2
     # What lies just between the two goes to the even one.
     return ("BRANCH_LEQ" if np.float32(middle) < limit else "BRANCH_LT"), middle

@@ -23,7 +23,7 @@ def place_of(project: str, entity: str) -> float:
     Examples
     --------
     >>> round(place_of("sample", "E000042"), 6), round(place_of("sample", "E000043"), 6)
-    (0.142003, 0.361405)
+    (0.342584, 0.727266)
     """
     digest = hashlib.blake2b(f"{project}\0{entity}".encode(), digest_size=8).digest()
     return int.from_bytes(digest) / 2**64

@@ -28,6 +28,9 @@ _FILE = "model.txt"
 _MANY_ROWS = 100_000
 _MANY_EXPLAINED = 200
 _MOST_NATIVE_LEVELS = 1_000
+_FEW_LEVELS = 60
+_LEAST_ROWS_OF_A_LEVEL = 30
+"""Rows per level, on average, below which LightGBM cannot tell levels apart and their encoding can."""
 _DART_ROUNDS = 150
 _USUAL_VARIANCE = 0.2
 _DATASET = {"max_bin": 255, "bin_construct_sample_cnt": 50_000, "feature_pre_filter": False, "verbosity": -1}
@@ -207,7 +210,7 @@ class LightGBMFamily:
         """Return the rows to fit and those left out: parts of the binned data, unless levels are encoded."""
         # LightGBM's number of threads is one global, set anew by every object that is made.
         threads = {"num_threads": data.num_threads}
-        least = 2 if params["encode_levels"] else _MOST_NATIVE_LEVELS
+        least = 2 if params["encode_levels"] else _most_native_levels(len(data.y))
         encoded = [column for column in data.categories if data.n_levels(column) > least]
         if not encoded:
             assert self._dataset is not None  # noqa: S101  # the search prepares before it fits
@@ -224,6 +227,11 @@ class LightGBMFamily:
             encoding.apply(data.values[test]), data.y[test], weight=data.weights_of(test), params=fitted.params
         )
         return encoding, fitted, left_out
+
+
+def _most_native_levels(n_rows: int) -> int:
+    """Return how many levels a column may have that LightGBM takes as levels."""
+    return min(max(n_rows // _LEAST_ROWS_OF_A_LEVEL, _FEW_LEVELS), _MOST_NATIVE_LEVELS)
 
 
 def make_family() -> LightGBMFamily:

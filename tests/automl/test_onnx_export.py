@@ -87,7 +87,7 @@ def test_a_value_at_a_threshold_takes_our_branch(world: Callable, name: str) -> 
 
 
 @given(
-    limit=st.floats(width=32, allow_nan=False, allow_infinity=False),
+    limit=st.floats(width=32, allow_nan=False, allow_infinity=False).filter(lambda x: abs(x) < 3e38),
     steps=st.integers(-3, 3),
     nudge=st.sampled_from([-1.0, 0.0, 1.0]),
 )

@@ -173,9 +173,9 @@ def test_a_hundred_thousand_levels_are_counted_and_capped_in_seconds():
     assert time.perf_counter() - start < 60
     assert values[:, 0].tolist() == [n / 2, 60.0]
     assert values[:, 1] == pytest.approx([np.log(n / 2), np.log(60)], rel=1e-3)
-    # The fifty most frequent levels are kept apart; all of the others are one.
-    assert [len(levels) for levels in plan.levels.values()] == [50, 50]
-    assert values[:, 2].tolist() == [50.0, 0.0]
+    # The three hundred most frequent levels are kept apart; all of the others are one.
+    assert [len(levels) for levels in plan.levels.values()] == [300, 300]
+    assert values[:, 2].tolist() == [60.0, 0.0]  # behind the sixty frequent ones stands the first of the rare
 
 
 CYCLE = DataModel(

@@ -60,8 +60,8 @@ def test_the_answer_says_what_moved_the_score_in_the_language_asked(client: http
     assert chinese == by_header["reasons"]
     names = {definition.alias: definition for definition in tiny_world().matrix.plan.definitions}
     for in_chinese, in_english in zip(chinese, english, strict=True):
-        assert in_chinese["name"] == names[in_chinese["code"]].name("zh")
-        assert in_english["name"] == names[in_english["code"]].name("en")
+        assert in_chinese["name"] == names[in_chinese["feature"]].name("zh")
+        assert in_english["name"] == names[in_english["feature"]].name("en")
     magnitudes = [abs(reason["contribution"]) for reason in english]
     assert magnitudes == sorted(magnitudes, reverse=True)
     assert all((reason["contribution"] > 0) == (reason["direction"] == "raises") for reason in english)
