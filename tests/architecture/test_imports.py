@@ -80,8 +80,14 @@ _LIGHT = [
     "model_registry.scorer",
     "monitoring.score_log",
     "serving.app",
+    "workbench.cli",
 ]
 _HEAVY = [
+    "pyarrow",
+    "threadpoolctl",
+    "cronsim",
+    "plotly",
+    "openpyxl",
     "pandas",
     "sklearn",
     "streamlit",

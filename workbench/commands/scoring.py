@@ -25,7 +25,7 @@ from workbench.commands.session import (
     say,
     session,
 )
-from workbench.flows import bulk_scoring, scoring
+from workbench.flows import scoring
 from workbench.flows.results import to_json
 
 __all__ = ["add_to"]
@@ -65,6 +65,8 @@ class _Many:
         self, run: Session, project: str, output: Path, *, version: int | None, as_of: datetime | None
     ) -> scoring.BatchResult:
         """Score what is named."""
+        from workbench.flows import bulk_scoring  # reads tables, which a scoring host has nothing for
+
         self.check()
         if self.features is not None:
             return self._features(run, project, self.features, output, version)
@@ -82,6 +84,8 @@ class _Many:
     def _features(
         self, run: Session, project: str, name: str, output: Path, version: int | None
     ) -> scoring.BatchResult:
+        from workbench.flows import bulk_scoring
+
         source = (
             Path(name)
             if self.database is None

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from automl.directing import directions_of
 from automl.label import Labels
@@ -204,7 +204,7 @@ def _most_bins(data: ClassingData) -> int:
 
 def apply(ctx: Context, project: str, wanted: Change, *, note: str = "", seen: int | None = None) -> Desk:
     """Make one change, measure what it did, keep it, and write it into the audit trail."""
-    with threadpool_limits(limits=1, user_api="blas"):  # for so little work more threads only wait for each other
+    with _one_thread():
         return _apply(ctx, project, wanted, note, seen)
 
 
@@ -294,7 +294,7 @@ def _other(desk: Desk, wanted: Change, by: str, note: str) -> tuple[Desk, dict[s
 
 def fitted(desk: Desk, data: ClassingData) -> FittedScorecard:
     """Return the card with its weights, on the rows given."""
-    with threadpool_limits(limits=1, user_api="blas"):
+    with _one_thread():
         return fit_card(desk.classing, data, desk.spec, only=desk.chosen)
 
 
@@ -348,3 +348,12 @@ def _outcomes(sample: str, rows: TrainingRows) -> np.ndarray:
 
 def _path(ctx: Context, project: str) -> Path:
     return projects.folder(ctx, project) / "scorecard" / "desk.json"
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Keep BLAS to one thread: for so little work more threads only wait for each other."""
+    # Not part of a scoring host, whose command line reads this module, too.
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
+    return limits

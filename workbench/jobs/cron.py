@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cronsim import CronSim, CronSimError
-
 from core.errors import InputError
 from core.i18n import Message, msg
 
@@ -65,6 +63,8 @@ def check_cron(cron: str) -> str:
     fix = msg("Give minute, hour, day, month and weekday: 30 2 * * * is every day at 02:30.")
     if len(text.split()) != _N_FIELDS or len(text) > 128:
         raise InputError(msg("a cron expression has five fields"), where="cron", fix=fix)
+    from cronsim import CronSim, CronSimError  # not part of a scoring host, whose command line reads this module, too
+
     try:
         next(CronSim(text, datetime(2024, 1, 1, tzinfo=UTC)))
     except CronSimError as error:
@@ -81,11 +81,15 @@ def next_due(cron: str, zone: str, after: datetime) -> datetime:
     >>> next_due("0 2 * * *", "Asia/Shanghai", datetime(2026, 11, 28, 7, tzinfo=UTC)).isoformat()
     '2026-11-28T18:00:00+00:00'
     """
+    from cronsim import CronSim
+
     return _utc(next(CronSim(cron, after.astimezone(check_zone(zone)))))
 
 
 def latest_due(cron: str, zone: str, first: datetime, now: datetime) -> datetime:
     """Return the latest moment due up to `now`, of which `first` is known to be one; in UTC."""
+    from cronsim import CronSim
+
     found = _utc(next(CronSim(cron, now.astimezone(check_zone(zone)), reverse=True)))
     # What is due at `now` itself is found from the other side: a moment does not precede itself.
     following = next_due(cron, zone, found)
