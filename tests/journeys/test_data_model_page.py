@@ -29,8 +29,10 @@ def import_berka(analyst: Person, folder: Path) -> None:
 
 
 def choose(analyst: Person, label: str, option: str) -> None:
-    """Choose in a list by its label, as a mouse does."""
+    """Choose in a list by its label, by writing what is looked for, once the page stands still."""
+    analyst.settle()
     analyst.page.get_by_label(label).first.click()
+    analyst.page.keyboard.type(option)
     analyst.page.get_by_role("option", name=option, exact=True).click()
     analyst.settle()
 
