@@ -70,6 +70,7 @@ case "${1:-}" in
     need "a MariaDB server for the database tests" mariadb-server has_mariadb
     need "systemd-analyze, which checks the service files" systemd command -v systemd-analyze
     need "shellcheck, which checks the scripts" shellcheck command -v shellcheck
+    need "kubectl, which builds the Kubernetes files" kubernetes-client command -v kubectl
     need "fontconfig" fontconfig command -v fc-list
     need "a Chinese font for the screenshots" fonts-noto-cjk has_chinese_font
     report_missing || [ -z "${CI:-}" ]
