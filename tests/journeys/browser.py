@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import FloatRect, Locator, Page, expect, sync_playwright
 
 _FLAGS = (
     "--no-sandbox",
@@ -61,6 +61,23 @@ class Person:
     def click(self, name: str) -> None:
         """Click a button by its words and wait for the page."""
         self.page.get_by_role("button", name=name, exact=True).click()
+        self.settle()
+
+    def place(self, part: Locator) -> FloatRect:
+        """Return where `part` stands, once it stands still (what is drawn anew has no place for a while)."""
+        before: FloatRect | None = None
+        for _ in range(SLOW_MS // 250):
+            box = part.bounding_box()
+            if box is not None and box == before:
+                return box
+            before = box
+            self.page.wait_for_timeout(250)
+        raise AssertionError(f"{part} never stood still")
+
+    def click_in_picture(self, words: str) -> None:
+        """Click a word that the page's first chart draws."""
+        box = self.place(self.page.locator(".stPlotlyChart").first.get_by_text(words, exact=True))
+        self.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         self.settle()
 
     def wait_for(self, words: str, timeout_ms: int = SLOW_MS) -> None:

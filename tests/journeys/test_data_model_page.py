@@ -43,14 +43,6 @@ def turn_to(analyst: Person, side: str) -> None:
     analyst.settle()
 
 
-def click_table(analyst: Person, name: str) -> None:
-    """Click a table in the picture."""
-    box = analyst.page.locator(".stPlotlyChart").first.get_by_text(name, exact=True).bounding_box()
-    assert box is not None
-    analyst.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    analyst.settle()
-
-
 def test_a_model_is_corrected_by_clicking_and_signed_by_a_second_person(empty_installation: Installation) -> None:
     folder = data_folder("berka_partial")
     with person(empty_installation.url) as analyst:
@@ -62,7 +54,7 @@ def test_a_model_is_corrected_by_clicking_and_signed_by_a_second_person(empty_in
         analyst.wait_for("The rows agree")
 
         # The link of a table in between is taken away and offered again by how many rows find a parent.
-        click_table(analyst, "disp")
+        analyst.click_in_picture("disp")
         turn_to(analyst, "Links")
         analyst.wait_for("link table: rows of 2 tables meet here")
         page.get_by_role("button", name="Remove the link").first.click()
@@ -73,7 +65,7 @@ def test_a_model_is_corrected_by_clicking_and_signed_by_a_second_person(empty_in
         analyst.wait_for("No unsaved changes")
 
         # A key that repeats is seen at once, cannot be saved, and is taken back.
-        click_table(analyst, "trans")
+        analyst.click_in_picture("trans")
         turn_to(analyst, "Key and times")
         page.get_by_label("Key: the columns that together identify one row").click()
         page.get_by_role("option", name="type", exact=True).click()
@@ -94,12 +86,11 @@ def test_a_model_is_corrected_by_clicking_and_signed_by_a_second_person(empty_in
         lag.fill("3")
         lag.press("Enter")
         analyst.wait_for("rows are known 3 days after the event, was 0")
-        click_table(analyst, "client")
+        analyst.click_in_picture("client")
         turn_to(analyst, "Its columns")
         grid = page.locator('[data-testid="stDataFrame"] canvas').first
         grid.scroll_into_view_if_needed()
-        cells = grid.bounding_box()
-        assert cells is not None
+        cells = analyst.place(grid)
         page.mouse.click(cells["x"] + 33, cells["y"] + 35 + 35 + 17)  # the second row: birth_number
         page.keyboard.press("Space")
         analyst.wait_for("the role is left out, was feature")

@@ -49,17 +49,14 @@ def test_a_window_is_picked_a_column_left_out_and_the_build_uses_it(
         analyst.settle()
 
         # A click on the picture chooses the table.
-        picture = page.locator(".stPlotlyChart").first.get_by_text("payments", exact=True).bounding_box()
-        assert picture is not None
-        page.mouse.click(picture["x"] + picture["width"] / 2, picture["y"] + picture["height"] / 2)
+        analyst.click_in_picture("payments")
         analyst.wait_for("client_id with clients: 100.0% linked")
         analyst.wait_for("Settings changed and not saved yet: 1")
         analyst.wait_for("all that is possible")
         analyst.settle()
         grid = page.locator('[data-testid="stDataFrame"] canvas').first
         grid.scroll_into_view_if_needed()
-        columns = grid.bounding_box()
-        assert columns is not None
+        columns = analyst.place(grid)
         page.mouse.click(columns["x"] + 33, columns["y"] + 123)  # the third row: days_late
         page.keyboard.press("Space")
         analyst.wait_for("Settings changed and not saved yet: 2")

@@ -98,8 +98,7 @@ def loans(path: Path, rows: list[tuple[int, str]]) -> None:
 
 def write_cell(analyst: Person, grid: Locator, share: float, text: str) -> None:
     """Write into the first row of a grid, at a share of its width; the grid is a canvas."""
-    box = grid.bounding_box()
-    assert box is not None
+    box = analyst.place(grid)
     analyst.page.mouse.click(box["x"] + share * box["width"], box["y"] + 0.7 * box["height"])
     analyst.page.keyboard.press("Enter")
     editor = analyst.page.locator("#portal textarea, #portal input").first
