@@ -18,10 +18,10 @@ up: .venv/.installed-all  ## the workbench, its worker and the scorer, on loopba
 	$(BIN)/workbench up
 
 test: .venv/.installed-dev .venv/.system-dev  ## all tests
-	$(BIN)/python -m pytest -rs -n 2 --dist loadfile -m "not long" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -rsR -n 2 --dist loadfile -m "not long" $(PYTEST_ARGS)
 
 test-long: .venv/.installed-dev .venv/.system-dev  ## the rare and long tests
-	$(BIN)/python -m pytest -rs -m long $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -rsR -m long $(PYTEST_ARGS)
 
 check: .venv/.installed-dev  ## style, types and floors only
 	$(BIN)/python -m pytest tests/architecture $(PYTEST_ARGS)
