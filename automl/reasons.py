@@ -144,6 +144,8 @@ def _variable(definition: FeatureDefinition) -> tuple[Any, ...]:
 def _shown_value(plan: FeaturePlan, definition: FeatureDefinition, value: float) -> Message | str | None:
     if np.isnan(value):
         return None
+    if definition.word is not None:
+        return msg("true") if value else msg("not true")
     if definition.kind == "category":
         level = plan.display_value(definition.alias, value)
         return plan.named_level(definition.alias, level) if level else msg("another value")

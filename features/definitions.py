@@ -13,6 +13,7 @@ from features.paths import PathStep
 from features.peer_groups import PEER_STATISTICS, GroupColumn, Peers, PeerStatistic
 from features.stages import Stage
 from features.windows import Window, parse_window
+from features.words import plain_text
 
 __all__ = [
     "OPERATORS",
@@ -35,7 +36,7 @@ __all__ = [
 FeatureKind = Literal["number", "category"]
 Liveness = Literal["self", "reference", "network"]
 
-_EXTRAS: Final = ("where", "second", "against", "stack", "peers")  # written only where there are any
+_EXTRAS: Final = ("where", "second", "against", "stack", "peers", "word")  # written only where there are any
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ class FeatureDefinition:
         Aggregations over what is below, the uppermost first; together their steps leave at least one step.
     peers : Peers or None
         What the value is compared with.
+    word : str or None
+        What ``contains`` looks for, in the plain form of `features.words`; other primitives have none.
     """
 
     id: str
@@ -93,6 +96,7 @@ class FeatureDefinition:
     against: str | None = None
     stack: tuple[Stage, ...] = ()
     peers: Peers | None = None
+    word: str | None = None
 
     @classmethod
     def create(
@@ -110,6 +114,7 @@ class FeatureDefinition:
         against: str | None = None,
         stack: tuple[Stage, ...] = (),
         peers: Peers | None = None,
+        word: str | None = None,
     ) -> "FeatureDefinition":
         """Build a definition with its id and alias; without `names` the id serves as name.
 
@@ -118,8 +123,8 @@ class FeatureDefinition:
         Raises
         ------
         ConfigurationError
-            A window is none, the stages of `stack` leave no step below them, or the path goes down again after a step
-            up without a stage.
+            A window is none, the stages of `stack` leave no step below them, the path goes down again after a step up
+            without a stage, or a word is not looked for by ``contains``, or not in plain form.
 
         Examples
         --------
@@ -129,14 +134,15 @@ class FeatureDefinition:
         """
         if peers is not None or any(step.is_keyless for step in path):
             liveness = "reference"
-        blank = cls("", "", {}, kind, path, column, primitive, window, liveness, where, second, against, stack, peers)
+        given = (kind, path, column, primitive, window, liveness, where, second, against, stack, peers, word)
+        blank = cls("", "", {}, *given)
         blank.check()
         identifier = _identifier(blank)
         alias = make_alias(identifier, _alias_parts(blank), is_plain=blank.is_plain)
         return replace(blank, id=identifier, alias=alias, names=names or {"en": identifier, "zh": identifier})
 
     def check(self) -> None:
-        """Refuse windows that are none and stages that do not fit the path."""
+        """Refuse windows that are none, stages that do not fit the path, and words that nothing can hold."""
         for window in self.windows:
             if window is not None:
                 parse_window(window)
@@ -161,6 +167,13 @@ class FeatureDefinition:
                 msg("a table that is joined by time alone stands alone on its path, and is the same for all peers"),
                 where=self.path[-1].table,
             )
+        is_sought = self.word is not None and self.word == plain_text(self.word).strip() != ""
+        if (self.primitive == "contains") != is_sought or (self.word is not None and self.peers is not None):
+            raise ConfigurationError(
+                msg("the primitive contains, and no other, looks for a word, written small and without punctuation; "
+                    "got {word}", word=repr(self.word)),
+                where=_identifier(self),
+            )  # fmt: skip
         if self.peers is not None and (self.kind != "number" or self.peers.statistic not in PEER_STATISTICS):
             raise ConfigurationError(
                 msg("only a number can be compared with peers, by one of {statistics}",
@@ -175,7 +188,8 @@ class FeatureDefinition:
         against = "" if self.against is None else f"/{self.against}"
         stages = "".join(f";{stage}" for stage in self.stack)
         peers = "" if self.peers is None else f"~{self.peers}"
-        return where + against + stages + (f"%{self.second}" * bool(self.second)) + peers
+        word = "" if self.word is None else f"={self.word}"
+        return where + against + stages + (f"%{self.second}" * bool(self.second)) + peers + word
 
     @property
     def is_plain(self) -> bool:
@@ -334,6 +348,7 @@ def _alias_parts(item: FeatureDefinition) -> list[str]:
 def _extra_parts(item: FeatureDefinition) -> list[str]:
     parts = [] if item.against is None else ["against", item.against]
     parts += [] if item.second is None else ["per", item.second]
+    parts += [] if item.word is None else [item.word]
     for where in (item.where, *(stage.where for stage in item.stack)):
         parts += [] if where is None else [where.column, OPERATORS[where.op], str(where.value)]
     for stage in reversed(item.stack):

@@ -200,6 +200,8 @@ class FeatureNamer:
 
 def _primed(item: FeatureDefinition, what: str, language: Language) -> str:
     """Return the name of what the primitive makes of `what`, in its windows."""
+    if item.word is not None:
+        return msg("{what} contains “{word}”", what=what, word=item.word).text(language)
     name = what if item.primitive == "identity" else _phrase(item.primitive, what).text(language)
     return _in_windows(name, item).text(language) if item.window or item.against else name
 

@@ -76,7 +76,7 @@ def make_plan(
     if len(set(aliases)) < len(aliases):
         twice = next(alias for alias in aliases if aliases.count(alias) > 1)
         raise ConfigurationError(msg("the feature {alias} comes twice", alias=twice))
-    schemas = _schemas(table_set, root_table, key_column, definitions)
+    schemas = _with_texts(table_set, root_table, definitions, _schemas(table_set, root_table, key_column, definitions))
     _refuse_keys(root_table, definitions, schemas)
     for item in definitions:
         _refuse_misfits(root_table, item, schemas)
@@ -158,6 +158,39 @@ def _schemas(
     return {name: table_schema(table_set.spec(name), columns) for name, columns in keys.items()}
 
 
+def _with_texts(
+    table_set: "TableSet", root_table: str, definitions: Sequence[FeatureDefinition], schemas: dict[str, TableSchema]
+) -> dict[str, TableSchema]:
+    """Return the schemas with the texts that words are looked for in read as categories are.
+
+    Raises
+    ------
+    ConfigurationError
+        A feature takes such a text for a category.
+    """
+    places = {
+        (table, column)
+        for item in definitions
+        if item.word is not None
+        for table, column in item.reads(root_table)
+        if table_set.spec(table).column(column).type == "text" and column not in _linking(table_set, table)
+    }
+    for item in definitions:
+        if item.word is None and (place := next((one for one in item.reads(root_table) if one in places), None)):
+            raise ConfigurationError(msg("{column} is a key or a text, not a feature", column=place[1]), where=place[0])
+    made = dict(schemas)
+    for table, column in places:
+        made[table] = replace(made[table], columns={**made[table].columns, column: "category"})
+    return made
+
+
+def _linking(table_set: "TableSet", table: str) -> set[str]:
+    """Return the columns of a table that are keys: its own, and those that link it."""
+    model = table_set.data_model
+    linking = {link.child_column for link in model.parents_of(table)}
+    return linking | {link.parent_column for link in model.children_of(table)} | set(model.table(table).primary_key)
+
+
 def _marked(item: FeatureDefinition, root_table: str) -> FeatureDefinition:
     """Return the definition marked as one of counterparties where it reads their rows."""
     is_network = item.liveness == "self" and item.reaches_others(root_table)
@@ -207,6 +240,8 @@ def _refuse_misfits(root_table: str, item: FeatureDefinition, schemas: dict[str,
 
 def _reads(item: FeatureDefinition, known: Aggregation | Transform, reads: str) -> bool:
     """Whether the primitive reads what it is given, and each stage a number."""
+    if isinstance(known, Transform) and "text" in known.reads:
+        return reads == "category" and item.word is not None and item.kind == "number"
     if item.stack:
         gives_level = reads == "category" and (isinstance(known, Transform) or known.gives_level)
         if gives_level or any("number" not in AGGREGATIONS[stage.primitive].reads for stage in item.stack):

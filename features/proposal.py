@@ -19,6 +19,7 @@ from features.primitives.vocabulary import AGGREGATIONS, TRANSFORMS
 from features.reference_proposal import compared, of_macro_tables
 from features.spec import FeatureSpec
 from features.variations import has_time, named, usable_columns, vary, windows_of
+from features.word_proposal import text_features
 from warehouse.data_model import CLOSED_ROLES, RATE_UNITS
 from warehouse.modelling.words import role_word
 
@@ -110,6 +111,8 @@ def propose(
     deep = [thought for thought in dict.fromkeys(deep) if thought[0] not in empty]
     definitions += [named(namer, item) for item in vary(table_set, root_table, paths, definitions, deep, spec)]
     definitions += [named(namer, item) for item in crossed if item.path not in empty]
+    ups = [path for path in _ways_up(model, root_table, spec) if path not in empty]
+    definitions += [named(namer, item) for item in _of_texts(table_set, root_table, ups, spec, keys, cutoffs)]
     if not definitions:
         raise ConfigurationError(
             msg("no feature can be made of the table {table} with these settings", table=root_table),
@@ -377,6 +380,21 @@ def _take_turns(
     return read, [item for turn in turns for item in turn if item is not None]
 
 
+def _of_texts(
+    table_set: "TableSet",
+    root_table: str,
+    ups: list[tuple[PathStep, ...]],
+    spec: FeatureSpec,
+    keys: np.ndarray | None,
+    cutoffs: np.ndarray | None,
+) -> Iterator[FeatureDefinition]:
+    """Yield the words of the texts of the root and of the tables above it."""
+    rows = _rows_asked(table_set, root_table, keys, cutoffs)
+    if rows is not None and len(rows[1]):
+        key_column, asked, moments = rows
+        yield from text_features(table_set, root_table, key_column, ups, spec, keys=asked, cutoffs=moments)
+
+
 def _empty_paths(
     table_set: "TableSet",
     root_table: str,
@@ -387,22 +405,37 @@ def _empty_paths(
     """Return the paths down on which no row of a sample of root rows has anything known before its cutoff."""
     from features.engine import EngineData, compute
     from features.planning import make_plan
+
+    probes = {path: _probe(path) for path in sorted(paths, key=str) if any(step.direction == "down" for step in path)}
+    rows = _rows_asked(table_set, root_table, keys, cutoffs)
+    if not probes or rows is None:
+        return set()
+    key_column, asked, moments = rows
+    sample = np.linspace(0, len(asked) - 1, min(len(asked), _SAMPLE_ROWS)).astype(np.int64)
+    plan = make_plan(table_set, root_table, key_column, list(probes.values()))
+    data = EngineData.from_table_set(plan, table_set)
+    counts = compute(plan, data, asked[sample], moments[sample])
+    return {path for path, column in zip(probes, counts.T, strict=True) if not (column > 0).any()}
+
+
+def _rows_asked(
+    table_set: "TableSet", root_table: str, keys: np.ndarray | None, cutoffs: np.ndarray | None
+) -> tuple[str, np.ndarray, np.ndarray] | None:
+    """Return the key column, keys and cutoffs of the rows to look at; None where the root has no key or no time.
+
+    Where none are given, each root row at its own event time.
+    """
     from features.preparation import as_text
 
-    model = table_set.data_model
-    probes = {path: _probe(path) for path in sorted(paths, key=str) if any(step.direction == "down" for step in path)}
-    key_column = _key_column(model, root_table)
+    key_column = _key_column(table_set.data_model, root_table)
     if keys is None or cutoffs is None:
         cutoffs = table_set.event_time(root_table)
         keys = as_text(table_set.frame(root_table)[key_column]) if key_column else None
-    if not probes or keys is None or cutoffs is None or key_column is None:
-        return set()
-    usable = np.flatnonzero(~np.isnat(np.asarray(cutoffs).astype("datetime64[ns]")))
-    rows = usable[np.linspace(0, usable.size - 1, min(usable.size, _SAMPLE_ROWS)).astype(np.int64)]
-    plan = make_plan(table_set, root_table, key_column, list(probes.values()))
-    data = EngineData.from_table_set(plan, table_set)
-    counts = compute(plan, data, np.asarray(keys, dtype=object)[rows], np.asarray(cutoffs)[rows])
-    return {path for path, column in zip(probes, counts.T, strict=True) if not (column > 0).any()}
+    if keys is None or cutoffs is None or key_column is None:
+        return None
+    moments = np.asarray(cutoffs)
+    usable = np.flatnonzero(~np.isnat(moments.astype("datetime64[ns]")))
+    return key_column, np.asarray(keys, dtype=object)[usable], moments[usable]
 
 
 def _probe(path: tuple[PathStep, ...]) -> FeatureDefinition:

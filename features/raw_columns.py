@@ -170,7 +170,7 @@ def _column(table_set: "TableSet", table: str, name: str, rows: np.ndarray, mome
     kind = table_set.spec(table).column(name).type
     if not len(stored):
         return RawColumn(table, name, "number", np.full(rows.shape, np.nan), rows)
-    if kind == "category":
+    if kind in ("category", "text"):
         codes, levels = encode(stored)
         is_null = (rows < 0) | (codes[rows] < 0)
         return RawColumn(table, name, "category", np.where(is_null, np.nan, codes[rows]), rows, levels)

@@ -7,6 +7,7 @@ from features.engine_data import TableArrays
 from features.histories import NO_TIME
 from features.plan import FeaturePlan
 from features.primitives.vocabulary import TRANSFORMS
+from features.words import holds_word
 
 __all__ = ["plan_codes", "read_row"]
 
@@ -34,6 +35,10 @@ def read_row(
     column = item.column or ""
     if item.kind == "category":
         return plan_codes(plan, item, table.levels[column], np.where(rows >= 0, table.codes[column][rows], -1))
+    if item.word is not None:
+        codes = np.where(rows >= 0, table.codes[column][rows], -1)
+        flags = np.append(holds_word(table.levels[column], item.word), np.nan)[codes]
+        return TRANSFORMS[item.primitive].of_row(flags, None, cutoffs)
     values, known = _values(table, column, rows)
     second = None
     if item.second is not None:

@@ -10,7 +10,7 @@ from features.reductions import Codes, Numbers, Rows
 
 __all__ = ["NOTHING", "Aggregation", "Reads", "Transform"]
 
-Reads = Literal["rows", "number", "boolean", "category", "time"]
+Reads = Literal["rows", "number", "boolean", "category", "time", "text"]
 NOTHING: Final = float("nan")
 
 
@@ -76,7 +76,8 @@ class Transform(ABC):
     name, phrase
         As in `Aggregation`.
     reads : tuple of str
-        Types of the column: ``"number"``, ``"boolean"``, ``"category"``, ``"time"``.
+        Types of the column: ``"number"``, ``"boolean"``, ``"category"``, ``"time"``; ``"text"`` for one that looks for
+        a word in a text, or in the level of a category.
     second : str or None
         Type of the second column it needs, or None.
     is_own_only : bool

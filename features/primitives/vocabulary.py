@@ -6,6 +6,7 @@ from typing import Final
 from features.primitives.all import All
 from features.primitives.any import Any
 from features.primitives.avg_time_between import AvgTimeBetween
+from features.primitives.contains import Contains
 from features.primitives.count import Count
 from features.primitives.current_streak import CurrentStreak
 from features.primitives.day_of_month import DayOfMonth
@@ -51,7 +52,7 @@ _AGGREGATIONS: Final[tuple[type[Aggregation], ...]] = (
     MaxGap, Median, MinGap, PercentTrue, SecondMostCommon, Skew, ThirdMostCommon, TimeSinceFirst, Trend,
 )  # fmt: skip
 _TRANSFORMS: Final[tuple[type[Transform], ...]] = (
-    Identity, Month, Weekday, DaysSince,
+    Identity, Month, Weekday, DaysSince, Contains,
     DayOfMonth, DaysBetween, IsMonthEnd, IsWeekend, Quarter, Ratio,
 )  # fmt: skip
 
@@ -60,7 +61,7 @@ TRANSFORMS: Final[Mapping[str, Transform]] = {primitive.name: primitive() for pr
 
 _DEFAULT: Final = (
     "count", "sum", "mean", "max", "time_since_last", "num_unique", "std", "min", "last", "mode",
-    "identity", "month", "weekday", "days_since",
+    "identity", "month", "weekday", "days_since", "contains",
 )  # fmt: skip
 _CREDIT: Final = (
     "median", "trend", "longest_streak", "current_streak", "largest_share", "herfindahl", "percent_true",

@@ -169,3 +169,13 @@ def test_a_map_that_lacks_a_feature_or_a_sentence_is_refused() -> None:
 def test_unknown_codes_and_half_said_subjects_are_refused(spec: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ReasonSpec.model_validate(spec)
+
+
+def test_a_word_is_told_as_there_or_not() -> None:
+    names = {"en": "Bank contains “union”", "zh": "银行含“union”"}
+    word = FeatureDefinition.create((), "bank", "contains", word="union", names=names)
+    plan = FeaturePlan("firm", "ent", (word,), {})
+    there, absent = (reasons(np.array([0.4]), np.array([value]), plan)[0] for value in (1.0, 0.0))
+    assert there.text == "Bank contains “union” is true, which raises the risk"
+    assert absent.text == "Bank contains “union” is not true, which raises the risk"
+    assert reasons(np.array([-0.4]), np.array([1.0]), plan, language="zh")[0].text.startswith("银行含“union”")

@@ -58,10 +58,10 @@ def create(path, column, primitive, kind, **more) -> FeatureDefinition:
 
 def transformed(primitive) -> list[FeatureDefinition]:
     of = {"number": ((), "amount"), "time": ((), "asked_on"), "category": ((UP,), "sector"),
-          "boolean": ((UP,), "capital")}  # fmt: skip
+          "boolean": ((UP,), "capital"), "text": ((UP,), "sector")}  # fmt: skip
     return [
         create(*of[reads], primitive, "category" if reads == "category" else "number",
-               second=of[primitive.second][1] if primitive.second else None)
+               second=of[primitive.second][1] if primitive.second else None, word="v1" if reads == "text" else None)
         for reads in primitive.reads
     ]  # fmt: skip
 
