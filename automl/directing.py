@@ -132,7 +132,7 @@ def direction_findings(chosen: "SearchResult", data: TrainingData, spec: TrainSp
     kept = chosen.fits[0].margin
     if not np.array_equal(fit.margin, kept):
         rng = np.random.default_rng(spec.seed)
-        price = paired_auc_difference(data.y[test], fit.margin, kept, spec.bootstrap_draws, rng)
+        price = paired_auc_difference(data.y[test], fit.margin, kept, spec.bootstrap_draws, rng, data.entities[test])
         n_kept = sum(sign != 0 for sign in data.directions)
         findings.append(Finding("price_of_directions", Severity.INFO, _price(n_kept, price)))
     is_free = bool(np.array_equal(fit.margin, kept))

@@ -13,8 +13,8 @@ import numpy as np
 from automl.evaluation import METRIC_NAMES, Metric
 
 __all__ = [
-    "ScoreCounts", "auc", "entity_codes", "interval", "metrics_with_intervals", "paired_auc_difference",
-    "paired_differences",
+    "ScoreCounts", "auc", "auc_with_interval", "entity_codes", "interval", "metrics_with_intervals",
+    "paired_auc_difference", "paired_differences",
 ]  # fmt: skip
 
 _LIFT_SHARE = 0.1
@@ -147,20 +147,34 @@ def metrics_with_intervals(
     }
 
 
-def paired_auc_difference(
-    y: np.ndarray, scores: np.ndarray, other_scores: np.ndarray, n_draws: int, rng: np.random.Generator
+def auc_with_interval(
+    y: np.ndarray, scores: np.ndarray, n_draws: int, rng: np.random.Generator, entities: np.ndarray | None = None
 ) -> tuple[float, float, float]:
-    """Return AUC of `scores` minus AUC of `other_scores` and its 95 % interval; both see the same draws of rows."""
-    is_bad = y == 1
-    first = ScoreCounts.of(y, scores)
-    second = ScoreCounts.of(y, other_scores)
-    n_bad, n_good = int(is_bad.sum()), int((~is_bad).sum())
-    draws = np.empty(n_draws)
-    for i in range(n_draws):
-        bad, good = rng.integers(0, n_bad, n_bad), rng.integers(0, n_good, n_good)
-        draws[i] = _auc_of_rows(first, bad, good) - _auc_of_rows(second, bad, good)
-    low, high = interval(draws)
-    return _auc(*first.counts()) - _auc(*second.counts()), float(low), float(high)
+    """Return the AUC of any scores and its 95 % interval; `entities` as in `metrics_with_intervals`."""
+    grouped, drawing = ScoreCounts.of(y, scores), _Draws(y, entities)
+    low, high = interval(np.array([_auc(*drawing.draw(rng, [grouped])[0]) for _ in range(n_draws)]))
+    return _auc(*grouped.counts()), float(low), float(high)
+
+
+def paired_auc_difference(
+    y: np.ndarray,
+    scores: np.ndarray,
+    other_scores: np.ndarray,
+    n_draws: int,
+    rng: np.random.Generator,
+    entities: np.ndarray | None = None,
+) -> tuple[float, float, float]:
+    """Return AUC of `scores` minus AUC of `other_scores` and its 95 % interval; both see the same draws.
+
+    Where `entities` says that somebody has several rows, entities are drawn, as in `metrics_with_intervals`.
+    """
+    grouped, drawing = [ScoreCounts.of(y, one) for one in (scores, other_scores)], _Draws(y, entities)
+
+    def difference(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]) -> float:
+        return _auc(*first) - _auc(*second)
+
+    low, high = interval(np.array([difference(*drawing.draw(rng, grouped)) for _ in range(n_draws)]))
+    return difference(*(one.counts() for one in grouped)), float(low), float(high)
 
 
 def paired_differences(
@@ -211,11 +225,6 @@ def interval(draws: np.ndarray) -> np.ndarray:
     """Return the 95 % percentile interval of draws along the first axis: shape (2, ...)."""
     tail = (1 - _CONFIDENCE) / 2
     return np.asarray(np.quantile(draws, [tail, 1 - tail], axis=0))
-
-
-def _auc_of_rows(grouped: ScoreCounts, bad: np.ndarray, good: np.ndarray) -> float:
-    drawn = ScoreCounts(grouped.scores, grouped.bad_groups[bad], grouped.good_groups[good])
-    return _auc(*drawn.counts())
 
 
 def _auc(bads: np.ndarray, goods: np.ndarray) -> float:

@@ -10,7 +10,7 @@ from automl.calibration import sigmoid
 from automl.control import FitControl
 from automl.families import make_family
 from automl.families.interface import Family, FoldFit, Model, TrainingData
-from automl.metrics import auc, interval, paired_auc_difference
+from automl.metrics import auc_with_interval, paired_auc_difference
 from automl.spec import RejectSpec
 from automl.split import grouped_folds
 from core.errors import InputError
@@ -305,7 +305,7 @@ def study_rejects(
         matrix.values[split.train], labels.y[split.train], labels.entities[split.train], matrix.plan
     )  # fmt: skip
     unseen = split.out_of_time if len(split.out_of_time) else split.train
-    y = labels.y[unseen]
+    y, entities = labels.y[unseen], labels.entities[unseen]
     ways = [("none", 1.0), ("reweighting", 1.0), *((m, f) for m in ("fuzzy", "parcelling") for f in factors)]
     rows: list[RejectRow] = []
     without: np.ndarray | None = None
@@ -315,7 +315,7 @@ def study_rejects(
             data, rejects, inferring, matrix.values[unseen], spec, held_out=len(split.out_of_time) > 0
         )
         without = margin if without is None else without
-        rows.append(_row(method, factor, model, (margin, without, y), data, rejects, spec.seed))
+        rows.append(_row(method, factor, model, (margin, without, y, entities), data, rejects, spec.seed))
     return RejectStudy(len(data.y), len(rejects), len(unseen), int(y.sum()), tuple(rows))
 
 
@@ -340,23 +340,15 @@ def _fitted(
 
 
 def _row(
-    method: str, factor: float, model: Model, judged: tuple[np.ndarray, np.ndarray, np.ndarray], data: TrainingData,
+    method: str, factor: float, model: Model, judged: tuple[np.ndarray, ...], data: TrainingData,
     rejects: Rejects, seed: int,
 ) -> RejectRow:  # fmt: skip
-    margin, without, y = judged
+    margin, without, y, entities = judged
     accepted, rejected = model.margin(data.values), model.margin(rejects.values)
-    rng = np.random.default_rng(seed)
-    draws = np.array([_drawn_auc(y, margin, rng) for _ in range(_N_DRAWS)])
-    low, high = interval(draws)
-    gain = paired_auc_difference(y, margin, without, _N_DRAWS, np.random.default_rng(seed))
+    figure = auc_with_interval(y, margin, _N_DRAWS, np.random.default_rng(seed), entities)
+    gain = paired_auc_difference(y, margin, without, _N_DRAWS, np.random.default_rng(seed), entities)
     quantiles = [tuple(np.quantile(values, _QUANTILES).tolist()) for values in (accepted, rejected)]
     return RejectRow(
-        method, factor, float(sigmoid(rejected).mean()), float(sigmoid(accepted).mean()), auc(y, margin), float(low),
-        float(high), *gain, *quantiles,
+        method, factor, float(sigmoid(rejected).mean()), float(sigmoid(accepted).mean()), *figure, *gain,
+        *quantiles,
     )  # fmt: skip
-
-
-def _drawn_auc(y: np.ndarray, margin: np.ndarray, rng: np.random.Generator) -> float:
-    parts = [np.flatnonzero(y == value) for value in (0, 1)]
-    rows = np.concatenate([rng.choice(part, len(part)) for part in parts])
-    return auc(y[rows], margin[rows])

@@ -11,7 +11,14 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from automl.evaluating import evaluate_sample, jeffreys_interval, score_psi
 from automl.evaluation import METRIC_NAMES, Evaluation
-from automl.metrics import ScoreCounts, auc, metrics_with_intervals, paired_auc_difference, paired_differences
+from automl.metrics import (
+    ScoreCounts,
+    auc,
+    auc_with_interval,
+    metrics_with_intervals,
+    paired_auc_difference,
+    paired_differences,
+)
 from automl.scale import ScoreScale
 
 
@@ -197,3 +204,24 @@ def test_both_scores_see_the_same_entities() -> None:
     entities = np.tile(np.arange(400), 3)
     found = paired_differences(*copies, copies[1].copy(), 50, np.random.default_rng(0), entities)
     assert found["auc"][2:] == (0.0, 0.0, 0.0)
+
+
+def test_the_interval_of_a_difference_draws_entities_not_rows() -> None:
+    """Rows that repeat an entity are no new witnesses: three copies of everybody tell as much as one."""
+    y, probability = _sample(400, 8)
+    noisy = probability + np.random.default_rng(9).normal(0, 0.1, 400)
+    once = paired_auc_difference(y, probability, noisy, 400, np.random.default_rng(0))
+    copies, entities = [np.tile(one, 3) for one in (y, probability, noisy)], np.tile(np.arange(400), 3)
+    as_rows = paired_auc_difference(*copies, 400, np.random.default_rng(0))
+    as_entities = paired_auc_difference(*copies, 400, np.random.default_rng(0), entities)
+    assert as_entities[0] == pytest.approx(once[0], abs=1e-12)
+    assert as_entities[2] - as_entities[1] == pytest.approx(once[2] - once[1], rel=0.2)
+    assert as_rows[2] - as_rows[1] < 0.7 * (as_entities[2] - as_entities[1])
+
+
+def test_the_auc_of_any_scores_has_the_interval_of_the_metrics() -> None:
+    y, probability = _sample(400, 3)
+    entities = np.repeat(np.arange(200), 2)
+    alone = metrics_with_intervals(y, probability, 100, np.random.default_rng(0), entities)["auc"]
+    found = auc_with_interval(y, 10 * probability, 100, np.random.default_rng(0), entities)
+    assert found == pytest.approx((alone.value, alone.low, alone.high), abs=1e-12)

@@ -13,7 +13,7 @@ import numpy as np
 
 from automl.directing import directions_of
 from automl.label import Labels
-from automl.metrics import ScoreCounts, auc, interval, paired_auc_difference
+from automl.metrics import auc_with_interval, paired_auc_difference
 from automl.scorecard.classing import Classing, ClassingData
 from automl.scorecard.fitting import FittedScorecard, ScorecardSpec, fit_card, fit_classing
 from automl.scorecard.model import ScorecardModel
@@ -317,16 +317,10 @@ def _figures(margins: Mapping[str, np.ndarray], rows: TrainingRows) -> dict[str,
     found = {}
     for sample, margin in margins.items():
         y = _outcomes(sample, rows)
-        grouped, rng = ScoreCounts.of(y, margin), np.random.default_rng(rows.spec.seed)
-        draws = np.array([_area(*grouped.draw(rng)) for _ in range(_N_DRAWS)])
-        low, high = interval(draws)
-        found[sample] = Figure(auc(y, margin), float(low), float(high), len(y), int(y.sum()), sample)
+        rng = np.random.default_rng(rows.spec.seed)
+        figure = auc_with_interval(y, margin, _N_DRAWS, rng, rows.labels.entities[_rows_of(sample, rows)])
+        found[sample] = Figure(*figure, len(y), int(y.sum()), sample)
     return found
-
-
-def _area(bads: np.ndarray, goods: np.ndarray) -> float:
-    below = np.cumsum(goods) - goods / 2
-    return float((bads * below).sum() / (bads.sum() * goods.sum()))
 
 
 def _effects(
@@ -335,15 +329,19 @@ def _effects(
     found = []
     for sample, margin in after.items():
         rng = np.random.default_rng(rows.spec.seed)
-        pair = margin, before[sample]
-        found.append(Effect(sample, *paired_auc_difference(_outcomes(sample, rows), *pair, _N_DRAWS, rng)))
+        judged = _outcomes(sample, rows), margin, before[sample]
+        entities = rows.labels.entities[_rows_of(sample, rows)]
+        found.append(Effect(sample, *paired_auc_difference(*judged, _N_DRAWS, rng, entities)))
     return tuple(found)
 
 
 def _outcomes(sample: str, rows: TrainingRows) -> np.ndarray:
-    part = rows.split.train if sample == "cross_validation" else rows.split.calibration
-    outcomes: np.ndarray = rows.labels.y[part]
+    outcomes: np.ndarray = rows.labels.y[_rows_of(sample, rows)]
     return outcomes
+
+
+def _rows_of(sample: str, rows: TrainingRows) -> np.ndarray:
+    return rows.split.train if sample == "cross_validation" else rows.split.calibration
 
 
 def _path(ctx: Context, project: str) -> Path:
