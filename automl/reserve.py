@@ -10,6 +10,7 @@ from automl.blending import greedy_weights, n_losses
 from automl.entrants import MOST_OF_A_FAMILY
 from automl.explaining import N_STABILITY_ROWS
 from automl.metrics import metrics_with_intervals
+from core.processors import usable_processors
 
 if TYPE_CHECKING:
     from automl.search import SearchResult
@@ -32,6 +33,13 @@ _MOST_SHARE = 0.45
 _SLACK = 1.1
 _OTHER_SECONDS = 0.5
 _DEFAULT_BUDGET = 120.0
+_REFIT_SLACK = 1.3
+
+
+def _refit_seconds(result: "SearchResult", n_workers: int) -> float:
+    """Return the seconds to fit one fold again, with the rounds that its model holds; `n_workers` folds ran at once."""
+    kept = sum(fit.best_rounds / max(fit.rounds, 1) for fit in result.fits) / len(result.fits)
+    return _REFIT_SLACK * result.best.seconds * min(kept, 1.0) * n_workers / len(result.fits)
 
 
 class Reserve:
@@ -104,7 +112,8 @@ class Reserve:
         if self.is_repeated:
             seconds += self.spec.repeats * sum(one.best.seconds for one in members)
         if self.is_bound:
-            seconds += max(one.best.seconds for one in members) * 2 / self.spec.folds
+            n_workers = min(self.spec.num_threads or usable_processors(), self.spec.folds)
+            seconds += max(_refit_seconds(one, n_workers) for one in members)
         return seconds
 
     def _likely(self, pools: list[list["SearchResult"]]) -> list["SearchResult"]:
