@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["frequent_groups", "optimal_splits", "quantile_edges"]
 
+_LEAST_ROWS_OF_A_LEVEL, _LEAST_BADS_OF_A_LEVEL = 30, 5
+"""What a level must have, of the rarer outcome on average, to be sorted by its own bad rate."""
+
 
 def quantile_edges(x: np.ndarray, max_bins: int) -> tuple[float, ...]:
     """Return inner edges at quantiles; a value repeated over a whole quantile gets its own bin."""
@@ -51,6 +54,9 @@ def optimal_splits(
     values, outcome = x[known], y[known].astype(np.int64)
     if np.unique(outcome).size < 2 or np.unique(values).size < 2:
         return None
+    pooled, rare = (values, []) if kind == "number" else _rare_as_one(values, outcome)
+    if len(np.unique(pooled)) < 2:
+        return None
     optimal_binning = _import_optbinning()
     solver = optimal_binning(
         dtype="numerical" if kind == "number" else "categorical",
@@ -60,8 +66,25 @@ def optimal_splits(
         max_n_prebins=20,
         time_limit=10,
     )
-    solver.fit(values if kind == "number" else values.astype(np.int64), outcome)
-    return list(solver.splits) if solver.status in ("OPTIMAL", "FEASIBLE") else None
+    solver.fit(pooled if kind == "number" else pooled.astype(np.int64), outcome)
+    if solver.status not in ("OPTIMAL", "FEASIBLE"):
+        return None
+    if not rare:
+        return list(solver.splits)
+    return [[*group, *rare[1:]] if rare[0] in list(group) else list(group) for group in solver.splits]
+
+
+def _rare_as_one(codes: np.ndarray, outcome: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """Return the codes with rare levels made one, and these levels, the one that stands for all first.
+
+    Sorted by their own bad rates, which chance makes, hundreds of rare levels would seem to tell a great deal.
+    """
+    found, counts = np.unique(codes.astype(np.int64), return_counts=True)
+    rarer = min(outcome.mean(), 1 - outcome.mean())
+    rare = [int(code) for code in found[counts < max(_LEAST_ROWS_OF_A_LEVEL, _LEAST_BADS_OF_A_LEVEL / rarer)]]
+    if len(rare) < 2:
+        return codes, []
+    return np.where(np.isin(codes, rare), rare[0], codes), rare
 
 
 def _import_optbinning() -> Any:

@@ -1,5 +1,6 @@
-"""The scorecard in the race: OptBinning's bins and whole points, fitted anew on the rows of each fold."""
+"""The scorecard in the race: bins, weights and whole points, all of them fitted anew on the rows of each fold."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +14,17 @@ if TYPE_CHECKING:
     from automl.control import FitControl
     from automl.scorecard.classing import Classing
     from automl.scorecard.directions import Direction
+    from automl.scorecard.fitting import FittedScorecard
 
 __all__ = ["ScorecardFamily", "load", "make_family"]
 
 _SIZES = (15, 25, 10)
+_WEIGHTS = ("evidence", "joint")
+_PENALTIES = (1.0, 3.0, 10.0, 30.0)
+_TRIED = (("joint", 25, 3.0), ("evidence", 15, 10.0), ("joint", 25, 30.0), ("evidence", 25, 1.0), ("evidence", 10, 1.0))
 _LEAST_BADS_PER_BIN = 5
+_LEAST_LOOKED_AT = 4
+_MOST_BINS = {"evidence": 6, "joint": 8}
 
 
 class ScorecardFamily:
@@ -38,12 +45,17 @@ class ScorecardFamily:
         self._classings = {}
 
     def defaults(self, data: TrainingData) -> list[dict[str, Any]]:  # noqa: ARG002  # the interface's signature
-        """Return the sizes that are tried."""
-        return [{"max_characteristics": size} for size in _SIZES]
+        """Return kinds of weights, sizes and penalties that are known to be good."""
+        names = ("weights", "max_characteristics", "penalty")
+        return [dict(zip(names, tried, strict=True)) for tried in _TRIED]
 
     def suggest(self, trial: "optuna.trial.Trial", data: TrainingData) -> dict[str, Any]:  # noqa: ARG002
-        """Return one of the sizes."""
-        return {"max_characteristics": trial.suggest_categorical("max_characteristics", _SIZES)}
+        """Return a kind of weights, a size and a penalty."""
+        return {
+            "weights": trial.suggest_categorical("weights", _WEIGHTS),
+            "max_characteristics": trial.suggest_categorical("max_characteristics", _SIZES),
+            "penalty": trial.suggest_categorical("penalty", _PENALTIES),
+        }
 
     def fit(
         self,
@@ -59,26 +71,35 @@ class ScorecardFamily:
     ) -> FoldFit:
         """Fit bins, weights and points on the rows `train`.
 
-        Where time ends it, the fit has as many rounds as features were cut into bins, and otherwise one.
+        Where time ends it, the fit has as many rounds as features were cut into bins, and otherwise one. Joint weights,
+        which take seconds, begin with a few features where time is over already, and are not ended after that.
         """
         from automl.scorecard.classing import ClassingData
         from automl.scorecard.fitting import ScorecardSpec, fit_card, fit_classing
 
         rows = ClassingData(data.values, data.y[train], data.plan.aliases, train)
         n_rarer = int(min(rows.y.sum(), (1 - rows.y).sum()))
-        max_bins = int(np.clip(n_rarer // _LEAST_BADS_PER_BIN, 2, 6))
+        max_bins = int(np.clip(n_rarer // _LEAST_BADS_PER_BIN, 2, _MOST_BINS[params["weights"]]))
         spec = ScorecardSpec(max_bins=max_bins, use_dictionary=False, directions=_directions(data), **params)
-        widest = spec.model_copy(update={"max_characteristics": max(_SIZES)})
         most = rounds if rounds is not None and rounds > 1 else None
+        if spec.weights == "joint":
+            few = most or (_LEAST_LOOKED_AT if control.is_over() else None)
+            classing = fit_classing(rows, data.plan, spec, control=control, most=few)
+            fit = self._answer(fit_card(classing, rows, spec, control=control), data, test)
+            return replace(fit, rounds=few or 1, best_rounds=few or 1, is_cut_short=few is not None and most is None)
+        widest = spec.model_copy(update={"max_characteristics": max(_SIZES)})
         key = (train.tobytes(), most)
         classing = self._classings.get(key) or fit_classing(rows, data.plan, widest, control=control, most=most)
         is_short = len(classing.bins) < min(2 * max(_SIZES), data.values.shape[1])
         if most is not None or not is_short:  # one that time cut short is made anew when there is more of it
             self._classings[key] = classing
-        card = fit_card(classing, rows, spec, control=control).card
-        model = ScorecardModel([card], data.plan.aliases)
+        fit = self._answer(fit_card(classing, rows, spec, control=control), data, test)
         n = len(classing.bins) if is_short else 1
-        return FoldFit(model, model.margin(data.values[test]), n, n, is_short and most is None)
+        return replace(fit, rounds=n, best_rounds=n, is_cut_short=is_short and most is None)
+
+    def _answer(self, fitted: "FittedScorecard", data: TrainingData, test: np.ndarray) -> FoldFit:
+        model = ScorecardModel([fitted.card], data.plan.aliases)
+        return FoldFit(model, model.margin(data.values[test]), 1, 1)
 
     def cut(self, fit: FoldFit, data: TrainingData, test: np.ndarray, rounds: int) -> FoldFit:  # noqa: ARG002
         """Return `fit`: it has no steps to choose from."""

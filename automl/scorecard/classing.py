@@ -16,7 +16,7 @@ from core.errors import InputError
 from core.i18n import msg
 from features.binning import FeatureBins
 
-__all__ = ["Classing", "ClassingData", "Edit", "Effect", "Shape", "pool_violators", "woe_shape"]
+__all__ = ["Classing", "ClassingData", "Edit", "Effect", "Shape", "merge_bins", "pool_violators", "woe_shape"]
 
 Action = Literal["merge", "split", "move", "direction", "special", "missing", "undo"]
 Shape = Literal["flat", "rising", "falling", "peak", "valley", "mixed"]
@@ -234,7 +234,7 @@ class Classing:
             raise _wrong(old, msg("two or more plain bins are merged; those for nulls and special codes stay apart"))
         if old.kind == "number" and chosen != list(range(chosen[0], chosen[-1] + 1)):
             raise _wrong(old, msg("only neighbouring bins of a number can be merged"))
-        return self._edited("merge", _merged(old, [chosen]), data, by, at, note, {"bins": chosen})
+        return self._edited("merge", merge_bins(old, [chosen]), data, by, at, note, {"bins": chosen})
 
     def split(
         self, alias: str, index: int, where: float | Sequence[str], data: ClassingData, *, by: str,
@@ -385,7 +385,7 @@ def pool_violators(table: BinTable, direction: Direction) -> CharacteristicBins:
         while len(blocks) > 1 and _must_pool(blocks[-2], blocks[-1], direction):
             last, before = blocks.pop(), blocks.pop()
             blocks.append((before[0] + last[0], before[1] + last[1], before[2] + last[2]))
-    return _merged(table.bins, [members for members, _, _ in blocks])
+    return merge_bins(table.bins, [members for members, _, _ in blocks])
 
 
 def _must_pool(
@@ -396,8 +396,8 @@ def _must_pool(
     return rises_against(direction, before[1] / before[2], after[1] / after[2])
 
 
-def _merged(old: CharacteristicBins, groups: Sequence[Sequence[int]]) -> CharacteristicBins:
-    """Return the bins with the members of each group made one."""
+def merge_bins(old: CharacteristicBins, groups: Sequence[Sequence[int]]) -> CharacteristicBins:
+    """Return the bins with the members of each group of plain bins made one; of a number these are neighbours."""
     leader = {index: group[0] for group in groups for index in group}
     leaders = [leader.get(index, index) for index in range(old.n_plain)]
     if old.kind == "number":

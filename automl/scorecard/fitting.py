@@ -1,6 +1,6 @@
 """Fits a scorecard: OptBinning's bins by business direction, weights of evidence, signed regression, whole points."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +21,7 @@ from automl.scorecard.directions import (
     data_violations,
     suggest_directions,
 )
+from automl.scorecard.joint_classing import join_alike, strongest_together
 from automl.scorecard.weights import LEAST_ROWS, Weights, evidence, fit_weights
 from core.errors import InputError
 from core.findings import Finding, Severity
@@ -34,6 +35,10 @@ __all__ = ["FittedScorecard", "ScorecardSpec", "SpecialSpec", "fit_card", "fit_c
 
 _RANKED_ROWS, _RANKED_OF_A_CLASS = 20_000, 500
 _LEAST_BINNED = 2
+_FINE_BINS, _FEWER_BINS, _FEW_ROWS = 16, 10, 5_000
+_BADS_PER_FINE_BIN, _ROWS_OF_A_LEVEL = 5, 30
+_LOOKED_AT = 1.6
+"""Times the characteristics of a card, of which the weights of all bins are fitted together to choose among them."""
 _LARGEST = 1e38
 """Beyond it OptBinning's trees, which work in float32, refuse a number; for the fit it is cut there."""
 
@@ -73,8 +78,11 @@ class ScorecardSpec(BaseModel):
         Weaker characteristics are left out.
     max_correlation : float, default=0.8
         Of weights of evidence; beyond it only the stronger of two is kept.
+    weights : {"evidence", "joint"}, default="evidence"
+        One coefficient for each characteristic's weights of evidence; or weights of all bins fitted together, which
+        start from the evidence and make up for one another, on quantile bins joined where weights are alike.
     penalty : float, default=1
-        Of the squared coefficients.
+        Of the squared coefficients; of joint weights, of their squared departures from the evidence.
     base_points, base_odds, pdo : float
         Points at the base odds of good to bad, and points that double the odds.
     decimals : int, default=0
@@ -96,6 +104,7 @@ class ScorecardSpec(BaseModel):
     max_characteristics: int = Field(15, ge=1, le=200)
     min_information_value: float = Field(0.02, ge=0)
     max_correlation: float = Field(0.8, gt=0, le=1)
+    weights: Literal["evidence", "joint"] = "evidence"
     penalty: float = Field(1.0, gt=0)
     base_points: float = 600.0
     base_odds: float = Field(20.0, gt=0)
@@ -119,6 +128,11 @@ class ScorecardSpec(BaseModel):
         found = [item for name, items in self.special_codes.items() if fnmatchcase(alias, name) for item in items]
         typed = [Special(s.code, tuple(v for v in s.values if isinstance(v, wanted)), s.label) for s in found]
         return tuple(special for special in typed if special.values)
+
+    @property
+    def points_per_log_odds(self) -> float:
+        """Units of the last decimal that a step of 1 in log-odds makes."""
+        return float(self.pdo / np.log(2) * 10**self.decimals)
 
     def scale(self) -> ScoreScale:
         """Return base points, base odds and points that double the odds."""
@@ -187,6 +201,8 @@ def fit_classing(
     """
     control = control or FitControl()
     directions = spec.suggestions(plan)
+    if spec.weights == "joint" and only is None:
+        return _joint_classing(data, plan, spec, directions, control, most)
     wanted = list(only) if only is not None else _ranked(data, plan, spec, control)[: 2 * spec.max_characteristics]
     wanted = wanted[:most]
     bins: list[CharacteristicBins] = []
@@ -231,6 +247,8 @@ def fit_card(
     unknown = [alias for alias in only or () if alias not in tables]
     if unknown:
         raise InputError(msg("the classing has no characteristic {alias}", alias=", ".join(unknown)))
+    if spec.weights == "joint":
+        return _joint_card(classing, [tables[alias] for alias in only or tables], data, spec, name, control)
     columns = {alias: evidence(t)[t.bins.assign(data.column(alias))] for alias, t in tables.items()}
     kept, left_out = _choose(tables, columns, spec) if only is None else (list(only), {})
     kept = [alias for alias in kept if np.ptp(evidence(tables[alias])) > 0]
@@ -249,6 +267,63 @@ def fit_card(
         *data_violations(used, classing.directions),
     )
     left_out |= dict.fromkeys(contradicting, "contradicts")
+    return FittedScorecard(card, classing, left_out, findings)
+
+
+def _joint_classing(
+    data: ClassingData,
+    plan: "FeaturePlan",
+    spec: ScorecardSpec,
+    directions: Mapping[str, Suggestion],
+    control: FitControl,
+    most: int | None,
+) -> Classing:
+    """Return bins for joint weights: quantiles and frequent levels of the likeliest features, joined where alike."""
+    n_rarer = int(min(data.y.sum(), (1 - data.y).sum()))
+    n_fine = int(np.clip(n_rarer // _BADS_PER_FINE_BIN, 2, _FINE_BINS if len(data.y) <= _FEW_ROWS else _FEWER_BINS))
+    least = max(_ROWS_OF_A_LEVEL, _BADS_PER_FINE_BIN * len(data.y) / max(n_rarer, 1)) / len(data.y)
+    wanted = _ranked(data, plan, spec, control)[: most or round(_LOOKED_AT * spec.max_characteristics)]
+    fine = []
+    for alias in wanted:
+        empty = _empty(plan, alias, spec)
+        x = _plain_values(data.column(alias), empty)
+        bins = fit_bins(x, None, empty.kind, max_bins=n_fine, min_share=least, alias=alias, levels=empty.levels)
+        fine.append(replace(empty, bins=replace(bins, edges=_short_edges(bins.edges, x), labels=())))
+    return join_alike(
+        fine, data, {alias: item for alias, item in directions.items() if alias in wanted},
+        most=spec.max_characteristics, max_bins=spec.max_bins, least_step=0.5 / spec.points_per_log_odds,
+        penalty=spec.penalty, control=control,
+    )  # fmt: skip
+
+
+def _joint_card(
+    classing: Classing,
+    tables: Sequence[BinTable],
+    data: ClassingData,
+    spec: ScorecardSpec,
+    name: str,
+    control: FitControl | None,
+) -> FittedScorecard:
+    """Weigh all bins together and turn the weights into whole points."""
+    kept, found = strongest_together(
+        classing, tables, data, spec.max_characteristics, spec.penalty, control or FitControl()
+    )
+    if not kept:
+        raise InputError(msg("no characteristic tells good from bad"), where=name)
+    used = [tables[index] for index in kept]
+    per_log_odds = spec.points_per_log_odds
+    characteristics = tuple(
+        Characteristic(
+            table.bins, tuple(np.rint(weights * per_log_odds).astype(np.int64).tolist()), None,
+            tuple(evidence(table).tolist()), table.good, table.bad,
+        )
+        for table, weights in zip(used, found.weights, strict=True)
+    )  # fmt: skip
+    base = spec.base_points * 10**spec.decimals + (found.intercept - np.log(spec.base_odds)) * per_log_odds
+    about = {"origin": "fitted", "weights": "joint", "intercept": found.intercept, "penalty": spec.penalty}
+    card = Scorecard(name, characteristics, int(np.rint(base)), spec.scale(), spec.decimals, about)
+    left_out = dict.fromkeys({table.bins.alias for table in tables} - set(card.aliases), "rank")
+    findings = (*_nothing_left(classing), *_thin_bins(used), *data_violations(used, classing.directions))
     return FittedScorecard(card, classing, left_out, findings)
 
 
@@ -289,7 +364,7 @@ def _correlation(first: np.ndarray, second: np.ndarray) -> float:
 
 def _card(name: str, tables: list[BinTable], weights: Weights, fitted: list[str], spec: ScorecardSpec) -> Scorecard:
     scale = spec.scale()
-    per_log_odds = spec.pdo / np.log(2) * 10**spec.decimals
+    per_log_odds = spec.points_per_log_odds
     characteristics = []
     for table in tables:
         coefficient = float(weights.coefficients[fitted.index(table.bins.alias)])
