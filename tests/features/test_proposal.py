@@ -154,8 +154,8 @@ def credit(world, **settings):
 def test_the_credit_group_turns_on_conditions_ratios_stacks_and_its_primitives(world):
     found = credit(world)
     names = {item.primitive for item in found} | {stage.primitive for item in found for stage in item.stack}
-    # No column of these tables weighs, and streaks of conditions stand beside those of numbers.
-    assert names >= set(GROUPS["credit"]) - {"month", "weekday"}
+    # No column of these tables weighs or holds texts, and streaks of conditions stand beside those of numbers.
+    assert names >= set(GROUPS["credit"]) - {"month", "weekday", "contains"}
     assert any(item.where for item in found)
     assert {(item.window, item.against) for item in found if item.against} == {("6m", "24m")}
     stacked = [item for item in found if item.stack]
