@@ -6,15 +6,13 @@ from typing import Any, Literal
 import numpy as np
 
 from automl.reason_codes import ReasonMap
-from core.i18n import Message, msg
+from core.i18n import Message, formats, msg
 from features.definitions import FeatureDefinition
 from features.plan import FeaturePlan
 
 __all__ = ["Reason", "ReasonWriter", "reasons"]
 
 Direction = Literal["raises", "lowers"]
-_SIGNIFICANT_DIGITS = 4
-_LARGE = 1e15
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ class ReasonWriter:
     def _reason(self, position: int, total: float, value: float, language: str) -> Reason:
         definition = self.plan.definitions[position]
         direction: Direction = "raises" if total > 0 else "lowers"
-        shown = _shown_value(self.plan, definition, value)
+        shown = _shown_value(self.plan, definition, value, language)
         text = _capital(_sentence(definition.name(language), shown, direction).text(language))
         alias = definition.alias
         return Reason(
@@ -141,7 +139,7 @@ def _variable(definition: FeatureDefinition) -> tuple[Any, ...]:
     return (definition.path, definition.column)
 
 
-def _shown_value(plan: FeaturePlan, definition: FeatureDefinition, value: float) -> Message | str | None:
+def _shown_value(plan: FeaturePlan, definition: FeatureDefinition, value: float, language: str) -> Message | str | None:
     if np.isnan(value):
         return None
     if definition.word is not None:
@@ -149,7 +147,7 @@ def _shown_value(plan: FeaturePlan, definition: FeatureDefinition, value: float)
     if definition.kind == "category":
         level = plan.display_value(definition.alias, value)
         return plan.named_level(definition.alias, level) if level else msg("another value")
-    return number_text(value)
+    return formats.quantity(value, plan.units.get(definition.alias), language)
 
 
 def _raw_value(plan: FeaturePlan, definition: FeatureDefinition, value: float) -> float | str | None:
@@ -166,20 +164,3 @@ def _sentence(feature: str, value: Message | str | None, direction: Direction) -
     if direction == "raises":
         return msg("{feature} is {value}, which raises the risk", feature=feature, value=value)
     return msg("{feature} is {value}, which lowers the risk", feature=feature, value=value)
-
-
-def number_text(value: float) -> str:
-    """Return a number as a person writes it: whole numbers whole, others with four significant digits.
-
-    Examples
-    --------
-    >>> number_text(12345678.0), number_text(12.3), number_text(0.012345)
-    ('12,345,678', '12.3', '0.01235')
-    """
-    if abs(value) >= _LARGE or not np.isfinite(value):
-        return f"{value:.3g}"
-    if value == int(value):
-        return f"{int(value):,}"
-    digits = max(_SIGNIFICANT_DIGITS - 1 - int(np.floor(np.log10(abs(value)))), 0)
-    text = f"{value:,.{digits}f}"
-    return text.rstrip("0").rstrip(".") if digits else text

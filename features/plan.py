@@ -222,6 +222,9 @@ class FeaturePlan:
     level_names : mapping of str to mapping of str to mapping of str to str
         Per alias of a category feature, level and language: what a person calls it. No value depends on it, nor does
         the fingerprint.
+    units : mapping of str to str
+        Per alias of a feature whose values are in a unit: that unit, as the data model has it. No value depends on it,
+        nor does the fingerprint.
 
     Examples
     --------
@@ -239,6 +242,7 @@ class FeaturePlan:
     windows: tuple[str | None, ...] = ()
     reference: ReferenceSettings | None = None
     level_names: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def comparisons(self) -> "Comparisons | None":
@@ -336,13 +340,16 @@ class FeaturePlan:
             tables=needed_tables(self.root_table, self.key_column, definitions, self.tables),
             levels={name: self.levels[name] for name in named if name in self.levels},
             level_names={name: self.level_names[name] for name in named if name in self.level_names},
+            units={name: self.units[name] for name in aliases if name in self.units},
             reference=self.reference if any(item.liveness == "reference" for item in definitions) else None,
         )
 
     def to_json(self) -> str:
         """Return the plan as JSON text; `from_json` reads it back."""
-        names = {"level_names": self.level_names} if self.level_names else {}
-        return json.dumps(self._content() | names, ensure_ascii=False, indent=1)
+        words = {"level_names": self.level_names, "units": self.units}
+        return json.dumps(
+            self._content() | {name: found for name, found in words.items() if found}, ensure_ascii=False, indent=1
+        )
 
     @classmethod
     def from_json(cls, text: str) -> "FeaturePlan":
@@ -413,6 +420,7 @@ class FeaturePlan:
             windows=tuple(data["windows"]),
             reference=ReferenceSettings(**data["reference"]) if "reference" in data else None,
             level_names=data.get("level_names", {}),
+            units=data.get("units", {}),
         )
 
 

@@ -36,6 +36,7 @@ _KINDS: Final[dict[str, ColumnKind]] = {
 _MAX_LEVELS: Final = 300
 _MAX_GROUPS: Final = 10_000
 _SAMPLE_ROWS: Final = 50_000
+_UNIT_KEEPING_STATISTICS: Final = frozenset({"difference_from_mean", "difference_from_median"})
 
 
 def make_plan(
@@ -88,7 +89,7 @@ def make_plan(
         windows=sort_windows(window for item in definitions if item.is_aggregation for window in item.windows),
         reference=reference or ReferenceSettings() if any(i.liveness == "reference" for i in definitions) else None,
     )
-    plan = replace(plan, levels=_group_levels(plan, table_set))
+    plan = replace(plan, levels=_group_levels(plan, table_set), units=_units(plan, table_set))
     if keys is not None and cutoffs is not None and len(keys):
         return freeze_levels(plan, table_set, keys, cutoffs, max_levels=max_levels)
     counts = _level_counts(plan, table_set)
@@ -310,6 +311,27 @@ def _with_level_names(plan: FeaturePlan, table_set: "TableSet") -> FeaturePlan:
         if named:
             found[item.alias] = _told_apart(named)
     return replace(plan, level_names=found)
+
+
+def _units(plan: FeaturePlan, table_set: "TableSet") -> dict[str, str]:
+    """Return per feature the unit of its values, where they are in the unit of the column they are made of."""
+    found = {}
+    for item in plan.definitions:
+        if item.column is None or not _keeps_unit(item):
+            continue
+        unit = table_set.spec(_leaf(plan, item)).columns[item.column].unit
+        if unit is not None:
+            found[item.alias] = unit
+    return found
+
+
+def _keeps_unit(item: FeatureDefinition) -> bool:
+    if item.kind != "number" or item.second is not None or item.against is not None:
+        return False
+    if item.peers is not None and item.peers.statistic not in _UNIT_KEEPING_STATISTICS:
+        return False
+    primitives = (item.primitive, *(stage.primitive for stage in item.stack))
+    return all((AGGREGATIONS.get(name) or TRANSFORMS[name]).keeps_unit for name in primitives)
 
 
 def _told_apart(named: Mapping[str, "Mapping[Language, str]"]) -> dict[str, dict[str, str]]:

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from automl.reasons import number_text
-from core.i18n import Message, msg
+from core.i18n import Message, formats, msg
 from model_registry.payload import Warned
 
 if TYPE_CHECKING:
@@ -64,8 +63,9 @@ class TrainingRange:
     def _sentence(self, position: int, value: float, language: str) -> Message:
         definition = self._plan.definitions[position]
         names = {"feature": definition.name(language), "alias": definition.alias}
+        unit = self._plan.units.get(definition.alias)
         if value < self._low[position]:
-            bound = number_text(float(self._low[position]))
+            bound = formats.quantity(float(self._low[position]), unit, language)
             return msg("{feature} ({alias}) is below the least value in training, {bound}", **names, bound=bound)
-        bound = number_text(float(self._high[position]))
+        bound = formats.quantity(float(self._high[position]), unit, language)
         return msg("{feature} ({alias}) is above the greatest value in training, {bound}", **names, bound=bound)

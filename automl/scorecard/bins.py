@@ -10,6 +10,7 @@ import numpy as np
 from core.errors import InputError
 from core.i18n import msg
 from features.binning import FeatureBins, information_value, weight_of_evidence
+from warehouse.modelling.words import unit_word
 
 __all__ = ["BinKind", "BinTable", "CharacteristicBins", "Special", "count_bins", "number_text"]
 
@@ -68,6 +69,8 @@ class CharacteristicBins:
         Plain bin that null is counted with and gets the points of; left out, null stands by itself.
     level_names : mapping of str to mapping of str to str
         What a level is called, ``en`` and ``zh``, where it has a name beside its code.
+    unit : str
+        Of its numbers, as the data model has it; empty where they have none.
 
     Examples
     --------
@@ -82,6 +85,7 @@ class CharacteristicBins:
     names: Mapping[str, str] = field(default_factory=dict)
     missing_as: int | None = None
     level_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    unit: str = ""
 
     def __post_init__(self) -> None:
         if self.missing_as is not None and not 0 <= self.missing_as < self.n_plain:
@@ -117,6 +121,11 @@ class CharacteristicBins:
     def name(self, language: str = "en") -> str:
         """Return the readable name in `language`; without one, the alias."""
         return self.names.get(language) or self.names.get("en") or self.alias
+
+    def title(self, language: str = "en") -> str:
+        """Return the readable name, with the unit of the numbers behind it."""
+        name = self.name(language)
+        return msg("{name} ({unit})", name=name, unit=unit_word(self.unit)).text(language) if self.unit else name
 
     def bin_kind(self, index: int) -> BinKind:
         """Return what bin `index` is."""
@@ -238,6 +247,7 @@ class CharacteristicBins:
                 if self.level_names
                 else {}
             ),
+            **({"unit": self.unit} if self.unit else {}),
         }
 
     @classmethod
@@ -252,6 +262,7 @@ class CharacteristicBins:
             dict(data["names"]),
             data.get("missing_as"),
             data.get("level_names", {}),
+            data.get("unit", ""),
         )
 
 

@@ -386,8 +386,14 @@ def _empty(plan: "FeaturePlan", alias: str, spec: ScorecardSpec) -> Characterist
     levels = plan.levels.get(alias, ())
     codes = (0,) * (len(levels) + 1) if item.kind == "category" else ()
     bins = FeatureBins(alias, item.kind, code_bins=codes)
-    names = plan.level_names.get(alias, {})
-    return CharacteristicBins(bins, spec.specials(alias, item.kind), levels, dict(item.names), level_names=names)
+    return CharacteristicBins(
+        bins,
+        spec.specials(alias, item.kind),
+        levels,
+        dict(item.names),
+        level_names=plan.level_names.get(alias, {}),
+        unit=plan.units.get(alias, ""),
+    )
 
 
 def _optimal(

@@ -61,7 +61,7 @@ def printed_rows(card: Scorecard, language: str = "en") -> list[PrintedRow]:
             n = item.good[index] + item.bad[index] if item.good else None
             rows.append(
                 PrintedRow(
-                    item.bins.name(language),
+                    item.bins.title(language),
                     item.bins.label(index, language),
                     points_text(item.units[index], card.decimals),
                     f"{item.woe[index]:.3f}" if item.woe else "–",

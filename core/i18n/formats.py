@@ -2,16 +2,32 @@
 
 import math
 from datetime import date, datetime
+from typing import Final
 
 from core.i18n.message import Message, msg
 
-__all__ = ["MISSING", "ago", "count", "interval", "metric", "money_cny", "percent", "until", "when"]
+__all__ = [
+    "MISSING",
+    "ago",
+    "count",
+    "interval",
+    "metric",
+    "money_cny",
+    "number",
+    "percent",
+    "quantity",
+    "until",
+    "when",
+]
 
 MISSING = "–"
 """What stands where a value is missing."""
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _DAYS_SHOWN = 60
+_SIGNIFICANT_DIGITS = 4
+_LARGE = 1e15
+_CNY_OF: Final = {"CNY": 1.0, "10k CNY": 1e4}
 _MONEY = {
     "en": ((1e9, "CNY {} billion"), (1e6, "CNY {} million")),
     "zh": ((1e8, "{} 亿元"), (1e4, "{} 万元")),
@@ -69,6 +85,46 @@ def count(number: float | None) -> str:
     ('1,234,567', '–')
     """
     return MISSING if number is None or not math.isfinite(number) else f"{number:,.0f}"
+
+
+def number(value: float) -> str:
+    """Return a number as a person writes it: whole numbers whole, others with four significant digits.
+
+    Examples
+    --------
+    >>> number(12345678.0), number(12.3), number(0.012345)
+    ('12,345,678', '12.3', '0.01235')
+    """
+    if abs(value) >= _LARGE or not math.isfinite(value):
+        return f"{value:.3g}"
+    if value == int(value):
+        return f"{int(value):,}"
+    digits = max(_SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(abs(value))), 0)
+    text = f"{value:,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if digits else text
+
+
+def quantity(value: float, unit: str | None, language: str = "en") -> str:
+    """Return a number with its unit, as the data model has units; what a person counts goes without.
+
+    Examples
+    --------
+    >>> quantity(485, "10k CNY"), quantity(485, "10k CNY", "zh"), quantity(34.5, "percent"), quantity(3, "queries")
+    ('CNY 4.85 million', '485 万元', '34.5%', '3')
+    >>> quantity(12, "months"), quantity(1, "days"), quantity(0.045, "ratio per year", "zh"), quantity(0.5, None)
+    ('12 months', '1 day', '每年 4.5%', '0.5')
+    """
+    if unit in _CNY_OF and abs(value) < _LARGE:
+        return money_cny(value * _CNY_OF[unit], language)
+    if unit == "percent":
+        return f"{number(value)}%"
+    if unit == "ratio per year":
+        return msg("{value}% a year", value=number(100 * value)).text(language)
+    if unit == "days":
+        return (msg("1 day") if value == 1 else msg("{n} days", n=number(value))).text(language)
+    if unit == "months":
+        return (msg("1 month") if value == 1 else msg("{n} months", n=number(value))).text(language)
+    return number(value)
 
 
 def money_cny(amount: float | None, language: str = "en") -> str:

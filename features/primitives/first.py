@@ -17,6 +17,7 @@ class First(Aggregation):
     name: ClassVar[str] = "first"
     phrase: ClassVar[Message] = msg("first value of {what}")
     reads: ClassVar[tuple[Reads, ...]] = ("number", "boolean", "category")
+    keeps_unit: ClassVar[bool] = True
     needs_time: ClassVar[bool] = True
     gives_level: ClassVar[bool] = True
 

@@ -16,6 +16,7 @@ class Identity(Transform):
     name: ClassVar[str] = "identity"
     phrase: ClassVar[Message] = msg("{what}")
     reads: ClassVar[tuple[Reads, ...]] = ("number", "boolean", "category")
+    keeps_unit: ClassVar[bool] = True
 
     def of_row(self, values: np.ndarray, second: np.ndarray | None, cutoffs: np.ndarray) -> np.ndarray:  # noqa: ARG002
         """Return the values."""

@@ -42,6 +42,8 @@ class Aggregation(ABC):
         Whether a category can be weighed by a second column.
     of_parents : bool
         Whether, without a column, it can be made of which parent each row of a link table leads to.
+    keeps_unit : bool
+        Whether its values are in the unit of the numbers it reads.
     """
 
     name: ClassVar[str]
@@ -54,6 +56,7 @@ class Aggregation(ABC):
     tests_condition: ClassVar[bool] = False
     takes_weights: ClassVar[bool] = False
     of_parents: ClassVar[bool] = False
+    keeps_unit: ClassVar[bool] = False
 
     def of_rows(self, rows: Rows) -> np.ndarray:
         """Reduce rows; returns (n_roots, n_windows)."""
@@ -82,6 +85,8 @@ class Transform(ABC):
         Type of the second column it needs, or None.
     is_own_only : bool
         Whether it is proposed only for columns of the root row itself.
+    keeps_unit : bool
+        As in `Aggregation`.
     """
 
     name: ClassVar[str]
@@ -89,6 +94,7 @@ class Transform(ABC):
     reads: ClassVar[tuple[Reads, ...]]
     second: ClassVar[Reads | None] = None
     is_own_only: ClassVar[bool] = False
+    keeps_unit: ClassVar[bool] = False
 
     @abstractmethod
     def of_row(self, values: np.ndarray, second: np.ndarray | None, cutoffs: np.ndarray) -> np.ndarray:

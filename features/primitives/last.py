@@ -17,6 +17,7 @@ class Last(Aggregation):
     name: ClassVar[str] = "last"
     phrase: ClassVar[Message] = msg("latest value of {what}")
     reads: ClassVar[tuple[Reads, ...]] = ("number", "boolean", "category")
+    keeps_unit: ClassVar[bool] = True
     needs_time: ClassVar[bool] = True
     gives_level: ClassVar[bool] = True
     is_windowed: ClassVar[bool] = False

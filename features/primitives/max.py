@@ -17,6 +17,7 @@ class Max(Aggregation):
     name: ClassVar[str] = "max"
     phrase: ClassVar[Message] = msg("maximum of {what}")
     reads: ClassVar[tuple[Reads, ...]] = ("number",)
+    keeps_unit: ClassVar[bool] = True
 
     def of_numbers(self, numbers: Numbers) -> np.ndarray:
         """Reduce by np.maximum."""

@@ -17,6 +17,7 @@ class Mean(Aggregation):
     name: ClassVar[str] = "mean"
     phrase: ClassVar[Message] = msg("mean of {what}")
     reads: ClassVar[tuple[Reads, ...]] = ("number", "boolean")
+    keeps_unit: ClassVar[bool] = True
 
     def of_numbers(self, numbers: Numbers) -> np.ndarray:
         """Divide sums by counts."""

@@ -17,6 +17,7 @@ class Median(Aggregation):
     name: ClassVar[str] = "median"
     phrase: ClassVar[Message] = msg("median of {what}")
     reads: ClassVar[tuple[Reads, ...]] = ("number",)
+    keeps_unit: ClassVar[bool] = True
 
     def of_numbers(self, numbers: Numbers) -> np.ndarray:
         """Sort each root row's values once and pick each window's middle out of the order."""

@@ -17,6 +17,7 @@ class Min(Aggregation):
     name: ClassVar[str] = "min"
     phrase: ClassVar[Message] = msg("minimum of {what}")
     reads: ClassVar[tuple[Reads, ...]] = ("number",)
+    keeps_unit: ClassVar[bool] = True
 
     def of_numbers(self, numbers: Numbers) -> np.ndarray:
         """Reduce by np.minimum."""

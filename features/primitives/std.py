@@ -22,6 +22,7 @@ class Std(Aggregation):
     name: ClassVar[str] = "std"
     phrase: ClassVar[Message] = msg("standard deviation of {what}")
     reads: ClassVar[tuple[Reads, ...]] = ("number",)
+    keeps_unit: ClassVar[bool] = True
 
     def of_numbers(self, numbers: Numbers) -> np.ndarray:
         """Measure the spread within pieces, and join the pieces from the cutoff backwards."""

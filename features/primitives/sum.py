@@ -17,6 +17,7 @@ class Sum(Aggregation):
     name: ClassVar[str] = "sum"
     phrase: ClassVar[Message] = msg("sum of {what}")
     reads: ClassVar[tuple[Reads, ...]] = ("number", "boolean")
+    keeps_unit: ClassVar[bool] = True
     empty: ClassVar[float] = 0.0
 
     def of_numbers(self, numbers: Numbers) -> np.ndarray:

@@ -12,8 +12,9 @@ from automl.calibration import IDENTITY
 from automl.explaining import explain_row
 from automl.families.logistic import LogisticModel
 from automl.reason_codes import ReasonMap, ReasonSpec
-from automl.reasons import ReasonWriter, number_text, reasons
+from automl.reasons import ReasonWriter, reasons
 from core.errors import IntegrityError
+from core.i18n import formats
 from features.binning import FeatureBins
 from features.definitions import FeatureDefinition, PathStep
 from features.plan import FeaturePlan
@@ -108,7 +109,7 @@ def test_a_writer_gives_the_reasons_of_the_function() -> None:
     [(0.0, "0"), (-3.0, "-3"), (1234.5, "1,234"), (0.1 + 0.2, "0.3"), (1e-9, "0.000000001"), (99.996, "100")],
 )
 def test_numbers_are_written_as_people_do(value: float, text: str) -> None:
-    assert number_text(value) == text
+    assert formats.number(value) == text
 
 
 def test_one_row_is_explained_to_the_last_unit(world: Callable) -> None:
@@ -179,3 +180,20 @@ def test_a_word_is_told_as_there_or_not() -> None:
     assert there.text == "Bank contains “union” is true, which raises the risk"
     assert absent.text == "Bank contains “union” is not true, which raises the risk"
     assert reasons(np.array([-0.4]), np.array([1.0]), plan, language="zh")[0].text.startswith("银行含“union”")
+
+
+@pytest.mark.parametrize(
+    "unit, english, chinese",
+    [
+        ("10k CNY", "is CNY 4.85 million, which", "485 万元"),
+        ("percent", "is 485%, which", "485%"),
+        (None, "is 485, which", "485"),
+    ],
+)
+def test_a_value_is_told_in_its_unit(unit: str | None, english: str, chinese: str) -> None:
+    plan = _plan()
+    told = replace(plan, units={plan.aliases[0]: unit} if unit else {})
+    values = np.array([485.0, *VALUES[1:]])
+    contributions = np.eye(7)[0]
+    assert english in ReasonWriter(told).write(contributions, values, 1)[0].text
+    assert chinese in ReasonWriter(told).write(contributions, values, 1, "zh")[0].text

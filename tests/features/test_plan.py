@@ -15,6 +15,7 @@ from features.definitions import Condition, FeatureDefinition, PathStep, Stage, 
 from features.matrix import FeatureMatrix, build_matrix
 from features.plan import FeaturePlan, sort_windows
 from features.planning import make_plan
+from features.primitives.vocabulary import AGGREGATIONS
 from features.spec import FeatureSpec
 from tests.features.test_engine import asked, definitions
 from tests.features.worlds import LOANS, PAYMENTS, UP, Recipe, make_world
@@ -59,6 +60,34 @@ def test_what_levels_are_called_travels_with_the_plan_and_changes_nothing_else(m
     assert plan.named_level(alias, "nowhere") == "nowhere"
     assert build_matrix(named_world, plan, keys, cutoffs).values.tobytes() == matrix.values.tobytes()
     assert "level_names" not in matrix.plan.to_json()
+
+
+def test_a_feature_in_the_unit_of_its_column_grows_with_it():
+    world = make_world(Recipe(seed=1, n_applications=20))
+    keys, cutoffs = asked(world)
+    path, stacked = (UP, LOANS, PAYMENTS), (Stage("max"),)
+    items = [
+        FeatureDefinition.create(path, "paid", name) for name, one in AGGREGATIONS.items() if "number" in one.reads
+    ]
+    keepers = [item.alias for item in items if AGGREGATIONS[item.primitive].keeps_unit]
+    items += [FeatureDefinition.create(path, "paid", name, stack=stacked) for name in ("mean", "skew")]
+    items += [FeatureDefinition.create(path, "paid", "sum", **more) for more in ({"second": "due"}, {"against": "6m"})]
+    payment = world.spec(PAYMENTS.table)
+    paid = payment.columns["paid"].model_copy(update={"unit": "CNY"})
+    payment = payment.model_copy(update={"columns": {**payment.columns, "paid": paid}})
+    model = world.data_model.model_copy(update={"tables": {**world.data_model.tables, PAYMENTS.table: payment}})
+    frames = {name: world.frame(name) for name in world.names}
+    dearer = {**frames, PAYMENTS.table: frames[PAYMENTS.table].assign(paid=lambda frame: frame["paid"] * 1024)}
+    plan = make_plan(TableSet.from_frames(frames, model), "application", "application_id", items)
+    assert list(plan.units) == [*keepers, items[-4].alias]
+    assert FeaturePlan.from_json(plan.to_json()) == plan
+    assert plan.select(plan.aliases[:2]).units == {alias: "CNY" for alias in plan.aliases[:2] if alias in keepers}
+    values, grown = (
+        build_matrix(TableSet.from_frames(each, model), plan.select(list(plan.units)), keys, cutoffs).values
+        for each in (frames, dearer)
+    )
+    assert np.nanmax(np.abs(values)) > 0
+    np.testing.assert_allclose(grown, values * 1024, rtol=1e-12)
 
 
 def test_something_else_is_not_a_plan():

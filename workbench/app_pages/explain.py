@@ -12,6 +12,7 @@ from workbench.flows import scoring, training
 from workbench.flows.training import TrainResult
 from workbench.ui.answer_view import answer_view
 from workbench.ui.charts import chart
+from workbench.ui.column_words import unit_word
 from workbench.ui.dependence import levels_of, smoothed
 from workbench.ui.empty_project import project_or_stop
 from workbench.ui.explain_parts import change_panel, more_panels
@@ -58,11 +59,13 @@ def _dependence(place: Here, result: TrainResult) -> None:
         _by_level(place, result, curve)
         return
     line = smoothed(curve)
+    unit = training.bundle(place.ctx, place.name, result.version).plan.units.get(alias)
     chart(
         figures.dependence(
             line.values,
             line.means,
             name=_name(result, alias),
+            unit=unit_word(unit) if unit else "",
             low=line.low,
             high=line.high,
             counts=line.counts,

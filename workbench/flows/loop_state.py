@@ -227,7 +227,7 @@ def _deployment(facts: Facts) -> LoopStep:
         msg("v{n}", n=champion.version.number),
         [
             msg("champion since {when}", when=when(champion.since, facts.language)),
-            msg("{n} answers logged", n=count(facts.deployed.n_scored)),
+            msg("answers logged: {n}", n=count(facts.deployed.n_scored)),
         ],
         champion.since,
     )

@@ -100,7 +100,7 @@ class CharacteristicRow:
     """
 
     alias: str
-    names: dict[str, str]
+    titles: dict[str, str]
     kind: str
     n_bins: int
     information_value: float

@@ -14,7 +14,7 @@ from automl.scorecard.directions import Suggestion, data_violations, learn_direc
 from automl.scorecard.fitting import FittedScorecard
 from automl.scorecard.training import TrainingRows
 from core.findings import Finding
-from core.i18n import Message, msg
+from core.i18n import LANGUAGES, Message, msg
 from workbench.flows.context import Context
 from workbench.flows.scorecard import (
     BinRow,
@@ -130,7 +130,7 @@ def _row(table: BinTable, desk: Desk, made: FittedScorecard) -> CharacteristicRo
     bins = table.bins
     return CharacteristicRow(
         alias=bins.alias,
-        names=dict(bins.names),
+        titles={language: bins.title(language) for language in LANGUAGES},
         kind=bins.kind,
         n_bins=bins.n_plain,
         information_value=table.information_value,

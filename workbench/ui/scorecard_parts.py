@@ -109,7 +109,7 @@ def characteristic_list(view: CardView) -> str:
 
 def name_of(row: CharacteristicRow) -> str:
     """Return a characteristic's name in the session's language."""
-    return row.names.get(language(), row.alias)
+    return row.titles.get(language(), row.alias)
 
 
 def _caption(row: CharacteristicRow) -> str:
