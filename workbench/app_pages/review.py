@@ -220,7 +220,7 @@ def _main() -> None:
     if sheet.findings:
         with st.container(key="panel_findings"):
             panel_title(t("Findings"))
-            findings(sheet.findings)
+            findings(sheet.findings, sheet.feature_names)
     with st.container(key="panel_importance"):
         _importance(sheet)
     evaluation_panels(sheet.evaluation, "review")

@@ -169,7 +169,7 @@ def _main() -> None:
                 _other_candidates(place, result)
         if result.findings:
             with st.container(key="panel_findings"):
-                findings(result.findings)
+                findings(result.findings, result.feature_names)
         evaluation_panels(result.evaluation, "train")
         with st.container(key="panel_trials"):
             _trials(result)

@@ -1,7 +1,8 @@
 """Small drawn parts that every page shares: figures, chips, tables, findings, empty states."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from html import escape
 
 import streamlit as st
@@ -76,8 +77,15 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequ
     draw(f"<table>{head}<tbody>{body}</tbody></table>")
 
 
-def findings(items: Sequence[Finding]) -> None:
-    """Draw findings, the gravest first; nothing where there are none."""
+def findings(items: Sequence[Finding], names: Mapping[str, Mapping[str, str]] | None = None) -> None:
+    """Draw findings, the gravest first; nothing where there are none.
+
+    Parameters
+    ----------
+    items : sequence of Finding
+    names : mapping of str to mapping of str to str, optional
+        What the places of findings are called in each language, such as features by their alias.
+    """
     if not items:
         return
     order = list(Severity)
@@ -85,11 +93,16 @@ def findings(items: Sequence[Finding]) -> None:
     rows = [
         (
             chip(words[item.severity], _SEVERITY_TONE[item.severity]),
-            escape(item.text(language())) + (f'<div class="caption">{html(item.fix)}</div>' if item.fix else ""),
+            escape(_with_place(item, names or {}).text(language()))
+            + (f'<div class="caption">{html(item.fix)}</div>' if item.fix else ""),
         )
         for item in sorted(items, key=lambda item: -order.index(item.severity))
     ]
     table(("", ""), rows)
+
+
+def _with_place(item: Finding, names: Mapping[str, Mapping[str, str]]) -> Finding:
+    return replace(item, where=names.get(item.where, {}).get(language(), item.where))
 
 
 @contextmanager
