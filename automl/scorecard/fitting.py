@@ -285,6 +285,7 @@ def _joint_classing(
     wanted = _ranked(data, plan, spec, control)[: most or round(_LOOKED_AT * spec.max_characteristics)]
     fine = []
     for alias in wanted:
+        control.check()
         empty = _empty(plan, alias, spec)
         x = _plain_values(data.column(alias), empty)
         bins = fit_bins(x, None, empty.kind, max_bins=n_fine, min_share=least, alias=alias, levels=empty.levels)

@@ -128,6 +128,23 @@ def depth_and_limits(draft: Draft) -> None:
                 t("Features to keep at most"), 1, 2_000, choice.select_top, step=10, key=key, **more
             ),
         )
+        _field(
+            draft,
+            "words",
+            lambda key, **more: st.number_input(
+                t("Words of a text at most"),
+                0,
+                1_000,
+                choice.words,
+                step=10,
+                disabled="contains" not in choice.chosen,
+                key=key,
+                help=t(
+                    "Each frequent word of a text, such as the name of a bank, makes a feature: it is there or not."
+                ),
+                **more,
+            ),
+        )
     with right:
         _ratios(draft)
         _field(

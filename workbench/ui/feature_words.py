@@ -103,6 +103,7 @@ def primitive_word(name: str) -> str:
         "days_since": t("Days to the cutoff"),
         "days_between": t("Days between two dates"),
         "ratio": t("Ratio of two columns"),
+        "contains": t("Words of texts"),
     }
     return words.get(name, name)
 
