@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ScorecardFamily", "load", "make_family"]
 
-_SIZES = (15, 25, 10)
 _WEIGHTS = ("evidence", "joint")
-_PENALTIES = (1.0, 3.0, 10.0, 30.0)
-_TRIED = (("joint", 25, 3.0), ("evidence", 15, 10.0), ("joint", 25, 30.0), ("evidence", 25, 1.0), ("evidence", 10, 1.0))
+_PENALTIES = (3.0, 10.0, 30.0, 100.0)
+_TRIED = (("joint", 3.0), ("evidence", 10.0), ("joint", 100.0), ("joint", 30.0))
+_SIZE = 25
 _LEAST_BADS_PER_BIN = 5
 _LEAST_LOOKED_AT = 4
 _MOST_BINS = {"evidence": 6, "joint": 8}
@@ -45,15 +45,13 @@ class ScorecardFamily:
         self._classings = {}
 
     def defaults(self, data: TrainingData) -> list[dict[str, Any]]:  # noqa: ARG002  # the interface's signature
-        """Return kinds of weights, sizes and penalties that are known to be good."""
-        names = ("weights", "max_characteristics", "penalty")
-        return [dict(zip(names, tried, strict=True)) for tried in _TRIED]
+        """Return kinds of weights with penalties that are known to be good."""
+        return [{"weights": weights, "penalty": penalty} for weights, penalty in _TRIED]
 
     def suggest(self, trial: "optuna.trial.Trial", data: TrainingData) -> dict[str, Any]:  # noqa: ARG002
-        """Return a kind of weights, a size and a penalty."""
+        """Return a kind of weights and a penalty."""
         return {
             "weights": trial.suggest_categorical("weights", _WEIGHTS),
-            "max_characteristics": trial.suggest_categorical("max_characteristics", _SIZES),
             "penalty": trial.suggest_categorical("penalty", _PENALTIES),
         }
 
@@ -80,17 +78,18 @@ class ScorecardFamily:
         rows = ClassingData(data.values, data.y[train], data.plan.aliases, train)
         n_rarer = int(min(rows.y.sum(), (1 - rows.y).sum()))
         max_bins = int(np.clip(n_rarer // _LEAST_BADS_PER_BIN, 2, _MOST_BINS[params["weights"]]))
-        spec = ScorecardSpec(max_bins=max_bins, use_dictionary=False, directions=_directions(data), **params)
+        spec = ScorecardSpec(
+            max_bins=max_bins, max_characteristics=_SIZE, use_dictionary=False, directions=_directions(data), **params
+        )
         most = rounds if rounds is not None and rounds > 1 else None
         if spec.weights == "joint":
             few = most or (_LEAST_LOOKED_AT if control.is_over() else None)
             classing = fit_classing(rows, data.plan, spec, control=control, most=few)
             fit = self._answer(fit_card(classing, rows, spec, control=control), data, test)
             return replace(fit, rounds=few or 1, best_rounds=few or 1, is_cut_short=few is not None and most is None)
-        widest = spec.model_copy(update={"max_characteristics": max(_SIZES)})
         key = (train.tobytes(), most)
-        classing = self._classings.get(key) or fit_classing(rows, data.plan, widest, control=control, most=most)
-        is_short = len(classing.bins) < min(2 * max(_SIZES), data.values.shape[1])
+        classing = self._classings.get(key) or fit_classing(rows, data.plan, spec, control=control, most=most)
+        is_short = len(classing.bins) < min(2 * _SIZE, data.values.shape[1])
         if most is not None or not is_short:  # one that time cut short is made anew when there is more of it
             self._classings[key] = classing
         fit = self._answer(fit_card(classing, rows, spec, control=control), data, test)

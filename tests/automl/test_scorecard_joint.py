@@ -68,7 +68,7 @@ def test_the_card_adds_up_and_survives_being_saved(plan: FeaturePlan, tmp_path) 
     X, y = sample(1_500)
     family = make_family()
     data = TrainingData(X, y, np.arange(len(y)), plan)
-    params = {"weights": "joint", "max_characteristics": 15, "penalty": 3.0}
+    params = {"weights": "joint", "penalty": 3.0}
     train, test = np.arange(1_000), np.arange(1_000, 1_500)
     fit = family.fit(params, data, train, test, seed=1, control=FitControl())
     again = family.fit(params, data, train, test, seed=1, control=FitControl())
