@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from core.errors import IntegrityError
-from core.i18n import LANGUAGES, Language, Message, msg
+from core.i18n import LANGUAGES, Language, Message, msg, render
 
 if TYPE_CHECKING:
     from features.definitions import FeatureDefinition
     from features.plan import FeaturePlan
 
-__all__ = ["CODES", "OTHER", "ReasonCode", "ReasonMap", "ReasonSpec", "code_of"]
+__all__ = ["CODES", "OTHER", "ReasonCode", "ReasonMap", "ReasonSpec", "code_of", "sentences", "subject"]
 
 Code = Annotated[str, StringConstraints(pattern=r"^R[0-9]{2}$")]
 Subject = Annotated[str, StringConstraints(min_length=1, max_length=120)]
@@ -137,6 +137,24 @@ class ReasonSpec(BaseModel):
             raise ValueError(f"no reason code is called {unknown[0]}: give it a subject")
         return self
 
+    def differences(self, before: "ReasonSpec") -> dict[str, dict[str, list[Any]]]:
+        """Return what is not as it was `before`, by part and name: the old value and the new one, None where none.
+
+        Examples
+        --------
+        >>> ReasonSpec(features={"amount": "R18"}).differences(ReasonSpec(features={"staff": "R26"}))
+        {'subjects': {}, 'features': {'amount': [None, 'R18'], 'staff': ['R26', None]}}
+        """
+        now, then = self.model_dump(mode="json"), before.model_dump(mode="json")
+        return {
+            part: {
+                name: [then[part].get(name), now[part].get(name)]
+                for name in sorted({*then[part], *now[part]})
+                if then[part].get(name) != now[part].get(name)
+            }
+            for part in ("subjects", "features")
+        }
+
 
 @dataclass(frozen=True)
 class ReasonMap:
@@ -158,7 +176,7 @@ class ReasonMap:
         """Return the codes of the features of `plan`: the analyst's, else the curated ones."""
         spec = spec or ReasonSpec()
         features = {item.alias: _chosen(plan, item, spec) for item in plan.definitions}
-        return cls(features, {code: _sentences(code, spec) for code in sorted(set(features.values()))})
+        return cls(features, {code: sentences(code, spec) for code in sorted(set(features.values()))})
 
     def statement(self, alias: str, *, raises: bool, language: str) -> str:
         """Return what is said to an applicant of a feature that raises or lowers the risk."""
@@ -190,13 +208,21 @@ def _chosen(plan: "FeaturePlan", item: "FeatureDefinition", spec: ReasonSpec) ->
     return code_of((column, table, *item.names.values())).code
 
 
-def _sentences(code: str, spec: ReasonSpec) -> dict[str, str]:
-    texts = {}
+def subject(code: str, language: Language, spec: ReasonSpec | None = None) -> str:
+    """Return what a code is about: in the analyst's words of `spec`, else in the curated ones."""
+    if spec is not None and code in spec.subjects:
+        return spec.subjects[code][language]
     curated = next((item for item in (*CODES, OTHER) if item.code == code), OTHER)
+    return str(render(curated.subject, language))
+
+
+def sentences(code: str, spec: ReasonSpec) -> dict[str, str]:
+    """Return what is said of a code, by direction and language: ``raises.en``, ``lowers.zh`` and so on."""
+    texts = {}
     for language in LANGUAGES:
-        subject = spec.subjects[code][language] if code in spec.subjects else curated.subject
+        about = subject(code, language, spec)
         for raises in (True, False):
-            text = ReasonCode(code, "", subject).sentence(raises=raises).text(language)
+            text = ReasonCode(code, "", about).sentence(raises=raises).text(language)
             texts[_name(raises=raises, language=language)] = text[:1].upper() + text[1:]
     return texts
 

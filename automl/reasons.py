@@ -13,6 +13,7 @@ from features.plan import FeaturePlan
 __all__ = ["Reason", "ReasonWriter", "reasons"]
 
 Direction = Literal["raises", "lowers"]
+_TIE_DECIMALS = 12
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,18 @@ class ReasonWriter:
         """Return position of the leading feature and sum of contributions of the `n` variables that move most."""
         values = np.asarray(contributions_row, dtype=np.float64)[: len(self.plan.definitions)]
         sums = np.bincount(self._variable_of, weights=values, minlength=self._n_variables)
-        # Ties go to the earlier variable, so that the order never depends on the machine.
-        order = np.argsort(-np.abs(sums), kind="stable")[:n]
-        return [(self._leader(int(group), values, sums[group]), float(sums[group])) for group in order if sums[group]]
+        # Ties go to the earlier variable, and sums that differ in their last bits only are ties, so that the order
+        # never depends on the machine, nor on whether log-odds or whole points are added.
+        moved = np.round(np.abs(sums), _TIE_DECIMALS)
+        order = np.argsort(-moved, kind="stable")[:n]
+        return [(self._leader(int(group), values, sums[group]), float(sums[group])) for group in order if moved[group]]
+
+    def variables(self) -> list[list[str]]:
+        """Return the aliases by variable, in the order of the plan."""
+        found: list[list[str]] = [[] for _ in range(self._n_variables)]
+        for definition, number in zip(self.plan.definitions, self._variable_of, strict=True):
+            found[number].append(definition.alias)
+        return found
 
     def variable(self, position: int) -> int:
         """Return the number of the variable that the feature at `position` belongs to."""

@@ -32,6 +32,7 @@ page = st.navigation(
             st.Page(PAGES["train"], title=t("Train"), icon=":material/model_training:"),
             st.Page(PAGES["evaluate"], title=t("Evaluate"), icon=":material/analytics:"),
             st.Page(PAGES["explain"], title=t("Explain"), icon=":material/lightbulb:"),
+            st.Page(PAGES["reasons"], title=t("Reason codes"), icon=":material/record_voice_over:"),
             st.Page(PAGES["scorecard"], title=t("Scorecard"), icon=":material/scoreboard:"),
             st.Page(PAGES["economics"], title=t("Economics"), icon=":material/savings:"),
         ],

@@ -1,6 +1,7 @@
 """PMML 4.4 Scorecard in and out: the exchange form that scoring engines of banks read."""
 
 import math
+from collections.abc import Mapping
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement, TreeBuilder, indent, tostring
 from xml.parsers import expat
@@ -20,12 +21,19 @@ _MOST_DEPTH: Final = 40
 _MOST_BYTES: Final = 20_000_000
 
 
-def to_pmml(card: Scorecard) -> str:
+def to_pmml(card: Scorecard, reason_codes: Mapping[str, str] | None = None) -> str:
     """Return the card as PMML 4.4 text.
 
     Attributes stand in the order in which an engine must try them: special codes and nulls first, the predicate that is
-    always true last. Each characteristic carries its reason code (its name) and its most points as baseline. What the
-    points stand for travels in extensions.
+    always true last. Each characteristic carries its reason code and its most points as baseline. What the points
+    stand for travels in extensions.
+
+    Parameters
+    ----------
+    card : Scorecard
+        The card.
+    reason_codes : mapping of str to str, optional
+        By alias: its code in the model's map; its own name where left out.
 
     Raises
     ------
@@ -39,7 +47,7 @@ def to_pmml(card: Scorecard) -> str:
     for item in card.characteristics:
         _data_field(dictionary, item)
     SubElement(root, "TransformationDictionary")
-    root.append(_model(card))
+    root.append(_model(card, reason_codes or {}))
     indent(root, " ")
     # A raw carriage return in a text would be read back as a new line.
     body = tostring(root, encoding="unicode").replace("\r", "&#13;")
@@ -78,7 +86,7 @@ def from_pmml(content: bytes | str, *, name: str = "", scale: ScoreScale | None 
     return assemble(title, base, entries, _scale(model, title, scale), origin="pmml")
 
 
-def _model(card: Scorecard) -> Element:
+def _model(card: Scorecard, reason_codes: Mapping[str, str]) -> Element:
     model = Element(
         "Scorecard",
         {
@@ -107,9 +115,8 @@ def _model(card: Scorecard) -> Element:
     holder = SubElement(model, "Characteristics")
     for item in card.characteristics:
         most = points_text(max(item.units), card.decimals)
-        one = SubElement(
-            holder, "Characteristic", {"name": item.alias, "reasonCode": item.alias, "baselineScore": most}
-        )
+        code = reason_codes.get(item.alias, item.alias)
+        one = SubElement(holder, "Characteristic", {"name": item.alias, "reasonCode": code, "baselineScore": most})
         _extensions(one, {f"name_{language}": text for language, text in item.bins.names.items()})
         for entry in sorted(entries[item.alias], key=lambda entry: entry.kind == "other"):
             _attribute(one, entry)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from automl.scorecard.card import Characteristic, Scorecard, points_text
+from automl.scorecard.reason_sql import CardReasons, reason_columns, variable_columns
 from core.errors import ConfigurationError
 from core.i18n import msg
 
@@ -39,7 +40,7 @@ _WORDS: Final[Mapping[str, _Words]] = {
 
 def to_sql(
     card: Scorecard, table: str, dialect: Dialect, *, keys: Sequence[str] = (),
-    columns: Mapping[str, str] | None = None, with_points: bool = False,
+    columns: Mapping[str, str] | None = None, with_points: bool = False, reasons: CardReasons | None = None,
 ) -> str:  # fmt: skip
     """Return a query that scores the rows of `table`.
 
@@ -60,6 +61,9 @@ def to_sql(
         Column of each characteristic that is not named by its alias. Levels of categories are compared as text.
     with_points : bool, default=False
         Whether the points of each characteristic are given too, as ``points_<alias>``.
+    reasons : CardReasons, optional
+        Whether the reasons are given too, those that the service gives: ``reason_1``, ``reason_1_direction`` (raises
+        or lowers the risk) and so on; null where there are fewer.
 
     Raises
     ------
@@ -97,7 +101,33 @@ def to_sql(
         ]
     selected.append(f"CAST({total}\n  AS {words.double}) AS {_quoted(words, 'score')}")
     source = ".".join(_quoted(words, part) for part in table.split("."))
-    return "SELECT\n  " + ",\n  ".join(selected) + f"\nFROM {source}"
+    if reasons is None:
+        return _select(selected, source)
+    by_alias = dict(zip(card.aliases, cases, strict=True))
+    selected += variable_columns(reasons, by_alias, lambda name: _quoted(words, name))
+    return _with_reasons(_select(selected, source), words, [*keys, *_given(card, with_points=with_points)], reasons)
+
+
+def _select(columns: Sequence[str], source: str) -> str:
+    return "SELECT\n  " + ",\n  ".join(columns) + f"\nFROM {source}"
+
+
+def _given(card: Scorecard, *, with_points: bool) -> list[str]:
+    return [*(f"points_{alias}" for alias in card.aliases if with_points), "score"]
+
+
+def _with_reasons(scored: str, words: _Words, given: Sequence[str], reasons: CardReasons) -> str:
+    """Put two queries around the one that scores: the first ranks the variables, the second says the strongest."""
+
+    def quoted(name: str) -> str:
+        return _quoted(words, name)
+
+    def literal(text: str) -> str:
+        return words.literal.format(text.replace("'", "''"))
+
+    ranks, said = reason_columns(reasons, literal, quoted)
+    ranked = _select([f"{quoted('s')}.*", *ranks], f"({scored}) AS {quoted('s')}")
+    return _select([*map(quoted, given), *said], f"({ranked}) AS {quoted('r')}")
 
 
 def _quoted(words: _Words, name: str) -> str:

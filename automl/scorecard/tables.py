@@ -41,19 +41,35 @@ class PrintedRow:
     woe: str
     n: str
     bad_rate: str
+    reason_code: str = ""
 
 
 def printed_header(language: str = "en") -> PrintedRow:
     """Return the titles of the columns."""
-    titles = msg("characteristic"), msg("bin"), msg("points"), msg("weight of evidence"), msg("rows"), msg("bad rate")
+    titles = (
+        msg("characteristic"), msg("bin"), msg("points"), msg("weight of evidence"), msg("rows"), msg("bad rate"),
+        msg("reason code"),
+    )  # fmt: skip
     return PrintedRow(*(title.text(language) for title in titles))
 
 
-def printed_rows(card: Scorecard, language: str = "en") -> list[PrintedRow]:
+def printed_rows(
+    card: Scorecard, language: str = "en", reason_codes: Mapping[str, str] | None = None
+) -> list[PrintedRow]:
     """Return the points table as plain rows: the base points, then every bin of every characteristic.
 
     Weight of evidence, rows and bad rate are a dash where the card came from outside.
+
+    Parameters
+    ----------
+    card : Scorecard
+        The card.
+    language : str
+        Of names and labels.
+    reason_codes : mapping of str to str, optional
+        By alias: what is said where the characteristic is among the reasons of a score.
     """
+    codes = reason_codes or {}
     base = PrintedRow(msg("base points").text(language), "", points_text(card.base_units, card.decimals), "", "", "")
     rows = [base]
     for item in card.characteristics:
@@ -67,6 +83,7 @@ def printed_rows(card: Scorecard, language: str = "en") -> list[PrintedRow]:
                     f"{item.woe[index]:.3f}" if item.woe else "–",
                     count(n),
                     percent(item.bad[index] / n if n else None),
+                    codes.get(item.alias, ""),
                 )
             )
     return rows

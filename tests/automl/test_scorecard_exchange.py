@@ -23,6 +23,7 @@ from automl.scorecard.bins import CharacteristicBins, Special
 from automl.scorecard.card import Characteristic, Scorecard
 from automl.scorecard.model import ScorecardModel, bind
 from automl.scorecard.pmml import from_pmml, to_pmml
+from automl.scorecard.reason_sql import CardReasons
 from automl.scorecard.sql import to_sql
 from automl.scorecard.tables import (
     from_csv,
@@ -198,6 +199,48 @@ def test_duckdb_agrees_on_any_card(card: Scorecard) -> None:
     assert [score for _, score in found] == _looked_up(card, rows)
 
 
+def _reasons_by_hand(card: Scorecard, row: Row, reasons: CardReasons) -> list[tuple[str, str]]:
+    """Add whole units of points: the strongest variables first, of equals the earlier; fewer points raise the risk."""
+    units = {item.alias: _units(card, item, row) for item in card.characteristics}
+    sums = [(sum(units[alias] for alias in group), group) for group in reasons.variables]
+    said = []
+    for total, group in sorted(sums, key=lambda pair: -abs(pair[0])):
+        if total and len(said) < reasons.n:
+            leader = (min if total < 0 else max)(group, key=lambda alias: units[alias])
+            said.append((reasons.codes[leader], "raises" if total < 0 else "lowers"))
+    return said
+
+
+def _units(card: Scorecard, item: Characteristic, row: Row) -> int:
+    alone = Scorecard("one", (item,), 0, card.scale, card.decimals)
+    return round(alone.look_up({item.alias: row[item.alias]}) * 10**card.decimals)
+
+
+def _said(found: Sequence[str | None]) -> list[tuple[str, str]]:
+    return [(str(code), str(way)) for code, way in zip(found[::2], found[1::2], strict=True) if code is not None]
+
+
+CARD_REASONS = CardReasons({"age": "R20", "trade": "R21"}, [["age"], ["trade"]])
+
+
+@given(cards(), st.sampled_from([[[0], [1], [2]], [[0, 1], [2]], [[2], [1, 0]], [[0, 2, 1]]]), st.integers(1, 4))
+@settings(max_examples=12, deadline=None)
+def test_sql_gives_the_reasons_that_points_give_by_hand(card: Scorecard, groups: list[list[int]], n: int) -> None:
+    reasons = CardReasons(
+        dict(zip(card.aliases, ("R04", "R04", "R21"), strict=True)),
+        [[card.aliases[i] for i in group] for group in groups],
+        n,
+    )
+    rows = _interesting(card)
+    with duckdb.connect() as connection:
+        connection.execute('create table t (i integer, "months since" double, x2 double, 行业 varchar)')
+        connection.executemany("insert into t values (?, ?, ?, ?)", [(i, *row.values()) for i, row in enumerate(rows)])
+        query = to_sql(card, "t", "duckdb", keys=["i"], reasons=reasons) + " order by 1"
+        found = connection.execute(query).fetchall()
+    assert [line[1] for line in found] == _looked_up(card, rows)
+    assert [_said(line[2:]) for line in found] == [_reasons_by_hand(card, row, reasons) for row in rows]
+
+
 @pytest.mark.postgresql
 @pytest.mark.parametrize("decimals", [0, 6])
 def test_postgresql_gives_the_same_number(postgresql_url: str, decimals: int) -> None:
@@ -209,6 +252,9 @@ def test_postgresql_gives_the_same_number(postgresql_url: str, decimals: int) ->
             cursor.executemany("insert into people values (%s, %s, %s)", rows)
         found = connection.execute(to_sql(card, "people", "postgresql", keys=["id"]) + " order by 1").fetchall()
         _check_sql([score for _, score in found], card)
+        said = connection.execute(to_sql(card, "people", "postgresql", keys=["id"], reasons=CARD_REASONS)).fetchall()
+        for number, _, *found_reasons in said:
+            assert _said(found_reasons) == _reasons_by_hand(card, demo_rows()[number], CARD_REASONS)
         connection.execute("insert into people values (99, 'NaN', 'retail')")
         query = to_sql(card, "public.people", "postgresql") + " where id = 99"
         assert connection.execute(query).fetchall() == [(card.look_up({"age": None, "trade": "retail"}),)]
@@ -288,6 +334,12 @@ def test_mysql_gives_the_same_number(mariadb: list[str], collation: str) -> None
     done = subprocess.run([*mariadb, "-N"], input=script, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     _check_sql([float(line) for line in done.stdout.split()], card)
+    script = f"use scorecard; {to_sql(card, 'people', 'mysql', keys=['id'], reasons=CARD_REASONS)} order by 1;"
+    done = subprocess.run([*mariadb, "-N"], input=script, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    for line, row in zip(done.stdout.splitlines(), demo_rows(), strict=True):
+        _, _, *found = (None if cell == "NULL" else cell for cell in line.split("\t"))
+        assert _said(found) == _reasons_by_hand(card, row, CARD_REASONS)
 
 
 def test_columns_may_have_other_names_and_identifiers_cannot_break_out() -> None:
@@ -364,6 +416,8 @@ def test_pmml_has_the_parts_that_the_standard_asks_for_in_their_order() -> None:
         best = max(float(one.get("partialScore")) for one in characteristic.iter(f"{NS}Attribute"))
         assert float(characteristic.get("baselineScore")) == best
         assert characteristic.get("reasonCode") == characteristic.get("name")
+    coded = ET.fromstring(to_pmml(demo_card(), {"age": "R20"})).iter(f"{NS}Characteristic")
+    assert [one.get("reasonCode") for one in coded] == ["R20", "trade"]
 
 
 FOREIGN = """<?xml version="1.0"?>

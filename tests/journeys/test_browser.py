@@ -19,6 +19,7 @@ PAGES = (
     "train",
     "evaluate",
     "explain",
+    "reasons",
     "scorecard",
     "economics",
     "review",
@@ -137,9 +138,9 @@ def build_model(analyst: Person, files: list[str]) -> None:
     analyst.wait_for("5,600")
     analyst.check_manners()
 
-    analyst.open("features")
-    analyst.wait_for("What is to be predicted?")
+    analyst.open("label")
     analyst.click("Save the label")
+    analyst.open("features")
     analyst.click("Build the features")
     analyst.wait_for("Leakage proof", 120_000)
     analyst.settle()

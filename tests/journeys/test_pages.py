@@ -21,6 +21,7 @@ PAGES = (
     "train",
     "evaluate",
     "explain",
+    "reasons",
     "scorecard",
     "economics",
     "review",

@@ -14,7 +14,7 @@ import pytest
 
 from automl.reason_codes import ReasonSpec
 from core.errors import InputError, PermissionDeniedError
-from core.identity import SYSTEM, Identity
+from core.identity import SYSTEM, Actor, Identity
 from core.settings import Settings
 from features.binning import make_reference_profile
 from model_registry.bundle import Bundle, write_bundle
@@ -142,3 +142,41 @@ def test_the_command_shows_writes_and_changes_them(
     assert code == 0
     assert projects.spec(ctx, PROJECT).reasons.features["staff"] == "R32"
     assert run(["reasons", "-p", PROJECT, "--set", "staff"], capsys)[0] == 1
+
+
+def test_the_sheet_of_the_next_version_shows_what_has_no_code_and_what_is_new(ctx: Context) -> None:
+    version = reason_codes.sheet(ctx, PROJECT, 1)
+    assert {"amount"} <= set(next(row for row in version.rows if row.code == "R31").features)
+    assert version.n_features == len(reason_codes.view(ctx, PROJECT))
+    with_none = [row.feature for row in reason_codes.view(ctx, PROJECT) if row.code == "R99"]
+    assert version.n_without == len(with_none)
+    assert not with_none or version.rows[0].is_missing
+
+
+def test_who_changed_the_codes_is_kept_whichever_way_they_were_changed(
+    ctx: Context, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = len(reason_codes.history(ctx, PROJECT))
+    reason_codes.change(ctx, PROJECT, features={"ent_region": "R22"})
+    text = projects.spec_yaml(ctx, PROJECT).replace("ent_region: R22", "ent_region: R26")
+    projects.write_spec(ctx.acting_as(Actor("chen", frozenset({"admin"}))), PROJECT, text)
+    projects.write_spec(ctx, PROJECT, text)  # the same again is no change
+    reason_codes.change(ctx, PROJECT, features={"ent_region": ""})
+    found = reason_codes.history(ctx, PROJECT)[: len(reason_codes.history(ctx, PROJECT)) - before]
+    assert [(one.by, dict(one.features)) for one in reversed(found)] == [
+        ("lin", {"ent_region": (None, "R22")}),
+        ("chen", {"ent_region": ("R22", "R26")}),
+        ("lin", {"ent_region": ("R26", None)}),
+    ]
+    code, printed, _ = run(["reasons", "-p", PROJECT, "--history", "--json"], capsys)
+    assert (code, json.loads(printed)["changes"][0]["by"]) == (0, "lin")
+
+
+def test_words_are_taken_back_and_a_code_in_use_keeps_its_words(ctx: Context) -> None:
+    reason_codes.change(ctx, PROJECT, subjects={"R04": {"en": "late payments", "zh": "逾期记录"}})
+    reason_codes.change(ctx, PROJECT, subjects={"R04": {}})
+    assert "R04" not in projects.spec(ctx, PROJECT).reasons.subjects
+    with pytest.raises(InputError, match="R31"):
+        reason_codes.change(ctx, PROJECT, subjects={"R31": {}})
+    with pytest.raises(InputError, match="needs its subject"):
+        reason_codes.change(ctx, PROJECT, subjects={"R33": {"en": "the staff"}})

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,10 +19,23 @@ from automl.label import LabelSpec
 from automl.scorecard.bins import Special
 from core.audit import AuditTrail
 from core.errors import ConflictError, InputError, PermissionDeniedError
+from core.identity import SYSTEM, Identity
 from core.settings import Settings
 from model_registry.scorer import Scorer
+from tests.serving.conftest import running
 from tests.workbench.conftest import ANALYST, OPERATOR, REVIEWER, VIEWER
-from workbench.flows import deployment, features, importing, projects, review, scorecard, scorecard_exchange, training
+from workbench.flows import (
+    deployment,
+    features,
+    importing,
+    projects,
+    reason_codes,
+    review,
+    scorecard,
+    scorecard_exchange,
+    scoring,
+    training,
+)
 from workbench.flows.context import Context, open_context
 from workbench.flows.scorecard import CardView, Change, Scale
 from workbench.flows.spec import ProjectSpec
@@ -223,24 +237,76 @@ def test_library_scorer_sql_and_files_give_one_number(ctx: Context, tmp_path: Pa
     assert len(np.unique(by_hand)) > 20
 
 
-def test_an_edited_card_goes_through_review_and_deployment_like_any_model(ctx: Context) -> None:
+WORDS = {"R40": {"en": "the income of the client", "zh": "客户的收入"}}
+
+
+@pytest.fixture(scope="module")
+def deployed_home(made_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The installation with an edited card, a code of the analyst's own on it, signed and deployed as version 1."""
+    home = Path(shutil.copytree(made_home, tmp_path_factory.mktemp("deployed") / "home"))
+    ctx = open_context(Settings(home=home), actor=ANALYST)
     alias = _alias(_shown(ctx), "income")
     scorecard.change(ctx, NAME, Change("merge", alias, (0, 1)), note="hardly any rows")
-    version = scorecard.register(ctx, NAME).version
-    assert version is not None
-    assert _shown(ctx).registered == (version,)
+    reason_codes.change(ctx, NAME, features={alias: "R40"}, subjects=WORDS)
+    assert scorecard.register(ctx, NAME).version == 1
+    reason_codes.change(ctx, NAME, features={alias: ""})  # what comes later leaves the version as it is
+    review.submit(ctx, NAME, 1)
+    review.approve(ctx.acting_as(REVIEWER), NAME, 1, note="points are plain")
+    deployment.deploy(ctx.acting_as(OPERATOR), NAME, 1, reason="first card")
+    ctx.database.dispose()
+    return home
+
+
+@pytest.fixture
+def deployed(deployed_home: Path) -> Iterator[Context]:
+    context = open_context(Settings(home=deployed_home), actor=ANALYST)
+    yield context
+    context.database.dispose()
+
+
+def test_service_page_file_sql_and_printed_card_give_one_code_for_one_case(deployed: Context, tmp_path: Path) -> None:
+    ctx, frame = deployed, _features_frame(deployed)
+    frozen = {row.feature: row.code for row in reason_codes.view(ctx, NAME, 1)}
+    assert len(frame) > 100
+    sql_text = scorecard_exchange.export(ctx, NAME, "sql", version=1, table="frame", with_reasons=True).content.decode()
+    in_sql = duckdb.sql(sql_text).df().to_dict("records")
+    printed = {row[-1] for row in scorecard_exchange.printed(ctx, NAME, 1).rows if row[-1]}
+    pmml = scorecard_exchange.export(ctx, NAME, "pmml", version=1).content.decode()
+    keys = [str(key) for key in features.matrix(ctx, NAME).keys[:12]]
+    scoring.batch(ctx, NAME, tmp_path / "scores.csv", rows=keys, n_reasons=4)
+    file = pd.read_csv(tmp_path / "scores.csv", encoding="utf-8-sig", keep_default_na=False).set_index("client_id")
+    _, secret = Identity(ctx.database).create_key("portal", ["model.score"], by=SYSTEM)
+    with running(ctx.settings) as address, httpx.Client(base_url=address, timeout=30) as client:
+        client.headers["Authorization"] = f"Bearer {secret}"
+        for key, line in zip(keys, in_sql[: len(keys)], strict=True):
+            payload = scoring.payload(ctx, NAME, key)
+            asked = {"project": NAME, "key": payload.key, "as_of": payload.cutoff.isoformat(), "tables": payload.tables}
+            served = [(one["code"], one["direction"]) for one in client.post("/v1/score", json=asked).json()["reasons"]]
+            codes = [code for code, _ in served]
+            assert served == [(one.code, one.direction) for one in scoring.score_stored(ctx, NAME, key).reasons]
+            pairs = [(line[f"reason_{i}"], line[f"reason_{i}_direction"]) for i in range(1, 5)]
+            assert served == [pair for pair in pairs if isinstance(pair[0], str)]
+            assert codes == [code for i in range(1, 5) if (code := file.loc[key, f"reason_{i}_code"])]
+            assert set(codes) <= printed
+            assert codes
+    on_card = scorecard_exchange.card_of(ctx, NAME, 1).aliases
+    assert printed == {frozen[alias] for alias in on_card} >= {"R40"}
+    assert all(f'name="{alias}" reasonCode="{frozen[alias]}"' in pmml for alias in on_card)
+
+
+def test_an_edited_card_goes_through_review_and_deployment_like_any_model(deployed: Context) -> None:
+    ctx = deployed
+    assert _shown(ctx).registered == (1,)
     stored = training.stored(ctx, NAME)
     assert stored is not None
-    assert stored.version == version  # the project had no training before
-    dossier = review.dossier(ctx, NAME, version)
+    assert stored.version == 1  # the project had no training before
+    dossier = review.dossier(ctx, NAME, 1)
     assert {"edited_by_hand", "bins_on_same_rows"} <= {finding.code for finding in dossier.findings}
-    bundle = ctx.registry.bundle(NAME, version)
+    bundle = ctx.registry.bundle(NAME, 1)
     assert bundle.info["scorecard"]["changes"][0]["note"] == "hardly any rows"
-    review.submit(ctx, NAME, version)
-    review.approve(ctx.acting_as(REVIEWER), NAME, version, note="points are plain")
-    state = deployment.deploy(ctx.acting_as(OPERATOR), NAME, version, reason="first card")
+    state = deployment.state(ctx, NAME)
     assert state.champion is not None
-    assert state.champion.version.number == version
+    assert state.champion.version.number == 1
 
 
 def test_a_card_in_use_becomes_the_first_champion(ctx: Context, tmp_path: Path) -> None:
@@ -261,6 +327,9 @@ def test_a_card_in_use_becomes_the_first_champion(ctx: Context, tmp_path: Path) 
         scorecard_exchange.import_file(ctx, NAME, path)
     result = scorecard_exchange.import_file(ctx, NAME, path, names={"annual income": alias})
     assert "imported_card" in {finding.code for finding in result.findings}
+    evaluation = training.bundle(ctx, NAME, result.version).evaluation
+    assert "development" in evaluation.samples  # nothing was fitted on any fold
+    assert not any("cross_validation" in name for name in evaluation.samples)
     card = scorecard_exchange.card_of(ctx, NAME, result.version)
     held = scorecard_exchange.card_of(ctx, NAME)
     assert {item.alias: item.units for item in card.characteristics} == {

@@ -154,6 +154,7 @@ def _main() -> None:
     more_panels(place, result)
     with st.container(key="panel_case"):
         _one_case(place, result)
+    st.page_link(PAGES["reasons"], label=t("Word the reasons and their codes"), icon=":material/arrow_forward:")
 
 
 _main()

@@ -227,6 +227,7 @@ def _main() -> None:
     with st.container(key="panel_history"):
         _history(sheet)
     _features(sheet)
+    st.page_link(PAGES["reasons"], label=t("Reason codes of the version"), icon=":material/arrow_forward:")
     if sheet.action("deploy").allowed:
         st.page_link(PAGES["deploy"], label=t("Deploy it"), icon=":material/arrow_forward:")
 

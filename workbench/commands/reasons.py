@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from core.errors import InputError
-from core.i18n import msg
+from core.i18n import formats, msg
 from workbench.commands.display import print_lines, print_table
 from workbench.commands.judging import VersionOption
 from workbench.commands.session import (
@@ -14,6 +14,7 @@ from workbench.commands.session import (
     JsonOption,
     LanguageOption,
     ProjectOption,
+    Session,
     chosen_project,
     say,
     session,
@@ -44,6 +45,7 @@ def reasons(
     subjects: Annotated[
         list[str] | None, typer.Option("--subject", metavar="CODE=EN|ZH", help=say(_SUBJECT_HELP))
     ] = None,
+    history: Annotated[bool, typer.Option("--history", help=say(msg("Who changed them when.")))] = False,
     as_name: AsOption = None,
     language: LanguageOption = None,
     as_json: JsonOption = False,
@@ -58,6 +60,9 @@ def reasons(
             done = run.text(msg("the next versions of {project} will have these reason codes", project=name))
             run.answer(made.model_dump(mode="json"), lambda: print_lines([done]))
             return
+        if history:
+            _show_history(run, reason_codes.history(run.ctx, name))
+            return
         if output is not None:
             output.write_bytes(reason_codes.export(run.ctx, name, version).content)
             run.answer({"path": str(output)}, lambda: print_lines([str(output)]))
@@ -69,6 +74,23 @@ def reasons(
             {"reasons": [to_json(row) for row in rows]},
             lambda: print_table(run.text(msg("Reason codes")), titles, cells),
         )
+
+
+def _show_history(run: Session, found: tuple[reason_codes.CodeChange, ...]) -> None:
+    titles = [run.text(text) for text in (msg("when"), msg("who"), msg("what"), msg("before"), msg("after"))]
+    language = run.ctx.language
+    cells = []
+    for one in found:
+        when = formats.when(one.at, language)
+        cells += [(when, one.by, name, old or "–", new or "–") for name, (old, new) in one.features.items()]
+        cells += [
+            (when, one.by, code, (old or {}).get(language, "–"), (new or {}).get(language, "–"))
+            for code, (old, new) in one.subjects.items()
+        ]
+    run.answer(
+        {"changes": [to_json(one) for one in found]},
+        lambda: print_table(run.text(msg("Changes")), titles, cells),
+    )
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

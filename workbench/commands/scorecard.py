@@ -138,6 +138,9 @@ def export(
     table: Annotated[
         str, typer.Option("--table", help=say(msg("Table of features that the SQL scores.")))
     ] = "features",
+    with_reasons: Annotated[
+        bool, typer.Option("--reasons", help=say(msg("The SQL gives up to four reason codes too.")))
+    ] = False,
     project: ProjectOption = None,
     as_name: AsOption = None,
     language: LanguageOption = None,
@@ -148,7 +151,8 @@ def export(
 
     with session(as_json=as_json, as_name=as_name, language=language) as run:
         made = scorecard_exchange.export(
-            run.ctx, chosen_project(run.ctx, project), form, version=version, dialect=dialect, table=table  # type: ignore[arg-type]  # the flow refuses others
+            run.ctx, chosen_project(run.ctx, project), form, version=version, dialect=dialect, table=table,  # type: ignore[arg-type]  # the flow refuses others
+            with_reasons=with_reasons,
         )  # fmt: skip
         file.write_bytes(made.content)
         run.answer({"path": str(file), "bytes": len(made.content)}, lambda: print_lines([str(file)]))

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError as DuplicateRowError
 
+from automl.reason_codes import ReasonSpec
 from core.errors import ConfigurationError, ConflictError, NotFoundError
 from core.i18n import msg
 from core.settings import Settings
@@ -21,6 +22,7 @@ from workbench.tables import project_step
 
 __all__ = [
     "LOCAL_LOGIN_VARIABLE",
+    "REASONS_ACTION",
     "LocalLogin",
     "Project",
     "create",
@@ -37,6 +39,9 @@ __all__ = [
 
 LOCAL_LOGIN_VARIABLE = "WORKBENCH_LOCAL_LOGIN"
 """Set to ``1`` by ``workbench up`` for the pages it starts on this machine alone."""
+
+REASONS_ACTION = "project.reason_codes"
+"""What the audit trail calls a change of the reason codes, by whatever way the specification was written."""
 
 SAMPLE_USERS: dict[str, tuple[str, ...]] = {
     "analyst": ("analyst",),
@@ -161,6 +166,7 @@ def write_spec(ctx: Context, name: str, new: ProjectSpec | str) -> ProjectSpec:
         raise ConfigurationError(
             msg("the name of project {name} cannot become {other}", name=name, other=chosen.name), where="name"
         )
+    said_otherwise = chosen.reasons.differences(_reasons_before(ctx, name))
     with ctx.database.begin() as connection:
         connection.execute(
             update(project_table)
@@ -169,6 +175,8 @@ def write_spec(ctx: Context, name: str, new: ProjectSpec | str) -> ProjectSpec:
         )
         _write_yaml(ctx, chosen)
         ctx.audit("project.specify", f"project:{name}", {"spec": chosen.fingerprint}, connection=connection)
+        if any(said_otherwise.values()):
+            ctx.audit(REASONS_ACTION, f"project:{name}", said_otherwise, connection=connection)
     return chosen
 
 
@@ -188,6 +196,14 @@ def local_logins(ctx: Context) -> list[LocalLogin]:
         return []
     users = {user.name: frozenset(user.roles) for user in ctx.identity.users()}
     return [LocalLogin(name, users[name]) for name in SAMPLE_USERS if name in users]
+
+
+def _reasons_before(ctx: Context, name: str) -> ReasonSpec:
+    """Return the reason codes that are replaced; none where the file is not there or cannot be read any more."""
+    try:
+        return ProjectSpec.read(_spec_path(ctx, name)).reasons
+    except (ConfigurationError, NotFoundError):
+        return ReasonSpec()
 
 
 def _spec_path(ctx: Context, name: str) -> Path:

@@ -1,15 +1,19 @@
 """Scorecards in and out: the printed table, SQL, PMML; and a card that another system used, as first champion."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from automl.reason_codes import ReasonMap
+from automl.reasons import ReasonWriter
 from automl.scale import ScoreScale
 from automl.scorecard.assembling import ImportedScorecard
 from automl.scorecard.bins import number_text
 from automl.scorecard.card import Scorecard
 from automl.scorecard.model import ScorecardModel
 from automl.scorecard.pmml import to_pmml
+from automl.scorecard.reason_sql import CardReasons
 from automl.scorecard.sql import DIALECTS, Dialect, to_sql
 from automl.scorecard.tables import import_scorecard, printed_header, printed_rows, to_csv
 from core.errors import InputError
@@ -21,7 +25,18 @@ from workbench.flows.results import FindingField
 from workbench.flows.scorecard import Scale
 from workbench.flows.training import TrainResult
 
-__all__ = ["FORMS", "Exported", "Form", "Preview", "card_of", "export", "import_file", "preview", "printed"]
+__all__ = [
+    "FORMS",
+    "Exported",
+    "Form",
+    "Preview",
+    "card_of",
+    "export",
+    "import_file",
+    "preview",
+    "printed",
+    "reasons_of",
+]
 
 Form = Literal["xlsx", "csv", "html", "table", "pmml", "sql"]
 FORMS: tuple[Form, ...] = ("xlsx", "csv", "html", "table", "pmml", "sql")
@@ -74,9 +89,24 @@ def card_of(ctx: Context, project: str, version: int | None = None) -> Scorecard
     return model.card
 
 
+def reasons_of(ctx: Context, project: str, version: int | None = None) -> CardReasons:
+    """Return the codes of a card's characteristics: those frozen in a version, or those the next one will have."""
+    card = card_of(ctx, project, version)
+    if version is not None:
+        bundle = ctx.registry.bundle(project, version)
+        plan, codes = bundle.plan, bundle.reason_codes
+    else:
+        plan = scorecard_desk.training_rows(ctx, project).matrix.plan
+        codes = ReasonMap.of_plan(plan, projects.spec(ctx, project).reasons)
+    on_card = set(card.aliases)
+    groups = ([alias for alias in group if alias in on_card] for group in ReasonWriter(plan, codes).variables())
+    return CardReasons({alias: codes.features[alias] for alias in card.aliases}, [group for group in groups if group])
+
+
 def printed(ctx: Context, project: str, version: int | None = None) -> PrintedTable:
     """Return the points table in words, with what its points stand for."""
     card, language = card_of(ctx, project, version), ctx.language
+    codes = reasons_of(ctx, project, version).codes
     low, high = card.range()
     scale = card.scale
     facts = (
@@ -88,17 +118,25 @@ def printed(ctx: Context, project: str, version: int | None = None) -> PrintedTa
         (msg("source"), msg("version {n}", n=version) if version else msg("draft, not registered")),
         (msg("fingerprint"), msg("{text}", text=card.fingerprint[:16])),
     )  # fmt: skip
-    rows = printed_rows(card, language)
+    rows = printed_rows(card, language, codes)
     groups = [n for n, row in enumerate(rows) if n and row.characteristic != rows[n - 1].characteristic]
     shown = [
-        (row.characteristic if n in groups or not n else "", row.bin, row.points, row.woe, row.n, row.bad_rate)
+        (
+            row.characteristic if n in groups or not n else "",
+            row.bin,
+            row.points,
+            row.woe,
+            row.n,
+            row.bad_rate,
+            row.reason_code,
+        )
         for n, row in enumerate(rows)
     ]
     head = printed_header(language)
     return PrintedTable(
         title=projects.spec(ctx, project).text_title(language),
         facts=[(name.text(language), text.text(language)) for name, text in facts],
-        header=(head.characteristic, head.bin, head.points, head.woe, head.n, head.bad_rate),
+        header=(head.characteristic, head.bin, head.points, head.woe, head.n, head.bad_rate, head.reason_code),
         rows=shown,
         numbers=(2, 3, 4, 5),
         groups=groups,
@@ -108,7 +146,7 @@ def printed(ctx: Context, project: str, version: int | None = None) -> PrintedTa
 
 def export(
     ctx: Context, project: str, form: Form, *, version: int | None = None, dialect: Dialect = "duckdb",
-    table: str = "features", keys: tuple[str, ...] = (),
+    table: str = "features", keys: tuple[str, ...] = (), with_reasons: bool = False,
 ) -> Exported:  # fmt: skip
     """Return the card as a file; needs ``view``, and leaves a line in the audit trail.
 
@@ -120,22 +158,26 @@ def export(
         A registered scorecard; left out, the card on the desk.
     dialect, table, keys
         Of SQL: the dialect, the table of features to score, columns to pass on.
+    with_reasons : bool
+        Of SQL: whether up to four reasons are given beside the score, by their codes.
     """
     if form not in FORMS or dialect not in DIALECTS:
         raise InputError(
             msg("a scorecard is exported as {forms}, SQL for {dialects}", forms=", ".join(FORMS),
                 dialects=", ".join(DIALECTS))
         )  # fmt: skip
-    card = card_of(ctx, project, version)
+    card, codes = card_of(ctx, project, version), partial(reasons_of, ctx, project, version)
     stem = f"{project}-scorecard" + (f"-v{version}" if version else "")
     made = {
         "xlsx": lambda: Exported(f"{stem}.xlsx", _XLSX, printed(ctx, project, version).xlsx()),
         "csv": lambda: Exported(f"{stem}.csv", "text/csv", printed(ctx, project, version).csv()),
         "html": lambda: Exported(f"{stem}.html", "text/html", printed(ctx, project, version).html()),
         "table": lambda: Exported(f"{stem}-table.csv", "text/csv", to_csv(card).encode("utf-8-sig")),
-        "pmml": lambda: Exported(f"{stem}.pmml", "application/xml", to_pmml(card).encode()),
+        "pmml": lambda: Exported(f"{stem}.pmml", "application/xml", to_pmml(card, codes().codes).encode()),
         "sql": lambda: Exported(
-            f"{stem}-{dialect}.sql", "text/plain", to_sql(card, table, dialect, keys=keys).encode()
+            f"{stem}-{dialect}.sql",
+            "text/plain",
+            to_sql(card, table, dialect, keys=keys, reasons=codes() if with_reasons else None).encode(),
         ),
     }[form]()
     details = {"form": form, "version": version, "fingerprint": card.fingerprint}

@@ -28,6 +28,7 @@ PAGES = {
     "train": "app_pages/train.py",
     "evaluate": "app_pages/evaluate.py",
     "explain": "app_pages/explain.py",
+    "reasons": "app_pages/reasons.py",
     "scorecard": "app_pages/scorecard.py",
     "economics": "app_pages/economics.py",
     "review": "app_pages/review.py",

@@ -48,7 +48,11 @@ def export_panel(place: Here, view: CardView) -> None:
             t("SQL for"), list(_DIALECTS), default="duckdb", required=True, format_func=_DIALECTS.__getitem__
         )
         source = st.text_input(t("Table of features"), value="features", width=220)
-        _download(place, "sql", t("SQL query"), version, dialect=str(dialect), table=source or "features")
+        with_reasons = st.checkbox(t("With reasons"), help=t("Up to four codes, those that the service gives."))
+        _download(
+            place, "sql", t("SQL query"), version,
+            dialect=str(dialect), table=source or "features", with_reasons=with_reasons,
+        )  # fmt: skip
 
     _onnx(place)
 
@@ -73,7 +77,7 @@ def _onnx(place: Here) -> None:
         )
 
 
-def _download(place: Here, form: Form, label: str, version: int | None, **more: str) -> None:
+def _download(place: Here, form: Form, label: str, version: int | None, **more: str | bool) -> None:
     """Draw one button; the file is made when it is pressed."""
     ctx = place.ctx
     stem = f"{place.name}-scorecard" + (f"-v{version}" if version else "")
