@@ -33,6 +33,7 @@ _SAMPLES = {
     "out_of_time_returning": msg("out-of-time, returning entities"),
     "holdout": msg("hold-out"),
     "repeated_cross_validation": msg("repeated cross-validation"),
+    "development": msg("training rows, not fitted on"),
 }
 
 
@@ -119,7 +120,7 @@ class SampleEvaluation:
     ----------
     sample : str
         ``cross_validation``, ``calibration``, ``out_of_time``, ``out_of_time_new``, ``out_of_time_returning``,
-        ``holdout`` or ``repeated_cross_validation``.
+        ``holdout``, ``repeated_cross_validation``, or ``development``: the training rows, for a model from outside.
     n, n_bad : int
         Rows and bads.
     metrics : mapping of str to Metric

@@ -28,6 +28,7 @@ def judge(
     spec: TrainSpec,
     *,
     is_calibrated: bool = True,
+    is_given: bool = False,
 ) -> Evaluation:
     """Return the figures of every sample that has both classes, and why another has none.
 
@@ -47,9 +48,12 @@ def judge(
         Seed and draws of intervals.
     is_calibrated : bool, default=True
         Whether a calibration was fitted, on the calibration rows, or on the training rows where there are none.
+    is_given : bool, default=False
+        Whether the model came from outside, so that no fold of the training rows made it: they are named as they are.
     """
     y = labels.y
     first = "repeated_cross_validation" if split.kind == "cross_validation" else "cross_validation"
+    first = "development" if is_given else first
     parts = {first: (split.train, trained)}
     not_applicable = {"out_of_time": split.not_applicable} if split.not_applicable else {}
     for name, rows in unseen_parts(split).items():

@@ -162,7 +162,7 @@ def judge_scorecard(
     directions = suggest_directions(matrix.plan) if directions is None else directions
     honest = model.margin(matrix.values[split.train]) if margin is None else margin
     graded, grade_findings = _with_grades(model, rows, honest)
-    evaluation = _evaluate(graded, rows, honest)
+    evaluation = _evaluate(graded, rows, honest, is_given=margin is None)
     card, scale = graded.card, graded.card.scale
     against = [*card_violations(card, directions), *_data_violations(graded, rows, directions)]
     known = {(finding.code, finding.where, str(finding.message)) for finding in findings}
@@ -218,12 +218,14 @@ def _with_grades(
     return ScorecardModel([card], model.aliases), findings
 
 
-def _evaluate(model: ScorecardModel, rows: TrainingRows, honest: np.ndarray) -> Evaluation:
+def _evaluate(model: ScorecardModel, rows: TrainingRows, honest: np.ndarray, *, is_given: bool) -> Evaluation:
     def answer(part: np.ndarray) -> np.ndarray:
         return IDENTITY.apply(model.margin(rows.matrix.values[part]))
 
     honest = IDENTITY.apply(honest)
-    return judge(rows.split, rows.labels, honest, answer, model.card.scale, rows.spec, is_calibrated=False)
+    return judge(
+        rows.split, rows.labels, honest, answer, model.card.scale, rows.spec, is_calibrated=False, is_given=is_given
+    )
 
 
 def _data_violations(

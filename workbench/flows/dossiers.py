@@ -129,12 +129,13 @@ def _sample_size(best: SampleEvaluation) -> Check:
 
 
 def _fall(evaluation: Evaluation) -> Check | None:
-    inside = evaluation.samples.get("cross_validation")
-    if inside is None or evaluation.headline == "cross_validation":
+    inside = evaluation.samples.get("cross_validation") or evaluation.samples.get("development")
+    if inside is None or evaluation.headline == inside.sample:
         return None
     fall = inside.metrics["auc"].value - evaluation.best.metrics["auc"].value
     text = msg(
-        "AUC {before} in cross-validation, {after} on unseen rows",
+        "AUC {before} in {sample}, {after} on unseen rows",
+        sample=inside.title,
         before=metric(inside.metrics["auc"].value),
         after=metric(evaluation.best.metrics["auc"].value),
     )

@@ -185,6 +185,7 @@ def sample_title(sample: str) -> Message:
         "holdout": msg("hold-out"),
         "repeated_cross_validation": msg("repeated cross-validation"),
         "cross_validation": msg("cross-validation"),
+        "development": msg("training rows, not fitted on"),
     }.get(sample, Message(sample))
 
 

@@ -169,11 +169,12 @@ def _sample_counts(made: Made) -> dict[str, tuple[int, int]]:
 
 def _candidate(candidate: Any, training: TrainingResult) -> CandidateRow:
     behind = candidate.behind
+    sample = "development" if "development" in training.evaluation.samples else "cross_validation"
     return CandidateRow(
         family=candidate.family,
         is_chosen=candidate.family == training.family,
-        auc=figure(candidate.auc, "cross_validation"),
-        log_loss=figure(candidate.log_loss, "cross_validation"),
+        auc=figure(candidate.auc, sample),
+        log_loss=figure(candidate.log_loss, sample),
         behind=None if behind is None else (behind.value, behind.low, behind.high),
         can_be_told=None if behind is None else behind.can_be_told,
         n_trials=candidate.n_trials,

@@ -17,6 +17,7 @@ from workbench.ui.texts import capital, language, say, t
 SAMPLE_ORDER = (
     "cross_validation",
     "repeated_cross_validation",
+    "development",
     "calibration",
     "holdout",
     "out_of_time",
@@ -76,6 +77,7 @@ def sample_name(name: str) -> str:
         "out_of_time": t("out-of-time"),
         "holdout": t("hold-out"),
         "repeated_cross_validation": t("repeated cross-validation"),
+        "development": t("training rows, not fitted on"),
     }
     return words.get(name, name)
 
