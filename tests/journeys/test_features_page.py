@@ -21,9 +21,9 @@ def import_lending(analyst: Person, folder: Path) -> None:
     analyst.settle()
     analyst.click("Import the files")
     analyst.wait_for("3,200")
-    analyst.open("features")
-    analyst.wait_for("What is to be predicted?")
+    analyst.open("label")
     analyst.click("Save the label")
+    analyst.open("features")
     analyst.wait_for("all that is possible")
 
 

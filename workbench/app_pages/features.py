@@ -15,7 +15,6 @@ from workbench.ui.feature_result import bad_rate, outdated, samples, summary, wh
 from workbench.ui.feature_table import feature_tables
 from workbench.ui.feature_view import feature_view
 from workbench.ui.frame import PAGES, header
-from workbench.ui.label_form import label_form
 from workbench.ui.pieces import draw, empty, findings, panel_title
 from workbench.ui.pin_form import pin_form
 from workbench.ui.session import Here
@@ -70,8 +69,9 @@ def _main() -> None:
         st.page_link(PAGES["data"], label=t("Import tables"), icon=":material/arrow_forward:")
         return
     if not projects.spec(place.ctx, place.name).labels:
-        with st.container(key="panel_label_form"):
-            label_form(place)
+        with st.container(key="panel_no_label"):
+            empty(t("No label yet"), t("Features are judged by what they say about the label: define it first."))
+        st.page_link(PAGES["label"], label=t("Define the label"), icon=":material/arrow_forward:")
         return
     if is_busy:
         build_view()

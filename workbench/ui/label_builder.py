@@ -1,6 +1,7 @@
 """The label builder: grain, cases, events that mean bad or neither, window; saved into the project's specification."""
 
 import re
+from datetime import date
 from typing import Any, Literal
 
 import streamlit as st
@@ -18,6 +19,8 @@ __all__ = ["builder"]
 Grain = Literal["application", "contract_month", "enterprise"]
 _OPERATORS = ["", "==", "!=", "<", "<=", ">", ">=", "is_null", "not_null"]
 _FEW_VALUES = 12
+_UNNAMED = "label"
+_TARGET_WORDS = ("default", "target", "label", "bad", "overdue", "违约", "代偿", "逾期")
 
 
 def builder(place: Here, result: ImportResult) -> LabelSpec | None:
@@ -28,10 +31,12 @@ def builder(place: Here, result: ImportResult) -> LabelSpec | None:
     grain = _grain(held)
     key = f"{held.name if held else 'new'}_{grain}"
     values = _identity(held, grain, key)
-    values |= _cases(tables, held, grain, key)
+    values |= _cases(tables, held, grain, key, as_of=result.as_of.date() if result.as_of else None)
     root = tables[values["root_table"]]
-    way = "events" if grain != "application" else _way(held, key)
+    way = "events" if grain != "application" else _way(root, held, key)
     values |= _column(place, root, held, key) if way == "column" else _events(tables, values, held, grain, key)
+    if held is None and values["name"] == _UNNAMED and "column" in values:
+        values |= {"name": _name_of(values["column"]), "label": {language(): _column_title(root, values["column"])}}
     try:
         spec = labelling.parse(values)
     except WorkbenchError as error:
@@ -77,16 +82,34 @@ def _identity(held: LabelSpec | None, grain: Grain, key: str) -> dict[str, Any]:
         t("What is predicted"), value=held.title(language()) if held else "", key=f"title_{key}_{language()}",
         placeholder=t("Subrogated within 12 months of disbursement"),
     )  # fmt: skip
-    name = held.name if held else re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_") or "label"
+    name = held.name if held else _name_of(title)
     if held is not None and _grain_of(held) != grain:
         name = f"{name}_{grain}"  # another grain is another label, and takes nothing away from this one
     return {"name": name, "label": {**(held.label if held else {}), language(): title or name}}
 
 
-def _cases(tables: dict[str, TableProfile], held: LabelSpec | None, grain: Grain, key: str) -> dict[str, Any]:
+def _name_of(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_") or _UNNAMED
+
+
+def _column_title(root: TableProfile, name: str) -> str:
+    return next((column.label.get(language(), name) for column in root.columns if column.name == name), name)
+
+
+def _target(profile: TableProfile) -> str | None:
+    """Return a column with two values whose name reads like a label."""
+    pairs = (column.name for column in profile.columns if column.n_distinct == 2)
+    return next((name for name in pairs if any(word in name.lower() for word in _TARGET_WORDS)), None)
+
+
+def _cases(
+    tables: dict[str, TableProfile], held: LabelSpec | None, grain: Grain, key: str, *, as_of: date | None
+) -> dict[str, Any]:  # fmt: skip
     words = {"application": "appl", "contract_month": "contract", "enterprise": "enterprise"}[grain]
     keyed = [name for name, profile in tables.items() if profile.primary_key]
-    guess = next((name for name in keyed if words in name), keyed[0] if keyed else next(iter(tables)))
+    named = next((name for name in keyed if words in name), None)
+    labelled = next((name for name in keyed if _target(tables[name])), None) if grain == "application" else None
+    guess = named or labelled or (keyed[0] if keyed else next(iter(tables)))
     is_same = held is not None and _grain_of(held) == grain
     start = held.root_table if held is not None and is_same else guess
     left, right = st.columns(2)
@@ -101,7 +124,7 @@ def _cases(tables: dict[str, TableProfile], held: LabelSpec | None, grain: Grain
         format_func=lambda column: column or t("each case by itself"), key=f"entity_{key}_{name}",
     )  # fmt: skip
     values = {"root_table": name, "key_column": root.primary_key[0] if root.primary_key else columns[0]}
-    return {**values, "entity_column": chosen or None, "cutoff": _cutoff(tables, root, held, grain, key)}
+    return {**values, "entity_column": chosen or None, "cutoff": _cutoff(tables, root, held, grain, key, as_of)}
 
 
 def _grain_of(label: LabelSpec) -> Grain:
@@ -122,10 +145,15 @@ def _times(profile: TableProfile) -> list[str]:
 
 
 def _cutoff(
-    tables: dict[str, TableProfile], root: TableProfile, held: LabelSpec | None, grain: Grain, key: str
-) -> dict[str, Any] | None:  # fmt: skip
+    tables: dict[str, TableProfile],
+    root: TableProfile,
+    held: LabelSpec | None,
+    grain: Grain,
+    key: str,
+    as_of: date | None,
+) -> dict[str, Any] | None:
     if grain == "application":
-        return _one_cutoff(root, held, key)
+        return _one_cutoff(root, held, key, as_of)
     choices = _reachable(tables, root)
     monthly = held.cutoff.monthly if held is not None and held.cutoff is not None else None
     begin = (
@@ -150,11 +178,11 @@ def _cutoff(
     return {"monthly": {"start": _place(start), "end": _place(until) if until else None, "every_months": int(every)}}
 
 
-def _one_cutoff(root: TableProfile, held: LabelSpec | None, key: str) -> dict[str, Any] | None:
+def _one_cutoff(root: TableProfile, held: LabelSpec | None, key: str, as_of: date | None) -> dict[str, Any] | None:
     times = _times(root)
     cutoff = held.cutoff if held is not None else None
     if not times or (cutoff is not None and cutoff.date is not None):
-        day = st.date_input(t("Cutoff date"), value=cutoff.date if cutoff else None, key=f"date_{key}")
+        day = st.date_input(t("Cutoff date"), value=cutoff.date if cutoff else as_of, key=f"date_{key}")
         return {"date": day.isoformat()} if day else None
     start = cutoff.column if cutoff is not None else root.event_time
     chosen = st.selectbox(
@@ -182,10 +210,11 @@ def _reachable(tables: dict[str, TableProfile], root: TableProfile) -> list[str]
     return [f"{profile.name}.{column}" for profile in order for column in _times(profile)]
 
 
-def _way(held: LabelSpec | None, key: str) -> str:
+def _way(root: TableProfile, held: LabelSpec | None, key: str) -> str:
+    by_column = held.column if held is not None else _target(root)
     chosen = st.segmented_control(
-        t("Bad is said by"), ["events", "column"], default="column" if held is not None and held.column else "events",
-        required=True, key=f"way_{key}_{language()}",
+        t("Bad is said by"), ["events", "column"], default="column" if by_column else "events",
+        required=True, key=f"way_{key}_{root.name}_{language()}",
         format_func=lambda name: t("Events within a window") if name == "events" else t("A column of the table"),
     )  # fmt: skip
     return str(chosen)
@@ -196,7 +225,7 @@ def _column(place: Here, root: TableProfile, held: LabelSpec | None, key: str) -
     if not names:
         st.warning(t("No column of this table has between 2 and {n} different values.", n=_FEW_VALUES))
         return {}
-    column = str(st.selectbox(t("Label column"), names, index=_index(names, held.column if held else None),
+    column = str(st.selectbox(t("Label column"), names, index=_index(names, held.column if held else _target(root)),
                               key=f"column_{key}"))  # fmt: skip
     values = importing.column_values(place.ctx, place.name, root.name, column)
 
