@@ -135,6 +135,26 @@ def test_killed_workers_and_a_stop_under_load_lose_no_answer_and_give_no_wrong_o
     assert len(read_scores(site.database, PROJECT)) == len(logged)
 
 
+def test_a_single_worker_is_replaced_too_and_stops_in_order(site: Site) -> None:
+    site.deploy(1)
+    headers = {"Authorization": f"Bearer {site.key}"}
+    body = {"project": PROJECT, "tables": payload(example_keys(1)[0]), "request_id": "before"}
+    with serving(site, 1) as (address, process):
+        first = httpx.post(f"{address}/v1/score", json=body, headers=headers, timeout=20)
+        (killed,) = children(process)
+        os.kill(killed, signal.SIGKILL)
+        # The parent holds the socket: a call that comes meanwhile waits for the new worker.
+        again = httpx.post(f"{address}/v1/score", json=body, headers=headers, timeout=60)
+        after = httpx.post(f"{address}/v1/score", json={**body, "request_id": "after"}, headers=headers, timeout=20)
+        assert (first.status_code, again.content, after.status_code) == (200, first.content, 200)
+        (worker,) = children(process)
+        assert worker != killed
+        process.terminate()
+        assert process.wait(60) == 0
+        assert not is_running(worker)
+    assert {one.request_id for one in latest_scores(site.database, PROJECT)} == {"before", "after"}
+
+
 def ask_again(site: Site, address: str, request_id: str, given: dict[str, bytes]) -> bool:
     key = httpx.Response(200, content=given[request_id]).json()["key"]
     body = {"project": PROJECT, "tables": payload(key), "request_id": request_id, "reasons": 0}

@@ -69,7 +69,7 @@ def serve(host: HostOption = None, port: PortOption = None, workers: WorkersOpti
     """Run the scoring service."""
     from serving.server import run
 
-    run(Settings.load(), host=host, port=port, n_workers=workers)
+    run(Settings.load(), host=host, port=port, n_workers=workers, is_watched=True)
 
 
 def pages() -> None:
