@@ -129,6 +129,21 @@ def test_every_variable_is_one_that_is_read() -> None:
     assert set(re.findall(r"WORKBENCH_[A-Z_]+", text)) <= VARIABLES
 
 
+def test_each_part_takes_further_settings_from_one_place() -> None:
+    """So that a time zone, months of the score log or a scheduler need no change of the files here."""
+    for name in OURS:
+        assert COMPOSE["services"][name]["env_file"] == [{"path": "workbench.env", "required": False}]
+        (container,) = pods()[name]["containers"]
+        assert container["envFrom"] == [{"configMapRef": {"name": "workbench-settings", "optional": True}}]
+    assert all("EnvironmentFile=-/etc/workbench/environment" in path.read_text().splitlines() for path in UNITS)
+
+
+def test_every_setting_stands_in_the_table_of_settings() -> None:
+    rows = re.findall(r"^\| (`WORKBENCH_.*?) \|", (ROOT / "docs" / "operations.md").read_text("utf-8"), re.MULTILINE)
+    stated = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert stated >= VARIABLES - {"WORKBENCH_SECRETS_FOLDER"}
+
+
 def test_nothing_of_ours_runs_as_root_or_can_write_where_it_need_not() -> None:
     for name in OURS:
         service = COMPOSE["services"][name]
