@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
-from core.errors import CancelledError, InputError, WorkbenchError
+from core.errors import CancelledError, ConflictError, InputError, WorkbenchError
 from core.progress import SilentProgress
 from core.settings import Settings
 from model_registry.registry import Registry
@@ -28,10 +29,12 @@ from tests.model_registry.test_reference_data import bundle_of, made
 from tests.model_registry.tiny_world import make_tiny_bundle, tiny_world
 from tests.workbench.conftest import ANALYST
 from tests.workbench.test_cli import run
+from warehouse import row_batches
 from warehouse.sql_source import DatabaseSource, TableQuery
-from workbench.flows import importing, projects
+from workbench.flows import bulk_scoring, importing, projects
 from workbench.flows.bulk_scoring import score_features, score_tables
 from workbench.flows.context import Context, open_context
+from workbench.flows.score_parts import working_folder
 from workbench.flows.spec import ProjectSpec
 
 __all__ = ["made"]  # a fixture
@@ -283,6 +286,90 @@ def test_the_command_scores_files(registered: Context, tmp_path: Path, capsys: p
     assert (code, f"{len(KEYS)} rows scored by version 1" in printed) == (0, True)
     code, _, error = run([*given, "--data", str(source)], capsys)
     assert (code, "give one of" in error) == (1, True)
+
+
+_KILLED = """
+import sys, time
+from pathlib import Path
+from core.settings import Settings
+from warehouse import row_batches
+from workbench.flows import bulk_scoring
+from workbench.flows.context import open_context
+
+source, out, kind = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+row_batches._BATCH_ROWS = 4_000
+if kind == "features":
+    bulk_scoring.score_features(open_context(Settings.load()), "tiny", source, out)
+else:
+    bulk_scoring._write_all = lambda *_: time.sleep(600)  # the features are computed, no row is written yet
+    bulk_scoring.score_tables(open_context(Settings.load()), "tiny", source, out)
+"""
+
+
+def killed(ctx: Context, source: Path, out: Path, kind: str, done: str, n: int) -> None:
+    """Score in a process of its own, and kill it (SIGKILL) once `n` files called `done` lie beside the output."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _KILLED, str(source), str(out), kind],
+        env={**os.environ, "WORKBENCH_HOME": str(ctx.settings.home), "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    until = time.monotonic() + 90
+    while len(list(out.parent.glob(f".{out.name}.parts/{done}"))) < n:
+        assert process.poll() is None and time.monotonic() < until
+        time.sleep(0.002)
+    process.kill()
+    assert process.wait(30) == -signal.SIGKILL
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".csv"])
+def test_scoring_that_was_killed_goes_on_and_neither_loses_nor_doubles_a_row(
+    registered: Context, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    big_features(tmp_path / "big.parquet", 100)
+    out, straight = tmp_path / f"out{ending}", tmp_path / f"straight{ending}"
+    killed(registered, tmp_path / "big.parquet", out, "features", "part-*.parquet", 3)
+    n_finished = len(list(tmp_path.glob(f".out{ending}.parts/part-*.parquet")))
+    monkeypatch.setattr(row_batches, "_BATCH_ROWS", 4_000)
+    n_scored: list[int] = []
+    scored = bulk_scoring.score_frame
+    monkeypatch.setattr(
+        bulk_scoring, "score_frame", lambda *given, **more: n_scored.append(len(given[1])) or scored(*given, **more)
+    )
+    again = score_features(registered, PROJECT, tmp_path / "big.parquet", out)
+    assert sum(n_scored) == 100 * len(KEYS) - 4_000 * n_finished
+    assert 3 <= n_finished < 100 * len(KEYS) // 4_000
+    whole = score_features(registered, PROJECT, tmp_path / "big.parquet", straight)
+    assert out.read_bytes() == straight.read_bytes()
+    assert again.n_rows == 100 * len(KEYS)
+    assert replace(again, path="", seconds=0.0) == replace(whole, path="", seconds=0.0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["big.parquet", out.name, straight.name])
+
+
+def test_what_a_killed_run_left_serves_no_other_question(registered: Context, tmp_path: Path, expected: Any) -> None:
+    big_features(tmp_path / "big.parquet", 100)
+    killed(registered, tmp_path / "big.parquet", tmp_path / "out.parquet", "features", "part-*.parquet", 2)
+    feature_frame().to_parquet(tmp_path / "big.parquet")
+    score_features(registered, PROJECT, tmp_path / "big.parquet", tmp_path / "out.parquet")
+    np.testing.assert_array_equal(pd.read_parquet(tmp_path / "out.parquet")["probability"].to_numpy(), expected)
+
+
+def test_raw_tables_whose_scoring_was_killed_are_scored_anew(
+    registered: Context, tmp_path: Path, expected: Any
+) -> None:
+    source, out = write_raw(tmp_path / "raw", ".parquet"), tmp_path / "out.parquet"
+    killed(registered, source, out, "tables", "matrix/*", 1)
+    result = score_tables(registered, PROJECT, source, out)
+    read = pd.read_parquet(out)
+    assert (result.n_rows, read["app_id"].tolist()) == (len(KEYS), KEYS.tolist())
+    np.testing.assert_array_equal(read["probability"].to_numpy(), expected)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.parquet", "raw"]
+
+
+def test_two_runs_never_write_one_file(registered: Context, tmp_path: Path) -> None:
+    feature_frame().to_parquet(tmp_path / "features.parquet")
+    out = tmp_path / "out.csv"
+    with working_folder(out, {}), pytest.raises(ConflictError, match="another run"):
+        score_features(registered, PROJECT, tmp_path / "features.parquet", out)
 
 
 _MEASURED = """

@@ -1,9 +1,10 @@
 """Scores of tables of any size: read, computed and written in runs of rows, in bounded memory.
 
-The file of scores is written beside its place and renamed at the end, so it is whole or not there.
+The file of scores is written beside its place and renamed at the end, so it is whole or not there. A scoring that was
+killed and is asked for again goes on after its last finished run of rows where features were ready, and begins anew
+where they are computed from raw tables.
 """
 
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -11,15 +12,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 import numpy as np
 
-from core.errors import InputError, NotFoundError
+from core.errors import InputError, IntegrityError, NotFoundError
 from core.i18n import msg
 from workbench.flows import importing
 from workbench.flows.context import Context
 from workbench.flows.feature_rows import key_column_of, needed_columns, read_features
-from workbench.flows.score_files import ScoreFile, file_format, score_frame, writing_scores
+from workbench.flows.score_files import ScoreFile, file_format, score_frame
+from workbench.flows.score_parts import scoring_in_parts, whole_file, working_folder
 from workbench.flows.scoring import BatchResult, finish, served
 
 if TYPE_CHECKING:
@@ -81,26 +84,32 @@ def score_features(
 
     ctx.require("model.score")
     started = time.monotonic()
-    number, bundle = served(ctx, project, version)
-    scorer = _scorer(bundle, number)
+    version_number, bundle = served(ctx, project, version)
+    scorer = _scorer(bundle, version_number)
     file_format(output)
     opened: AbstractContextManager[RowBatches] = (
         open_file(source, "features", [*scorer.plan.aliases, *_keys(scorer, key_column)], ctx.part(0.0, 0.2).progress)
         if isinstance(source, Path)
         else open_query(*source)
     )
-    with opened as rows, writing_scores(output) as file:
+    question = _question(ctx, bundle, source, n_reasons=n_reasons, key_column=key_column)
+    with opened as rows, scoring_in_parts(output, question) as (parts, file):
         named_by = key_column_of(rows.columns, scorer.plan.key_column, key_column)
         needed_columns(rows.columns, scorer.ready, named_by, rows.label)
-        for table in rows.batches:
+        n_finished = parts.n_parts
+        for number, table in enumerate(rows.batches):
+            if number < n_finished:
+                if table.n_rows != parts.rows_of(number):
+                    raise IntegrityError(msg("the finished rows of a killed run are not those of this table"))
+                continue
             found = read_features(table, scorer.ready, named_by)
             frame = score_frame(
                 scorer, found.values, {scorer.plan.key_column: found.keys}, errors=found.errors, n_reasons=n_reasons,
                 language=ctx.language,
             )  # fmt: skip
-            file.write(frame)
-            _say_rows(ctx.part(0.2, 1.0), file.n_rows, rows.n_rows)
-    return finish(ctx, project, number, output, file, started)
+            parts.add(frame)
+            _say_rows(ctx.part(0.2, 0.95), parts.n_rows, rows.n_rows)
+    return finish(ctx, project, version_number, output, file, started)
 
 
 def score_tables(
@@ -136,7 +145,7 @@ def score_tables(
     n_reasons : int, default=0
         Reasons per row.
     temporary : path, optional
-        Where blocks and features are kept meanwhile; by default the system's place.
+        Where blocks and features are kept meanwhile; by default beside `output`.
 
     Raises
     ------
@@ -153,17 +162,16 @@ def score_tables(
     number, bundle = served(ctx, project, version)
     scorer = _scorer(bundle, number)
     file_format(output)
-    with tempfile.TemporaryDirectory(prefix="scoring-", dir=temporary) as place, writing_scores(output) as file:
+    # Begun anew each time, so the question is never the same; what a killed run left there is cleared away.
+    with working_folder(output, {"run": uuid4().hex}, temporary) as place, whole_file(output, place) as file:
         files = (
-            _stored(ctx, project, bundle)
-            if source is None
-            else _typed_files(ctx.part(0.0, 0.3), bundle, source, Path(place))
+            _stored(ctx, project, bundle) if source is None else _typed_files(ctx.part(0.0, 0.3), bundle, source, place)
         )
         asked = _asked(bundle, files[bundle.plan.root_table], as_of, is_stored=source is None)
         good = np.flatnonzero([error is None for error in asked.errors])
         matrix = build_matrix(
             files, bundle.plan, asked.keys[good], asked.cutoffs[good], engine="stream", memory_mb=memory_mb,
-            folder=Path(place) / "matrix", temporary=Path(place), progress=ctx.part(0.3, 0.8).progress,
+            folder=place / "matrix", temporary=place, progress=ctx.part(0.3, 0.8).progress,
         )  # fmt: skip
         _write_all(ctx.part(0.8, 1.0), scorer, asked, good, matrix.values, file, n_reasons)
     return finish(ctx, project, number, output, file, started)
@@ -182,6 +190,24 @@ def _scorer(bundle: "Bundle", number: int) -> "Scorer":
     from model_registry.scorer import Scorer
 
     return Scorer(bundle, version=number)
+
+
+def _question(
+    ctx: Context,
+    bundle: "Bundle",
+    source: "Path | tuple[DatabaseSource, TableQuery]",
+    *,
+    n_reasons: int,
+    key_column: str | None,
+) -> dict[str, Any]:
+    """Return what decides about each row. A table of a database may have changed meanwhile: it is never the same."""
+    if isinstance(source, Path):
+        there = source.stat() if source.exists() else None
+        rows = [str(source.resolve()), there and there.st_size, there and there.st_mtime_ns]
+    else:
+        rows = [uuid4().hex]
+    asked = {"bundle": bundle.hash, "rows": rows, "reasons": n_reasons, "key": key_column}
+    return asked | {"language": ctx.language, "at_once": _ROWS_AT_ONCE}
 
 
 def _keys(scorer: "Scorer", key_column: str | None) -> list[str]:
