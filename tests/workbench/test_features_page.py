@@ -9,7 +9,7 @@ import pytest
 
 from core.identity import SYSTEM
 from tests.workbench.lending import lending_project
-from workbench.flows import feature_choice
+from workbench.flows import feature_choice, projects
 from workbench.flows.context import Context
 
 APP = Path(__file__).parents[2] / "workbench" / "app.py"
@@ -125,3 +125,18 @@ def counted(page: Any) -> int:
         time.sleep(0.3)
         page.run()
     raise AssertionError(words(page))
+
+
+def test_without_a_label_the_way_leads_to_the_label_page_whose_guess_can_be_saved_at_once(
+    ctx: Context, page: Any
+) -> None:
+    held = projects.spec(ctx, "lending")
+    projects.write_spec(ctx, "lending", held.model_copy(update={"labels": []}))
+    assert "No label yet" in words(page.run())
+    by_label(page.switch_page("app_pages/label.py").run().button, "Save the label").click().run()
+    assert not page.error, page.error[0].value
+    (label,) = projects.spec(ctx, "lending").labels
+    assert (label.name, label.root_table, label.key_column) == ("default_next_month", "clients", "client_id")
+    assert (label.column, label.bad_values) == ("default_next_month", [1])
+    assert label.cutoff is not None
+    assert label.cutoff.date is not None
