@@ -1,7 +1,9 @@
 """Feature values that the caller has computed: one value per alias of the plan, checked as strictly as rows are."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -39,6 +41,7 @@ class ReadyFeatures:
             alias: {level: float(code) for code, level in enumerate(plan.levels.get(alias, ()))}
             for alias in plan.category_aliases
         }
+        self._pick = _picker(plan.aliases)
         self._category_positions = tuple((plan.positions[alias], alias) for alias in plan.category_aliases)
 
     def row(self, features: Mapping[str, Any]) -> np.ndarray:
@@ -70,6 +73,34 @@ class ReadyFeatures:
         if np.isinf(row).any():
             self._refuse(features)
         return row
+
+    def rows(self, features: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Return the values of several rows, shape (n_rows, n_features), as `row` does for each, at half the cost.
+
+        Raises
+        ------
+        InputError
+            As `row`, about the first row that is not as it must be.
+        """
+        try:
+            values: list[Any] = list(map(self._pick, features))
+            if self._category_positions:
+                values = [self._coded(row) for row in values]
+            is_plain = set(map(len, features)) <= {len(self.aliases)}
+            if is_plain and set(map(type, chain.from_iterable(values))) <= _NUMBERS:
+                found = np.array(values, dtype=np.float64).reshape(len(values), -1)
+                if not np.isinf(found).any():
+                    return found
+        except (KeyError, TypeError, OverflowError):
+            # What is wrong, and with which row, is said below.
+            pass
+        return np.stack([self.row(one) for one in features])
+
+    def _coded(self, row: Sequence[Any]) -> list[Any]:
+        values = list(row)
+        for position, alias in self._category_positions:
+            values[position] = self.code(alias, values[position])
+        return values
 
     def code(self, alias: str, level: str | None) -> float:
         """Return the code of a category's text; NaN for null and, as where tables are imported, for empty text."""
@@ -106,6 +137,13 @@ class ReadyFeatures:
                 yield Finding("wrong_type", Severity.BAD, msg("Expected text or null"), f"features.{alias}")
             elif alias not in self._codes and not _is_number(features[alias]):
                 yield Finding("wrong_type", Severity.BAD, msg("Expected a finite number or null"), f"features.{alias}")
+
+
+def _picker(aliases: Sequence[str]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+    """Return what returns the values of `aliases`; raises `KeyError` where one is missing."""
+    if len(aliases) > 1:
+        return itemgetter(*aliases)
+    return lambda features: [features[alias] for alias in aliases]
 
 
 def _is_number(value: Any) -> bool:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from features.column_rows import as_columns
 from features.engine import EngineData, compute
 from features.reference import ReferenceSnapshot, ReferenceUse, compute_live, reference_fingerprint
 from model_registry.bundle import Bundle
+from model_registry.feature_row import FeatureRow
 from model_registry.payload import PayloadSchema, Rows, Warned, read_time
 from model_registry.ready_features import ReadyFeatures
 from model_registry.training_range import TrainingRange
@@ -24,7 +25,7 @@ from model_registry.training_range import TrainingRange
 if TYPE_CHECKING:
     from features.plan import FeaturePlan
 
-__all__ = ["ScoreAnswer", "Scorer", "as_moment", "present"]
+__all__ = ["AnswerColumns", "ScoreAnswer", "Scorer", "as_moment", "present"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,16 @@ class ScoreAnswer:
     bundle_hash: str
     features: Mapping[str, float]
     snapshots: Mapping[str, str] = field(default_factory=dict)
+
+
+class AnswerColumns(NamedTuple):
+    """What is said of several rows, a list of n_rows each: as in `ScoreAnswer`."""
+
+    probability: list[float]
+    score: list[float]
+    grade: list[str]
+    reasons: list[list[Reason]]
+    warnings: list[tuple[Warned, ...]]
 
 
 class Scorer:
@@ -221,8 +232,7 @@ class Scorer:
             dates |= {"reference": uses[0].date} if uses else {}
         else:
             values = compute(self.plan, EngineData.from_rows(self.plan, tables), asked, times)
-        answers = self._answers(values, n_reasons, language, keys, moments, said)
-        return [replace(answer, snapshots=dates) for answer in answers] if dates else answers
+        return self._answers(values, n_reasons, language, keys, moments, said, dates)
 
     def refresh(self, reference: ReferenceSnapshot) -> bool:
         """Take newer reference data from now on; return whether it is newer than what there was.
@@ -301,7 +311,7 @@ class Scorer:
         """Answer for several rows of checked values (n_rows, n_features) at once, the same as for each alone."""
         now = present()
         moments = [now if cutoff is None else as_moment(cutoff) for cutoff in cutoffs]
-        return self._answers(values, n_reasons, language, keys, moments, [()] * len(values))
+        return self._answers(values, n_reasons, language, keys, moments, [()] * len(values), {})
 
     def _answers(
         self,
@@ -311,25 +321,33 @@ class Scorer:
         keys: Sequence[str],
         moments: Sequence[np.datetime64],
         warnings: Sequence[tuple[Warned, ...]],
+        snapshots: Mapping[str, str],
     ) -> list[ScoreAnswer]:
-        probability, points, grade = self.score_matrix(values)
-        reasons = self._reasons(values, n_reasons, language)
-        outside = self._range.warnings(values, language)
+        said = self.answer_columns(values, n_reasons, language)
+        cutoffs = np.array(moments, dtype="datetime64[us]").tolist()
         return [
             ScoreAnswer(
                 key=keys[i],
-                cutoff=moments[i].astype("datetime64[us]").item(),
-                probability=float(probability[i]),
-                score=float(points[i]),
-                grade=str(grade[i]),
-                reasons=tuple(reasons[i]),
-                warnings=(*warnings[i], *self._unseen(row, language), *outside[i]),
+                cutoff=cutoffs[i],
+                probability=probability,
+                score=points,
+                grade=grade,
+                reasons=tuple(reasons),
+                warnings=(*warnings[i], *warned),
                 version=self.version,
                 bundle_hash=self.bundle_hash,
-                features=dict(zip(self.plan.aliases, row.tolist(), strict=True)),
+                features=FeatureRow(self.plan.aliases, values[i]),
+                snapshots=snapshots,
             )
-            for i, row in enumerate(values)
+            for i, (probability, points, grade, reasons, warned) in enumerate(zip(*said, strict=True))
         ]
+
+    def answer_columns(self, values: np.ndarray, n_reasons: int = 0, language: str = "en") -> AnswerColumns:
+        """Return what is said of rows of checked values (n_rows, n_features), as `score_values` does, as columns."""
+        probability, points, grade = (part.tolist() for part in self.score_matrix(values))
+        outside, unseen = self._range.warnings(values, language), self._unseen(values, language)
+        warnings = [(*one, *other) for one, other in zip(unseen, outside, strict=True)]
+        return AnswerColumns(probability, points, grade, self._reasons(values, n_reasons, language), warnings)
 
     def _reasons(self, values: np.ndarray, n: int, language: str) -> list[list[Reason]]:
         if n <= 0:
@@ -355,14 +373,15 @@ class Scorer:
         text = msg("no time was given: scored as of {when}", when=str(now.astype("datetime64[s]")).replace("T", " "))
         return now, [Warned("as_of_assumed", text)]
 
-    def _unseen(self, values: np.ndarray, language: str) -> list[Warned]:
-        """Return a warning for each category whose level was not there in training."""
-        found = []
+    def _unseen(self, values: np.ndarray, language: str) -> list[list[Warned]]:
+        """Return for each row a warning for each category whose level was not there in training."""
+        found: list[list[Warned]] = [[] for _ in values]
         for alias in self.plan.category_aliases:
-            if values[self.plan.positions[alias]] == len(self.plan.levels.get(alias, ())):
-                name = self.plan.definitions[self.plan.positions[alias]].name(language)
+            position = self.plan.positions[alias]
+            for i in np.flatnonzero(values[:, position] == len(self.plan.levels.get(alias, ()))).tolist():
+                name = self.plan.definitions[position].name(language)
                 text = msg("{feature} ({alias}) has a value that was not there in training", feature=name, alias=alias)
-                found.append(Warned("unseen_category", text))
+                found[i].append(Warned("unseen_category", text))
         return found
 
 

@@ -37,10 +37,10 @@ _STOP = None
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What is to be written, what the index shall know it by, and who waits for it."""
+    """What is to be written, the length of each part and what the index shall know it by, and who waits for it."""
 
     content: bytes
-    names: Sequence[bytes]
+    parts: Sequence[tuple[Sequence[bytes], int]]
     future: "Future[None] | asyncio.Future[None]"
 
 
@@ -94,10 +94,22 @@ class LocalScoreLog:
         """
         return self._hand_over(record.to_line(), _names(name))
 
-    def append_in_loop(self, record: ScoreRecord, name: bytes | None = None) -> "asyncio.Future[None]":
-        """Hand over as `append_soon` does, for a task to await: all that one ``fsync`` kept wakes the loop once."""
+    def append_in_loop(
+        self, contents: Sequence[tuple[ScoreRecord | ScoreBlock, Sequence[bytes]]]
+    ) -> "asyncio.Future[None]":
+        """Hand over several at once, each with its names as in `append_soon`, for the running loop to wait for.
+
+        They are kept together or not at all, and all that one ``fsync`` kept wakes the loop once.
+
+        Raises
+        ------
+        ValueError
+            If a text of a block holds a line feed.
+        """
         future = asyncio.get_running_loop().create_future()
-        self._queue.put(_Entry(record.to_line(), _names(name), future))
+        written = [one.to_line() if isinstance(one, ScoreRecord) else one.to_bytes() for one, _ in contents]
+        parts = [(names, len(content)) for content, (_, names) in zip(written, contents, strict=True)]
+        self._queue.put(_Entry(b"".join(written), parts, future))
         return future
 
     def append_block_soon(self, block: ScoreBlock, names: Sequence[bytes] = ()) -> "Future[None]":
@@ -131,7 +143,7 @@ class LocalScoreLog:
         # Who waits may go away; what was handed over is written all the same, and the writer must not meet a future
         # that is cancelled.
         future.set_running_or_notify_cancel()
-        self._queue.put(_Entry(content, names, future))
+        self._queue.put(_Entry(content, [(names, len(content))], future))
         return future
 
     def _write_until_closed(self) -> None:
@@ -150,8 +162,9 @@ class LocalScoreLog:
             return
         try:
             file = self._current_file()
-            if self._index is not None and any(entry.names for entry in group):
-                self._index.note(file.name, file.n_bytes, [(entry.names, len(entry.content)) for entry in group])
+            parts = [part for entry in group for part in entry.parts]
+            if self._index is not None and any(names for names, _ in parts):
+                self._index.note(file.name, file.n_bytes, parts)
             file.write(b"".join(entry.content for entry in group))
         except (OSError, sqlite3.Error) as error:
             _LOG.exception("the score log cannot be written")

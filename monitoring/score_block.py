@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
 import orjson
 
+from model_registry.feature_row import FeatureRow
 from monitoring.score_record import ScoreRecord
 
 __all__ = ["BLOCK_START", "ScoreBlock", "blocks_of", "content_length"]
@@ -220,8 +222,8 @@ def blocks_of(
     """
     groups: dict[Any, list[ScoreRecord]] = {}
     for record, is_named in zip(records, named, strict=True):
-        shared = tuple(getattr(record, name) for name in _SHARED)
-        key = (*shared, record.asked_at, tuple(record.features), tuple(record.snapshots.items()), is_named)
+        shared = _shared_parts(record)
+        key = (*shared, record.asked_at, _aliases(record), tuple(record.snapshots.items()), is_named)
         groups.setdefault(key, []).append(record)
     blocks, rest = [], []
     for (*_, is_named), group in groups.items():
@@ -232,19 +234,32 @@ def blocks_of(
     return blocks, rest
 
 
+_shared_parts = attrgetter(*_SHARED)
+
+
+def _aliases(record: ScoreRecord) -> tuple[str, ...]:
+    features = record.features
+    return features.aliases if isinstance(features, FeatureRow) else tuple(features)
+
+
+def _values(record: ScoreRecord) -> Sequence[float | None] | np.ndarray:
+    features = record.features
+    return features.values_ if isinstance(features, FeatureRow) else list(features.values())
+
+
 def _block_of(group: Sequence[ScoreRecord], block_id: str, *, is_named: bool) -> ScoreBlock:
     first = group[0]
     has_said = any(record.reasons or record.warnings for record in group)
     return ScoreBlock(
         block_id=block_id,
         asked_at=first.asked_at,
-        aliases=tuple(first.features),
+        aliases=_aliases(first),
         request_ids=[record.request_id for record in group],
         probabilities=np.array([record.probability for record in group]),
         scores=np.array([record.score for record in group]),
         grades=[record.grade for record in group],
         cutoffs=np.array([record.cutoff for record in group], dtype="datetime64[us]"),
-        values=np.array([list(record.features.values()) for record in group], dtype=np.float64),
+        values=np.array([_values(record) for record in group], dtype=np.float64),
         keys=[record.key for record in group],
         payload_hashes=[record.payload_hash for record in group] if is_named else None,
         said=[(record.reasons, record.warnings) for record in group] if has_said else None,

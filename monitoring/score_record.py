@@ -7,7 +7,9 @@ from typing import Any
 
 import orjson
 
-__all__ = ["RECORD_FIELDS", "ScoreRecord", "read_record"]
+from model_registry.feature_row import FeatureRow
+
+__all__ = ["RECORD_FIELDS", "ScoreRecord", "as_plain", "read_record"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class ScoreRecord:
 
     def to_line(self) -> bytes:
         """Return the record as one line of JSON, NaN as null."""
-        return orjson.dumps(self, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
+        return orjson.dumps(self, as_plain, orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
 
     @classmethod
     def from_line(cls, line: bytes) -> "ScoreRecord":
@@ -94,6 +96,13 @@ class ScoreRecord:
 
 RECORD_FIELDS = tuple(column.name for column in fields(ScoreRecord))
 """Names of a record's parts, which are those of the table's columns."""
+
+
+def as_plain(value: object) -> dict[str, float]:
+    """Return feature values as what orjson writes; for its ``default``."""
+    if isinstance(value, FeatureRow):
+        return value.to_dict()
+    raise TypeError
 
 
 def read_record(line: bytes) -> ScoreRecord | None:

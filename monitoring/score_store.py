@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from core.database import Database
 from monitoring.score_block import ScoreBlock
 from monitoring.score_months import lock_log, make_month, month_of, month_table, months_of
-from monitoring.score_record import ScoreRecord
+from monitoring.score_record import ScoreRecord, as_plain
 from monitoring.tables import score_block, score_record
 
 __all__ = ["block_columns", "key_sum", "write_scores"]
@@ -137,7 +137,7 @@ def _prepare(name: str, dialect: str) -> Callable[[ScoreRecord], Any]:
     """Return what gives the value of a column as the database's driver takes it."""
     if name in _JSON:
         # NaN becomes null.
-        return lambda record: orjson.dumps(getattr(record, name), option=orjson.OPT_SERIALIZE_NUMPY).decode()
+        return lambda record: orjson.dumps(getattr(record, name), as_plain, orjson.OPT_SERIALIZE_NUMPY).decode()
     if dialect == "sqlite" and name in {"asked_at", "cutoff"}:
         return lambda record: _sqlite_time(getattr(record, name))
     return lambda record: getattr(record, name)

@@ -16,9 +16,8 @@ def admit(service: ScoringService, request: Request, permission: str = "model.sc
     AuthenticationError, PermissionDeniedError, TooManyRequestsError
         The caller is not known, may not do `permission`, or sends too fast.
     """
-    authorization = request.headers.get("authorization")
-    caller = service.callers.authenticate(authorization)
+    caller, key_id = service.callers.recognise(request.headers.get("authorization", ""))
     request.state.caller = caller.name
     caller.require(permission)
-    service.rate.take(service.callers.key_id(authorization or ""))
+    service.rate.take(key_id)
     return caller

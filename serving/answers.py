@@ -1,18 +1,21 @@
 """From a score to the record that is kept, and from the record to the answer: what is logged is what was said."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
+from automl.reasons import Reason
 from core.errors import ConflictError
 from core.i18n import msg, render
+from model_registry.payload import Warned
 from model_registry.scorer import ScoreAnswer
 from monitoring.score_log import ScoreRecord
 from serving.deployed import DeployedModel
 
-__all__ = ["GivenAnswers", "answer_of", "record_of"]
+__all__ = ["GivenAnswers", "answer_of", "expiry_warning", "reason_content", "record_of", "warning_contents"]
 
 
 def record_of(
@@ -26,10 +29,7 @@ def record_of(
     source: str = "api",
 ) -> ScoreRecord:
     """Return what is kept of `answer`, its texts in `language`."""
-    warnings = [{"code": warned.code, "text": str(render(warned.text, language))} for warned in answer.warnings]
-    if model.slot.is_expired(asked_at):
-        text = msg("the approval of this version has expired")
-        warnings.append({"code": "approval_expired", "text": text.text(language)})
+    expired = expiry_warning(model, asked_at, language)
     return ScoreRecord(
         request_id=request_id,
         project=model.slot.project,
@@ -42,25 +42,39 @@ def record_of(
         probability=answer.probability,
         score=answer.score,
         grade=answer.grade,
-        reasons=[
-            {
-                "code": reason.code,
-                "statement": reason.statement,
-                "feature": reason.alias,
-                "name": reason.name,
-                "text": reason.text,
-                "direction": reason.direction,
-                "contribution": reason.contribution,
-            }
-            for reason in answer.reasons
-        ],
-        warnings=warnings,
+        reasons=[reason_content(reason) for reason in answer.reasons],
+        warnings=warning_contents(answer.warnings, language) + expired,
         features=answer.features,
         source=source,
         language=language,
         payload_hash=payload_hash,
         snapshots=answer.snapshots,
     )
+
+
+def reason_content(reason: Reason) -> dict[str, Any]:
+    """Return a reason as it is kept and told."""
+    return {
+        "code": reason.code,
+        "statement": reason.statement,
+        "feature": reason.alias,
+        "name": reason.name,
+        "text": reason.text,
+        "direction": reason.direction,
+        "contribution": reason.contribution,
+    }
+
+
+def warning_contents(warnings: Iterable[Warned], language: str) -> list[dict[str, str]]:
+    """Return warnings as they are kept and told, in `language`."""
+    return [{"code": warned.code, "text": str(render(warned.text, language))} for warned in warnings]
+
+
+def expiry_warning(model: DeployedModel, asked_at: datetime, language: str) -> list[dict[str, str]]:
+    """Return what is said of a version whose approval has expired; nothing of others."""
+    if not model.slot.is_expired(asked_at):
+        return []
+    return [{"code": "approval_expired", "text": msg("the approval of this version has expired").text(language)}]
 
 
 def answer_of(record: ScoreRecord) -> dict[str, Any]:
@@ -96,6 +110,9 @@ class GivenAnswers:
         self._max_answers = max_answers
         self._answers: OrderedDict[tuple[str, str], tuple[str, bytes]] = OrderedDict()
 
+    def __contains__(self, name: tuple[str, str]) -> bool:
+        return name in self._answers
+
     def get(self, project: str, request_id: str, payload_hash: str) -> bytes | None:
         """Return the answer given to this request before, or None.
 
@@ -122,9 +139,13 @@ class GivenAnswers:
 
     def put(self, record: ScoreRecord) -> bytes:
         """Keep and return the answer of `record`, as the bytes that are sent."""
+        content = orjson.dumps(answer_of(record))
+        self.keep((record.project, record.request_id), record.payload_hash, content)
+        return content
+
+    def keep(self, name: tuple[str, str], payload_hash: str, content: bytes) -> None:
+        """Keep the answer to a request, by project and request id."""
         # A copy of just its length: what orjson returns keeps a buffer of several kilobytes behind it.
-        content = bytes(memoryview(orjson.dumps(answer_of(record))))
-        self._answers[record.project, record.request_id] = (record.payload_hash, content)
+        self._answers[name] = (payload_hash, bytes(memoryview(content)))
         while len(self._answers) > self._max_answers:
             self._answers.popitem(last=False)
-        return content

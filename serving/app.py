@@ -33,6 +33,7 @@ from serving.lookups import Lookups
 from serving.outcome_form import OutcomesRequest, read_outcomes_request
 from serving.parquet_batch import PARQUET, answer_parquet
 from serving.problems import UnsupportedBodyError, add_problem_handlers, known_problem, language_of
+from serving.quick_desk import QuickDesk
 from serving.refusals import UNKNOWN
 from serving.request_form import LOOKUP_PERMISSION, ScoreRequest, read_request
 from serving.service import Given, ScoringService
@@ -74,6 +75,8 @@ def create_app(settings: Settings, limits: Limits | None = None, *, beat: Callab
         await run_in_threadpool(service.stop)
 
     app = FastAPI(title="Scoring service", version="1", docs_url=None, redoc_url=None, lifespan=lifespan)
+    # For the server, which asks it before the application.
+    app.state.desk = QuickDesk(service)
     app.include_router(_scoring(service))
     app.include_router(_listing(service))
     app.include_router(enterprise_routes(service))

@@ -4,9 +4,11 @@ pyarrow is no part of a scoring host: where it is not installed, this kind of bo
 """
 
 import asyncio
+import os
 import tempfile
+from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from fastapi import Request
@@ -32,6 +34,9 @@ ARROW = "application/vnd.apache.arrow.stream"
 MAX_ARROW_BYTES = 1_000_000_000
 _MAX_IDLE_SECONDS = 10.0
 _MAX_ROWS_AT_ONCE = 8_192
+# Trees are walked without holding the interpreter: as many threads as there are processors get on side by side.
+_N_AT_ONCE = min(len(os.sched_getaffinity(0)), 4)
+_Scored: TypeAlias = "tuple[pa.RecordBatch, ScoreBlock | None]"
 
 
 async def answer_arrow(service: ScoringService, request: Request, *, is_kept: bool) -> SpooledAnswer:
@@ -83,6 +88,7 @@ class _ArrowBatch:
         self._scorer = model.scorer
         self._answers = ColumnAnswers(model, is_kept=is_kept)
         self._pieces = _pieces(_open_proved(path, model))
+        self._n_begun = 0
 
     async def produce(self, spool: Spool) -> None:
         """Write the answers, record batch by record batch."""
@@ -90,30 +96,36 @@ class _ArrowBatch:
 
         sink = Sink()
         with pa.ipc.new_stream(pa.PythonFile(sink, "w"), self._answers.schema) as writer:
-            scored = await run_in_threadpool(self._score_next)
-            while scored is not None:
-                answers, block = scored
-                # The next rows are scored while these go to the disk; these are given when they are there.
-                _, scored = await asyncio.gather(self._keep(block), run_in_threadpool(self._score_next))
-                writer.write_batch(answers)
-                spool.write(sink.taken())
+            async with asyncio.TaskGroup() as group:
+                under_way: deque[asyncio.Task[_Scored]] = deque()
+                while self._begin_next(group, under_way):
+                    pass
+                while under_way:
+                    answers, block = await under_way.popleft()
+                    self._begin_next(group, under_way)
+                    # The next rows are scored while these go to the disk; these are given when they are there.
+                    if block is not None:
+                        await self._service.keep_block(block)
+                    writer.write_batch(answers)
+                    spool.write(sink.taken())
         spool.write(sink.taken())
 
-    async def _keep(self, block: ScoreBlock | None) -> None:
-        if block is not None:
-            await self._service.keep_block(block)
+    def _begin_next(self, group: asyncio.TaskGroup, under_way: "deque[asyncio.Task[_Scored]]") -> bool:
+        """Begin to score the next rows, unless as many are under way as there are processors; return whether."""
+        if len(under_way) >= _N_AT_ONCE or (batch := next(self._pieces, None)) is None:
+            return False
+        first = self._n_begun + 1
+        self._n_begun += batch.num_rows
+        under_way.append(group.create_task(run_in_threadpool(self._score, batch, first)))
+        return True
 
-    def _score_next(self) -> "tuple[pa.RecordBatch, ScoreBlock | None] | None":
-        batch = next(self._pieces, None)
-        return None if batch is None else self._score(batch)
-
-    def _score(self, batch: "pa.RecordBatch") -> "tuple[pa.RecordBatch, ScoreBlock | None]":
+    def _score(self, batch: "pa.RecordBatch", first: int) -> "_Scored":
         scorer = self._scorer
         values = np.column_stack(
             [feature_values(batch.column(alias), alias, scorer.ready) for alias in scorer.plan.aliases]
         )
         given = [batch.column(KEY_COLUMN)] if KEY_COLUMN in batch.schema.names else None
-        return self._answers.answer(values, given)
+        return self._answers.answer(values, given, first)
 
 
 def _open_proved(path: str, model: DeployedModel) -> "pa.ipc.RecordBatchStreamReader":

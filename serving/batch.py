@@ -3,28 +3,33 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
 
 import numpy as np
 import orjson
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
-from core.errors import InputError, WorkbenchError
+from core.errors import InputError, UnavailableError, WorkbenchError
 from core.i18n import msg
 from core.identity import Actor
 from model_registry.scorer import ScoreAnswer
-from serving.deployed import DeployedModel
+from monitoring.score_log import ScoreBlock, ScoreRecord
+from serving.asked import Asked, content_hash, new_request_id
+from serving.deployed import DeployedModel, Slot
 from serving.lines import LineSplitter, body_chunks
 from serving.lookups import Gathered, Lookups
 from serving.problems import problem_content
+from serving.ready_answers import ReadyAnswers
 from serving.request_form import LOOKUP_PERMISSION, read_request
 from serving.scoring import key_of, score
-from serving.service import Asked, Scored, ScoringService, content_hash, new_request_id
+from serving.service import Scored, ScoringService
 from serving.split import Split
 from serving.spool import Spool
-from serving.strict_json import parse
+from serving.strict_json import parse, parse_lines
 
 __all__ = ["LINES", "MAX_BATCH_BYTES", "MAX_LINE_BYTES", "LineBatch"]
 
@@ -33,17 +38,27 @@ LINES = "application/x-ndjson"
 MAX_BATCH_BYTES = 1_000_000_000
 MAX_LINE_BYTES = 1_000_000
 _MAX_IDLE_SECONDS = 10.0
-_MAX_WAITING_CHUNKS = 4
+_MAX_WAITING_CHUNKS = 16
 _MAX_ROWS_AT_ONCE = 512
+_Kept: TypeAlias = list[tuple[ScoreRecord | ScoreBlock, bool]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Line:
-    """A line with what was read in it: a request, or why there is none."""
+    """A line with what was read in it: a request, or why there is none; and its answer, where that is made already."""
 
     number: int
     asked: Asked | None
-    error: WorkbenchError | None
+    outcome: bytes | WorkbenchError | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Lines that are answered together: those whose answers are on their way to the log, by slot, and all of them."""
+
+    lines: list[_Line]
+    made: list[tuple[Slot, list[_Line], _Kept]]
+    kept: "list[asyncio.Future[None]]" = field(default_factory=list)
 
 
 class LineBatch:
@@ -82,9 +97,14 @@ class LineBatch:
     async def produce(self, spool: Spool) -> None:
         """Read the lines, and write an answer or an error for each, and a summary at the end."""
         waiting: asyncio.Queue[list[bytes | None] | None] = asyncio.Queue(_MAX_WAITING_CHUNKS)
+        # Lines are parsed while those before are scored, which leaves the interpreter to others.
+        parsed: asyncio.Queue[list[_Line] | None] = asyncio.Queue(1)
+        made: asyncio.Queue[_Piece | None] = asyncio.Queue(1)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read(waiting))
-            await self._answer_all(waiting, spool)
+            group.create_task(self._parse_all(waiting, parsed))
+            group.create_task(self._make_all(parsed, made))
+            await self._tell_all(made, spool)
         if self._problem is not None:
             spool.write(_json_line({"row": None, **problem_content(self._problem, self._language)}))
         summary = {"rows": self._n_rows, "scored": self._n_scored, "refused": self._n_rows - self._n_scored}
@@ -103,51 +123,96 @@ class LineBatch:
             self._problem = error
         await waiting.put(None)
 
-    async def _answer_all(self, waiting: "asyncio.Queue[list[bytes | None] | None]", spool: Spool) -> None:
-        while (lines := await waiting.get()) is not None:
-            for start in range(0, len(lines), _MAX_ROWS_AT_ONCE):
-                spool.write(await self._answer(lines[start : start + _MAX_ROWS_AT_ONCE]))
+    async def _parse_all(
+        self, waiting: "asyncio.Queue[list[bytes | None] | None]", parsed: "asyncio.Queue[list[_Line] | None]"
+    ) -> None:
+        async for bodies in _gathered(waiting):
+            await parsed.put(await run_in_threadpool(self._read_lines, bodies))
+        await parsed.put(None)
 
-    async def _answer(self, bodies: Sequence[bytes | None]) -> bytes:
-        """Return the lines that answer `bodies`; empty ones are passed over."""
-        first = self._n_rows + 1
-        self._n_rows += sum(body is None or bool(body.strip()) for body in bodies)
-        lines = await run_in_threadpool(self._read_lines, bodies, first)
-        asked = [line.asked for line in lines if line.asked is not None]
-        answers = iter(await self._service.answer_many(asked, self._score, is_kept=self._is_kept))
-        content = []
-        for line in lines:
-            outcome: bytes | WorkbenchError | None = line.error if line.asked is None else next(answers)
-            if isinstance(outcome, bytes):
-                self._n_scored += 1
-                content.append(b'{"row":%d,"answer":%b}\n' % (line.number, outcome))
-            elif outcome is not None:
-                language, request_id = self._language, None
-                if line.asked is not None:
-                    language, request_id = line.asked.language, line.asked.request.request_id
-                problem = problem_content(outcome, language, request_id)
-                self._service.refusals.note(self._caller.name, self._request.url.path, outcome.code)
-                content.append(_json_line({"row": line.number, **problem}))
-        return b"".join(content)
+    async def _make_all(
+        self, parsed: "asyncio.Queue[list[_Line] | None]", made: "asyncio.Queue[_Piece | None]"
+    ) -> None:
+        while (lines := await parsed.get()) is not None:
+            piece = await run_in_threadpool(self._make, lines)
+            if self._is_kept:
+                for slot, members, contents in piece.made:
+                    piece.kept.append(self._service.keep_together(contents, slot, len(members)))
+            await made.put(piece)
+        await made.put(None)
 
-    def _read_lines(self, bodies: Iterable[bytes | None], first: int) -> list[_Line]:
-        lines: list[_Line] = []
-        for body in bodies:
-            if body is not None and not body.strip():
-                continue
-            number = first + len(lines)
+    async def _tell_all(self, made: "asyncio.Queue[_Piece | None]", spool: Spool) -> None:
+        """Write the answers to what is made, while it goes to the disk and the next lines are scored."""
+        while (piece := await made.get()) is not None:
+            spool.write(await self._told(piece))
+
+    async def _told(self, piece: _Piece) -> bytes:
+        """Return the lines that answer a piece, once all that is in it is kept."""
+        for (_, lines, _), kept in zip(piece.made, piece.kept, strict=False):
             try:
-                lines.append(_Line(number, self._read_line(body), None))
+                await kept
+            except UnavailableError as error:
+                for line in lines:
+                    line.outcome = error
+        left = [line for line in piece.lines if line.outcome is None and line.asked is not None]
+        asked = [line.asked for line in left if line.asked is not None]
+        answers = await self._service.answer_many(asked, self._score, is_kept=self._is_kept) if asked else []
+        for line, answer in zip(left, answers, strict=True):
+            line.outcome = answer
+        return b"".join([self._tell(line) for line in piece.lines])
+
+    def _tell(self, line: _Line) -> bytes:
+        if isinstance(line.outcome, bytes):
+            self._n_scored += 1
+            return b'{"row":%d,"answer":%b}\n' % (line.number, line.outcome)
+        assert line.outcome is not None  # noqa: S101 - every line has one by now
+        language, request_id = self._language, None
+        if line.asked is not None:
+            language, request_id = line.asked.language, line.asked.request.request_id
+        problem = problem_content(line.outcome, language, request_id)
+        self._service.refusals.note(self._caller.name, self._request.url.path, line.outcome.code)
+        return _json_line({"row": line.number, **problem})
+
+    def _make(self, lines: list[_Line]) -> _Piece:
+        """Score, in a thread, the lines that need nothing but a model."""
+        together: defaultdict[tuple[str, int, str], list[_Line]] = defaultdict(list)
+        for line in lines:
+            if line.asked is not None and self._is_plain(line.asked):
+                request = line.asked.request
+                together[request.project, request.reasons, line.asked.language].append(line)
+        made = []
+        for members in together.values():
+            try:
+                answers = ReadyAnswers([line.asked for line in members if line.asked], datetime.now(UTC), "batch")
+            except Exception as error:  # noqa: BLE001 - whatever they meet together, each is answered by itself then
+                if not isinstance(error, WorkbenchError):
+                    _LOG.exception("rows of a batch could not be scored together")
+                continue
+            for line, content in zip(members, answers.contents, strict=True):
+                line.outcome = content
+            made.append((answers.slot, members, answers.kept() if self._is_kept else []))
+        return _Piece(lines, made)
+
+    def _is_plain(self, asked: Asked) -> bool:
+        """Whether a request has only ready features and no name, and the champion answers it."""
+        return asked.request.features is not None and not asked.is_named and self._rival(asked) is None
+
+    def _read_lines(self, given: Sequence[bytes | None]) -> list[_Line]:
+        """Read lines, in a thread; empty ones are passed over."""
+        bodies = [body for body in given if body is None or body.strip()]
+        whole = [body for body in bodies if body is not None]
+        contents = parse_lines(whole) if len(whole) == len(bodies) else None
+        lines: list[_Line] = []
+        for i, body in enumerate(bodies):
+            self._n_rows += 1
+            try:
+                content = _parse_line(body) if contents is None else contents[i]
+                lines.append(_Line(self._n_rows, self._read_line(content), None))
             except WorkbenchError as error:
-                lines.append(_Line(number, None, error))
+                lines.append(_Line(self._n_rows, None, error))
         return lines
 
-    def _read_line(self, body: bytes | None) -> Asked:
-        if body is None:
-            raise InputError(
-                msg("The line is longer than {n} bytes", n=f"{MAX_LINE_BYTES:,}"), code="payload_too_large"
-            )
-        content = parse(body)
+    def _read_line(self, content: Any) -> Asked:
         request = read_request(content)
         if request.is_looked_up:
             self._caller.require(LOOKUP_PERMISSION)
@@ -155,8 +220,10 @@ class LineBatch:
         if model is None:
             model = self._models[request.project] = self._service.models.get(request.project)
             self._rivals[request.project] = self._service.split.rival(request.project)
+        # Nobody can repeat a request that has no name.
+        payload_hash = content_hash(content) if request.request_id is not None else ""
         request_id = request.request_id or new_request_id()
-        return Asked(model, request, request_id, content_hash(content), request.language or self._language)
+        return Asked(model, request, request_id, payload_hash, request.language or self._language)
 
     def _score(self, rows: Sequence[Asked]) -> list[Scored | WorkbenchError]:
         """Score rows in a thread, each by the version whose it is; what a live challenger cannot, the champion does."""
@@ -215,6 +282,27 @@ class LineBatch:
             made = _score_together(chosen, lookups) if form == "features" else _score_by_id(chosen, lookups)
             found.update(zip(members, made, strict=True))
         return [found[i] for i in range(len(rows))]
+
+
+async def _gathered(
+    waiting: "asyncio.Queue[list[bytes | None] | None]",
+) -> AsyncIterator[list[bytes | None]]:
+    """Yield what waits together, because many lines cost little more than few; no more at once than is good."""
+    is_open = True
+    while is_open:
+        gathered: list[bytes | None] = []
+        while is_open and len(gathered) < _MAX_ROWS_AT_ONCE and not (gathered and waiting.empty()):
+            lines = await waiting.get()
+            is_open = lines is not None
+            gathered += lines or ()
+        for start in range(0, len(gathered), _MAX_ROWS_AT_ONCE):
+            yield gathered[start : start + _MAX_ROWS_AT_ONCE]
+
+
+def _parse_line(body: bytes | None) -> Any:
+    if body is None:
+        raise InputError(msg("The line is longer than {n} bytes", n=f"{MAX_LINE_BYTES:,}"), code="payload_too_large")
+    return parse(body)
 
 
 def _score_alone(asked: Asked, lookups: Lookups) -> ScoreAnswer | WorkbenchError:

@@ -10,9 +10,9 @@ from core.i18n import msg
 from model_registry.feature_columns import KEY_COLUMN, row_errors, row_keys
 from model_registry.scorer import present
 from monitoring.score_log import ScoreBlock
+from serving.asked import new_request_id
 from serving.deployed import DeployedModel
 from serving.problems import UnsupportedBodyError
-from serving.service import new_request_id
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,7 +21,7 @@ __all__ = ["ColumnAnswers", "Sink", "require_pyarrow"]
 
 
 class ColumnAnswers:
-    """The answers of one model to one batch, whose rows are numbered as they come.
+    """The answers of one model to one batch, whose rows are numbered from 1. Safe for several threads.
 
     Parameters
     ----------
@@ -35,7 +35,6 @@ class ColumnAnswers:
         self._model = model
         self._is_kept = is_kept
         self._request_id = new_request_id()
-        self._n_rows = 0
 
     @property
     def schema(self) -> "pa.Schema":
@@ -61,9 +60,9 @@ class ColumnAnswers:
         )
 
     def answer(
-        self, values: np.ndarray, given_keys: "Sequence[pa.Array] | None"
+        self, values: np.ndarray, given_keys: "Sequence[pa.Array] | None", first: int
     ) -> "tuple[pa.RecordBatch, ScoreBlock | None]":
-        """Return the answers to the next rows and what is to be kept of them.
+        """Return the answers to some rows and what is to be kept of them.
 
         Parameters
         ----------
@@ -71,9 +70,10 @@ class ColumnAnswers:
             In the order of the plan.
         given_keys : sequence of Array, optional
             Names of the rows, in one piece or several; a row without one is named by batch and number.
+        first : int
+            Number of the first row.
         """
-        names = [f"{self._request_id}:{self._n_rows + i + 1}" for i in range(len(values))]
-        self._n_rows += len(values)
+        names = [f"{self._request_id}:{first + i}" for i in range(len(values))]
         keys = names if given_keys is None else row_keys(given_keys, names)
         errors = row_errors(values, self._model.scorer.plan.aliases, keys)
         good = np.array([i for i, error in enumerate(errors) if error is None], dtype=np.int64)

@@ -1,7 +1,7 @@
 """The score log of a host as one of its processes uses it: writes its own file, finds what all have written."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -46,14 +46,16 @@ class HostLog:
         """
         return self._log.append_soon(record, name_of(record.project, record.request_id) if is_named else None)
 
-    def append_in_loop(self, record: ScoreRecord, *, is_named: bool = False) -> "asyncio.Future[None]":
-        """Hand a record to the writer as `append` does, for a task of the running loop to await."""
-        return self._log.append_in_loop(record, name_of(record.project, record.request_id) if is_named else None)
+    def append_in_loop(self, contents: Sequence[tuple[ScoreRecord | ScoreBlock, bool]]) -> "asyncio.Future[None]":
+        """Hand records and blocks to the writer, each with whether it is named, for the running loop to wait for.
+
+        The future is done when all of them are on the disk.
+        """
+        return self._log.append_in_loop([(content, _names(content) if named else ()) for content, named in contents])
 
     def append_block(self, block: ScoreBlock) -> "Future[None]":
         """Hand many answers to the writer at once; as `append`, of all rows where the block `is_named`."""
-        names = [name_of(block.project, one) for one in block.request_ids] if block.is_named else ()
-        return self._log.append_block_soon(block, names)
+        return self._log.append_block_soon(block, _names(block) if block.is_named else ())
 
     def find(self, names: Iterable[tuple[str, str]]) -> list[ScoreRecord]:
         """Return what any process of the host answered to requests, given by project and request id."""
@@ -62,6 +64,14 @@ class HostLog:
     def held(self, names: Iterable[tuple[str, str]]) -> AbstractAsyncContextManager[None]:
         """Keep the other processes from answering these requests meanwhile; see `Claims.held`."""
         return self._claims.held(names)
+
+    def claim(self, name: tuple[str, str]) -> int | None:
+        """Keep the other processes from answering a request; see `Claims.claim`."""
+        return self._claims.claim(name)
+
+    def unclaim(self, place: int) -> None:
+        """Let a claim go."""
+        self._claims.unclaim(place)
 
     @property
     def is_writing(self) -> bool:
@@ -104,3 +114,9 @@ class HostLog:
         """Ship after `close`, and wait for one's turn: who ships just now may have passed this one's last records."""
         with sole(self._turn, is_patient=True):
             return ship(self._folder, database)
+
+
+def _names(content: ScoreRecord | ScoreBlock) -> list[bytes]:
+    """Return what the index shall know the answers by."""
+    request_ids = content.request_ids if isinstance(content, ScoreBlock) else (content.request_id,)
+    return [name_of(content.project, one) for one in request_ids]

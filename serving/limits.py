@@ -78,6 +78,11 @@ class RateLimit:
             )
         self._buckets[name] = (left - 1.0, moment)
 
+    def put_back(self, name: str) -> None:
+        """Give a token back that was taken for a request which is counted again elsewhere."""
+        left, since = self._buckets[name]
+        self._buckets[name] = (min(self._burst, left + 1.0), since)
+
 
 class Gate:
     """Lets so many in at once, and turns the rest away at once instead of letting them wait.
@@ -94,6 +99,11 @@ class Gate:
         """Whether anything is inside."""
         return self._n_inside > 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether who came now would be turned away."""
+        return self._n_inside >= self._max_at_once
+
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Be inside while the body runs; raises `UnavailableError` where the gate is full."""
@@ -105,7 +115,7 @@ class Gate:
 
     def enter(self) -> None:
         """Go in, to `leave` later; raises `UnavailableError` where the gate is full."""
-        if self._n_inside >= self._max_at_once:
+        if self.is_full:
             raise UnavailableError(msg("Too many requests are being worked on; send this one again"), code="overloaded")
         self._n_inside += 1
 

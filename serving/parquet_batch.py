@@ -131,24 +131,27 @@ class _ParquetBatch:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        sink, waiting = Sink(), _Waiting()
+        sink, waiting, n_before = Sink(), _Waiting(), 0
         with pq.ParquetWriter(pa.PythonFile(sink, "w"), self._answers.schema) as writer:
             for group, n_rows in enumerate(self._group_rows):
                 keys = _Pieces(self._read(group, KEY_COLUMN, n_rows)) if self._has_keys else None
                 for start in range(0, n_rows, _ROWS_AT_ONCE):
-                    answers, block = await run_in_threadpool(self._score, group, start, keys)
+                    answers, block = await run_in_threadpool(self._score, group, start, keys, n_before + start + 1)
                     if block is not None:
                         await self._service.keep_block(block)
                     if (whole := waiting.add(answers)) is not None:
                         await run_in_threadpool(writer.write_table, whole)
                         spool.write(sink.taken())
+                n_before += n_rows
             if (rest := waiting.taken()) is not None:
                 writer.write_table(rest)
         spool.write(sink.taken())
 
-    def _score(self, group: int, start: int, keys: "_Pieces | None") -> "tuple[pa.RecordBatch, ScoreBlock | None]":
+    def _score(
+        self, group: int, start: int, keys: "_Pieces | None", first: int
+    ) -> "tuple[pa.RecordBatch, ScoreBlock | None]":
         values = self._matrix.rows(group, start, _ROWS_AT_ONCE)
-        return self._answers.answer(values, None if keys is None else keys.take(len(values)))
+        return self._answers.answer(values, None if keys is None else keys.take(len(values)), first)
 
 
 class _Pieces:

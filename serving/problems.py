@@ -19,6 +19,7 @@ __all__ = [
     "UnsupportedBodyError",
     "add_problem_handlers",
     "known_problem",
+    "language_in",
     "language_of",
     "problem_content",
     "problem_response",
@@ -91,7 +92,12 @@ def problem_content(error: WorkbenchError, language: str, request_id: str | None
 
 def language_of(request: Request, default: str) -> str:
     """Return the language that the request's ``Accept-Language`` asks for first, of ours; `default` where none is."""
-    for part in request.headers.get("accept-language", "").lower().split(","):
+    return language_in(request.headers.get("accept-language", ""), default)
+
+
+def language_in(accepted: str, default: str) -> str:
+    """Return the language that the value of an ``Accept-Language`` header asks for first; see `language_of`."""
+    for part in accepted.lower().split(",") if accepted else ():
         name = part.split(";")[0].strip().split("-")[0]
         if name in {"en", "zh"}:
             return name

@@ -5,13 +5,15 @@ import resource
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import uvicorn
 
 from core.settings import Settings
 from serving.app import create_app
-from serving.connections import Crowd, HurriedProtocol
+from serving.connections import Crowd
 from serving.limits import Limits
+from serving.quick_protocol import QuickProtocol
 
 __all__ = ["make_server", "prepare_process", "run"]
 
@@ -44,9 +46,10 @@ def make_server(
     beat : callable, optional
         As of `create_app`.
     """
+    app = create_app(settings, limits, beat=beat)
     config = uvicorn.Config(
-        Crowd(create_app(settings, limits, beat=beat), _MAX_AT_ONCE, settings.language),
-        http=HurriedProtocol,
+        Crowd(app, _MAX_AT_ONCE, settings.language),
+        http=partial(QuickProtocol, desk=app.state.desk),  # type: ignore[arg-type]  # called as the class is
         ws="none",
         host=settings.scorer_host if host is None else host,
         port=settings.scorer_port if port is None else port,

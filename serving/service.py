@@ -1,16 +1,14 @@
 """What stands behind the routes: the models, the callers, the log, and the thread that keeps them up to date."""
 
 import asyncio
-import hashlib
 import logging
-import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
@@ -20,7 +18,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from core.audit import AuditTrail
 from core.database import Database
-from core.errors import ConflictError, UnavailableError, WorkbenchError
+from core.errors import UnavailableError, WorkbenchError
 from core.identity import SYSTEM, Identity
 from core.settings import Settings
 from model_registry.registry import Registry
@@ -29,7 +27,8 @@ from model_registry.versions import ANSWERING, CHAMPION, LIVE_CHALLENGER
 from monitoring.score_log import ScoreBlock, ScoreRecord, blocks_of
 from monitoring.score_retention import retain
 from serving.access_log import AccessLog
-from serving.answers import GivenAnswers, answer_of, record_of
+from serving.answers import answer_of, record_of
+from serving.asked import Asked, content_hash, new_request_id
 from serving.callers import Callers
 from serving.deployed import DeployedModel, DeployedModels, Slot
 from serving.enterprise_desk import EnterpriseDesk
@@ -40,13 +39,14 @@ from serving.metrics import ServiceMetrics
 from serving.outcome_desk import OutcomeDesk
 from serving.references import References
 from serving.refusals import Refusals
+from serving.repeats import Repeats
 from serving.request_form import ScoreRequest
 from serving.scoring import score
 from serving.shadow import CHALLENGER, Shadow
 from serving.split import Split
 from serving.traffic import Traffic
 
-__all__ = ["Asked", "Given", "Scored", "ScoringService", "content_hash", "new_request_id"]
+__all__ = ["Given", "Scored", "ScoringService"]
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -54,28 +54,6 @@ _POLL_SECONDS = 1.0
 _REMEMBERED_ANSWERS = 20_000
 _CLEAN_EVERY_SECONDS = 3_600.0
 _LOOKUP_THREADS = 8
-_IDS_AT_ONCE = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request with the model that shall answer it, its id, the hash of its content and the language of its texts."""
-
-    model: DeployedModel
-    request: ScoreRequest
-    request_id: str
-    payload_hash: str
-    language: str
-
-    @property
-    def name(self) -> tuple[str, str]:
-        """What tells it from every other request."""
-        return self.request.project, self.request_id
-
-    @property
-    def is_named(self) -> bool:
-        """Whether the caller named it, and so may repeat it."""
-        return self.request.request_id is not None
 
 
 class Given(NamedTuple):
@@ -140,9 +118,8 @@ class ScoringService:
             self.lookups,
         )
         self._host_log: HostLog | None = None
-        self._answers = GivenAnswers(max_answers=_REMEMBERED_ANSWERS)
+        self.repeats = Repeats(lambda: self._log, max_answers=_REMEMBERED_ANSWERS)
         self._newest_erasure = 0
-        self._under_way: dict[tuple[str, str], asyncio.Future[bytes]] = {}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._clean_at = time.monotonic() + _CLEAN_EVERY_SECONDS
@@ -235,6 +212,19 @@ class ScoringService:
         self.metrics.seconds.labels(project).observe(seconds)
         self.traffic.note(project, slot, status, seconds)
 
+    def note_answered(self, project: str, slot: Slot, seconds: Sequence[float]) -> None:
+        """Count several requests that one slot has answered."""
+        self.metrics.requests.labels(project, "200").inc(len(seconds))
+        observe = self.metrics.seconds.labels(project).observe
+        for one in seconds:
+            observe(one)
+        self.traffic.note_answered(project, slot, seconds)
+
+    @property
+    def shadow(self) -> Shadow:
+        """The challengers, to whom answers are shown."""
+        return self._shadow
+
     async def answer(self, request: ScoreRequest, content: Any, *, language: str) -> Given:
         """Return the answer to a request, logged before it is returned.
 
@@ -258,21 +248,23 @@ class ScoringService:
             model=self.models.get(request.project),
             request=request,
             request_id=request.request_id or new_request_id(),
-            payload_hash=content_hash(content),
+            # Nobody can repeat a request that has no name.
+            payload_hash=content_hash(content) if request.request_id is not None else "",
             language=request.language or language,
         )
         if request.request_id is None:
             return await self._score(asked)
-        while (running := self._under_way.get(asked.name)) is not None:
-            # The same request comes twice at once: the second waits for the first, whatever becomes of that.
-            await asyncio.wait([running])
-        if (given := self._answers.get(*asked.name, asked.payload_hash)) is not None:
-            return Given(given)
-        with self._claimed([asked]):
-            async with self._log.held([asked.name]):
-                self._recall([asked])
-                given = self._answers.get(*asked.name, asked.payload_hash)
-                return await self._score(asked) if given is None else Given(given)
+        # The same request comes twice at once: the second waits for the first, whatever becomes of that.
+        await self.repeats.wait_for([asked.name])
+        given = self._given(asked)
+        if given is None:
+            async with self.repeats.claimed([asked.name], [asked.name]):
+                given = self._given(asked)
+                if given is None:
+                    return await self._score(asked)
+        if isinstance(given, WorkbenchError):
+            raise given
+        return Given(given)
 
     async def answer_many(
         self,
@@ -295,14 +287,15 @@ class ScoringService:
         found: dict[int, bytes | WorkbenchError] = {}
         left = list(range(len(rows)))
         while left:
-            await self._wait_for([rows[i] for i in left])
+            await self.repeats.wait_for([rows[i].name for i in left])
             fresh: dict[tuple[str, str], int] = {}
             for i in left:
                 if is_kept and (given := self._given(rows[i])) is not None:
                     found[i] = given
                 elif rows[i].name not in fresh:
                     fresh[rows[i].name] = i
-            with self._claimed([rows[i] for i in fresh.values()]):
+            named = [name for name, i in fresh.items() if is_kept and rows[i].is_named]
+            async with self.repeats.claimed(list(fresh), named):
                 found.update(await self._answer_fresh(rows, list(fresh.values()), score_rows, is_kept=is_kept))
             left = [i for i in left if i not in found]
         return [found[i] for i in range(len(rows))]
@@ -317,11 +310,9 @@ class ScoringService:
     ) -> dict[int, bytes | WorkbenchError]:
         """Answer the `chosen` of `rows`, which this process does not remember; another may."""
         named = [i for i in chosen if is_kept and rows[i].is_named]
-        async with self._log.held([rows[i].name for i in named]):
-            self._recall([rows[i] for i in named])
-            found = {i: given for i in named if (given := self._given(rows[i])) is not None}
-            new = [i for i in chosen if i not in found]
-            answers = await self._score_many([rows[i] for i in new], score_rows, is_kept=is_kept)
+        found = {i: given for i in named if (given := self._given(rows[i])) is not None}
+        new = [i for i in chosen if i not in found]
+        answers = await self._score_many([rows[i] for i in new], score_rows, is_kept=is_kept)
         return found | dict(zip(new, answers, strict=True))
 
     async def _score_many(
@@ -343,7 +334,7 @@ class ScoringService:
         return [
             one
             if isinstance(one, WorkbenchError)
-            else self._answers.put(one)
+            else self.repeats.put(one)
             if asked.is_named
             else orjson.dumps(answer_of(one))
             for one, asked in zip(made, rows, strict=True)
@@ -355,14 +346,29 @@ class ScoringService:
         `named` are the request ids that callers chose, under which the records are found again.
         """
         if len(records) == 1:
-            is_named = records[0].request_id in named
-            await self._log.append_in_loop(records[0], is_named=is_named)
+            await self._log.append_in_loop([(records[0], records[0].request_id in named)])
             self._count(records[0].project, records[0].slot, records[0].version)
             return
         for future in await run_in_threadpool(self._hand_over, records, named):
             await asyncio.wrap_future(future)
         for kept, n in Counter((one.project, one.slot, one.version) for one in records).items():
             self._count(*kept, n)
+
+    def keep_together(
+        self, contents: Sequence[tuple[ScoreRecord | ScoreBlock, bool]], slot: Slot, n: int
+    ) -> "asyncio.Future[None]":
+        """Return what is done when the `n` answers of a slot are on the disk, all or none; call it from the loop.
+
+        `contents` are their records and blocks, each with whether it is named.
+        """
+
+        def count(kept: "asyncio.Future[None]") -> None:
+            if kept.exception() is None:
+                self._count(slot.project, slot.slot, slot.number, n)
+
+        future = self._log.append_in_loop(contents)
+        future.add_done_callback(count)
+        return future
 
     async def keep_block(self, block: ScoreBlock) -> None:
         """Return when all answers of a block are on the disk; raise `UnavailableError` if they could not be written."""
@@ -375,38 +381,13 @@ class ScoringService:
 
     def _hand_over(self, records: Sequence[ScoreRecord], named: Container[str]) -> list[Future[None]]:
         """Hand records to the log's writer, in blocks where they have enough in common."""
-        are_named = [record.request_id in named for record in records]
-        blocks, rest = blocks_of(records, are_named, iter(new_request_id, None))
-        waiting = [self._log.append(record, is_named=is_named) for record, is_named in rest]
-        return waiting + [self._log.append_block(block) for block in blocks]
-
-    def _recall(self, rows: Sequence[Asked]) -> None:
-        """Remember what any process of this host answered to these requests."""
-        for record in self._log.find(asked.name for asked in rows):
-            self._answers.put(record)
+        return [
+            self._log.append_block(one) if isinstance(one, ScoreBlock) else self._log.append(one, is_named=is_named)
+            for one, is_named in _contents(records, named)
+        ]
 
     def _given(self, asked: Asked) -> bytes | WorkbenchError | None:
-        try:
-            return self._answers.get(*asked.name, asked.payload_hash)
-        except ConflictError as error:
-            return error
-
-    async def _wait_for(self, rows: Sequence[Asked]) -> None:
-        """Wait until none of the requests is under way elsewhere."""
-        while running := [self._under_way[asked.name] for asked in rows if asked.name in self._under_way]:
-            await asyncio.wait(running)
-
-    @contextmanager
-    def _claimed(self, rows: Sequence[Asked]) -> Iterator[None]:
-        """Let the same requests, should they come meanwhile, wait."""
-        future = asyncio.get_running_loop().create_future()
-        self._under_way.update({asked.name: future for asked in rows})
-        try:
-            yield
-        finally:
-            for asked in rows:
-                self._under_way.pop(asked.name, None)
-            future.set_result(b"")
+        return self.repeats.given(asked.name, asked.payload_hash)
 
     async def _score(self, asked: Asked) -> Given:
         asked_at = datetime.now(UTC)
@@ -416,7 +397,7 @@ class ScoringService:
         record = _record(asked, (model, answer), asked_at)
         await self.keep([record], (asked.request_id,) if asked.is_named else ())
         # Who did not name a request cannot ask for its answer again.
-        content = self._answers.put(record) if asked.is_named else orjson.dumps(answer_of(record))
+        content = self.repeats.put(record) if asked.is_named else orjson.dumps(answer_of(record))
         # After the answer: the response is written before the loop comes to this.
         asyncio.get_running_loop().call_soon(self._shadow.offer, asked.request, record)
         return Given(content, model.slot)
@@ -491,7 +472,7 @@ class ScoringService:
             newest = self._log.newest_erasure(self._database)
             if newest != self._newest_erasure:
                 self._newest_erasure = newest
-                self._answers.forget()
+                self.repeats.forget()
 
     def _retain(self) -> None:
         if self.settings.score_log_months is None:
@@ -502,20 +483,11 @@ class ScoringService:
             _LOG.warning("the score log keeps months that are due: %s", error)
 
 
-def new_request_id() -> str:
-    """Return an id for a request that came without: 32 digits by chance."""
-    while True:
-        try:
-            return _IDS.pop()
-        except IndexError:
-            # Asked for one by one, noise costs a system call each, and the interpreter's turn with it.
-            noise = os.urandom(16 * _IDS_AT_ONCE).hex()
-            _IDS.extend(noise[place : place + 32] for place in range(0, len(noise), 32))
-
-
-_IDS: list[str] = []
-# A child must not give out the ids of its parent.
-os.register_at_fork(after_in_child=_IDS.clear)
+def _contents(records: Sequence[ScoreRecord], named: Container[str]) -> list[tuple[ScoreRecord | ScoreBlock, bool]]:
+    """Return what is written of records, in blocks where they have enough in common, each with whether it is named."""
+    are_named = [record.request_id in named for record in records]
+    blocks, rest = blocks_of(records, are_named, iter(new_request_id, None))
+    return [*rest, *((block, block.is_named) for block in blocks)]
 
 
 def _score_one(asked: Asked, gathered: Gathered | None) -> ScoreAnswer:
@@ -542,13 +514,3 @@ def _records(
         made if isinstance(made, WorkbenchError) else _record(asked, made, asked_at, source="batch")
         for asked, made in zip(rows, score_rows(rows), strict=True)
     ]
-
-
-def content_hash(content: Any) -> str:
-    """Return the SHA-256 of a request's content, whatever the order of its keys."""
-    try:
-        canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        # Integers beyond 64 bits are numbers of JSON too.
-        canonical = repr(content).encode()
-    return hashlib.sha256(canonical).hexdigest()

@@ -73,9 +73,13 @@ class Shadow:
         if self._thread is not None:
             self._thread.join()
 
+    def follows(self, project: str) -> bool:
+        """Whether the project has a challenger, to whom answers are worth to be offered."""
+        return self._models.holds(project)
+
     def offer(self, request: ScoreRequest, answered: ScoreRecord) -> None:
         """Let the project's challenger, if it has one, score what was answered; returns at once."""
-        if not self._models.holds(request.project):
+        if not self.follows(request.project):
             return
         try:
             self._waiting.put_nowait((request, answered))

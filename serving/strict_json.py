@@ -6,7 +6,7 @@ So orjson reads, and its answer is taken where counting proves that there was ne
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any, NoReturn
 
@@ -15,7 +15,7 @@ import orjson
 from core.errors import InputError
 from core.i18n import MessageLike, msg
 
-__all__ = ["MAX_DEPTH", "parse"]
+__all__ = ["MAX_DEPTH", "parse", "parse_lines"]
 
 MAX_DEPTH = 32
 
@@ -61,27 +61,41 @@ def parse(body: bytes) -> Any:
     return value if _is_sure(body, value) else _parse_strictly(body)
 
 
-def _is_sure(body: bytes, value: Any) -> bool:
+def parse_lines(lines: Sequence[bytes]) -> list[Any] | None:
+    """Read several documents as `parse` does each, at half the cost; None where one of them has to be read by `parse`.
+
+    What is counted is the sum over all of them. In each, the objects hold at most as many pairs as its text has colons
+    after quotes, so that where the sums are equal no pair was dropped anywhere.
+    """
+    try:
+        values = list(map(orjson.loads, lines))
+    except orjson.JSONDecodeError:
+        return None
+    return values if _is_sure(b"\n".join(lines), values, within=1) else None
+
+
+def _is_sure(body: bytes, value: Any, within: int = 0) -> bool:
     """Whether `value` is surely what `body` says: no key came twice, no integer was rounded, nothing nests too deep.
 
     Each pair of the text has a colon right after the quote that ends its key, once whitespace is gone; texts may have
     more of these, so that there are at most as many pairs. Where the objects hold as many, no pair was dropped.
+    `within` is how many lists are around what the body says.
     """
     compact = body.translate(_DIGITS_ALIKE, _WHITESPACE)
-    n_pairs = _count_pairs(value, body.count(b"{") + body.count(b"["))
+    n_pairs = _count_pairs(value, within + body.count(b"{") + body.count(b"["), MAX_DEPTH + within)
     if n_pairs is None or compact.count(b'":') != n_pairs:
         return False
     return _LONG not in compact or _LONG_INTEGER.search(body) is None
 
 
-def _count_pairs(value: Any, max_containers: int) -> int | None:
-    """Return how many pairs the objects of `value` hold together; None where it nests deeper than `MAX_DEPTH`.
+def _count_pairs(value: Any, max_containers: int, max_depth: int) -> int | None:
+    """Return how many pairs the objects of `value` hold together; None where it nests deeper than `max_depth`.
 
     Level by level, and no deeper than there are objects and lists: the cells of a table are never looked at.
     """
     level = [value] if type(value) in _CONTAINERS else []
     n_pairs = n_containers = 0
-    for _ in range(MAX_DEPTH):
+    for _ in range(max_depth):
         objects = [one for one in level if type(one) is dict]
         n_pairs += sum(map(len, objects))
         n_containers += len(level)

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -55,6 +56,14 @@ class Traffic:
             self._counts[kind] += 1
             if status == _OK:
                 self._seconds.setdefault(kind, Counter())[bucket_of(seconds)] += 1
+
+    def note_answered(self, project: str, slot: Slot, seconds: Sequence[float]) -> None:
+        """Count several requests that one slot answered."""
+        kind = (_moment(), project, slot.slot, slot.number, _OK)
+        buckets = [bucket_of(one) for one in seconds]
+        with self._lock:
+            self._counts[kind] += len(buckets)
+            self._seconds.setdefault(kind, Counter()).update(buckets)
 
     def note_answers(self, project: str, slot: str, version: int, n: int) -> None:
         """Count answers made and kept."""

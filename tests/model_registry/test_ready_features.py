@@ -25,6 +25,24 @@ def test_every_row_of_the_matrix_comes_back_bit_for_bit() -> None:
         np.testing.assert_array_equal(ready.row(ready_values(i)), values[i])
 
 
+def test_many_rows_are_read_as_each_alone_and_refused_as_the_first_that_is_wrong() -> None:
+    ready, chosen = form(), range(0, len(tiny_world().matrix.values), 40)
+    features = [dict(reversed(ready_values(i).items())) for i in chosen]
+    features[1][CITY], features[2][CITY] = "拉萨", None
+    np.testing.assert_array_equal(ready.rows(features), np.stack([ready.row(one) for one in features]))
+    alias = PLAN.aliases[0]
+    missing = {name: value for name, value in features[0].items() if name != alias}
+    for wrong in (missing, {**features[0], "stranger": 1}, {**missing, "stranger": 1}, {**features[0], CITY: 2},
+                  {**features[0], "amount": math.inf}, {**features[0], "amount": 10**400},
+                  {**features[0], "amount": True}):  # fmt: skip
+        said = []
+        for read in (lambda one=wrong: ready.row(one), lambda one=wrong: ready.rows([*features, one, {}])):
+            with pytest.raises(InputError) as refused:
+                read()
+            said.append((refused.value.code, refused.value.where))
+        assert said[0] == said[1]
+
+
 def test_the_order_of_the_aliases_does_not_matter() -> None:
     features = ready_values(3)
     np.testing.assert_array_equal(form().row(dict(reversed(features.items()))), form().row(features))

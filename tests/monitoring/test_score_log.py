@@ -226,7 +226,7 @@ def test_the_latest_records_come_back_whole(database: Database) -> None:
 
 def test_a_task_awaits_its_record_and_is_told_of_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def append_many(log: LocalScoreLog, numbers: range) -> list[object]:
-        waiting = [log.append_in_loop(record(number)) for number in numbers]
+        waiting = [log.append_in_loop([(record(number), ())]) for number in numbers]
         waiting[0].cancel()  # a caller who went away holds up nobody
         return await asyncio.gather(*waiting[1:], return_exceptions=True)
 
@@ -244,7 +244,7 @@ def test_a_task_awaits_its_record_and_is_told_of_a_full_disk(tmp_path: Path, mon
 
 async def leave(log: LocalScoreLog) -> None:
     """End the loop before the record is on the disk."""
-    log.append_in_loop(record(80))
+    log.append_in_loop([(record(80), ())])
 
 
 def _no_space(descriptor: int, content: bytes) -> int:

@@ -49,6 +49,24 @@ def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
     assert taken == 62
 
 
+def test_a_token_that_is_put_back_can_be_taken_again_once() -> None:
+    rate = RateLimit(1.0, 2)
+    rate.take("a", 100.0)
+    rate.put_back("a")
+    rate.put_back("a")
+    for _ in range(2):
+        rate.take("a", 100.0)
+    with pytest.raises(TooManyRequestsError):
+        rate.take("a", 100.0)
+
+
+def test_a_request_that_the_desk_gives_back_counts_once(site: Site) -> None:
+    site.deploy(1)
+    with site.client(limits=Limits(requests_per_second=0.01, burst=3)) as client:
+        wrong = {**ready_values(0), "amount": "12"}
+        assert [ask(client, features=wrong).status_code for _ in range(4)] == [422, 422, 422, 429]
+
+
 def test_a_clock_that_stands_still_or_goes_back_gives_nothing_away() -> None:
     rate = RateLimit(1.0, 1)
     rate.take("a", 100.0)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.errors import InputError
 from serving import strict_json
-from serving.strict_json import MAX_DEPTH, parse
+from serving.strict_json import MAX_DEPTH, parse, parse_lines
 
 SCALARS = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -49,6 +49,22 @@ def test_the_quick_reader_says_what_the_strict_one_says(
     text = json.dumps({"table": [value], "text:": ['":']}, indent=indent, separators=(",", colon))
     body = f'{{"head"{colon}[{",".join(pieces)}],"rest":{text}}}'.encode()
     assert read(body, parse) == read(body, strict_json._parse_strictly)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(PIECES.map(",".join) | VALUES.map(json.dumps), max_size=5))
+def test_lines_read_together_say_what_each_says_alone(lines: list[str]) -> None:
+    bodies = [line.encode() for line in lines]
+    read_together = parse_lines(bodies)
+    if read_together is not None:
+        assert repr(read_together) == repr([strict_json._parse_strictly(body) for body in bodies])
+
+
+def test_lines_without_anything_odd_are_read_together() -> None:
+    lines = [json.dumps({"features": {"a": i / 7, "b": None, "城": "市"}, "request_id": f"r{i}"}) for i in range(9)]
+    assert parse_lines([line.encode() for line in lines]) == [json.loads(line) for line in lines]
+    for odd in ('{"a":1,"a":2}', "[1", '{"a":NaN}', "[" * 40 + "]" * 40, "12345678901234567890123"):
+        assert parse_lines([lines[0].encode(), odd.encode()]) is None
 
 
 def test_rows_are_read_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
