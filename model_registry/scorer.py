@@ -347,9 +347,10 @@ class Scorer:
         probability, points, grade = (part.tolist() for part in self.score_matrix(values))
         outside, unseen = self._range.warnings(values, language), self._unseen(values, language)
         warnings = [(*one, *other) for one, other in zip(unseen, outside, strict=True)]
-        return AnswerColumns(probability, points, grade, self._reasons(values, n_reasons, language), warnings)
+        return AnswerColumns(probability, points, grade, self.reasons(values, n_reasons, language), warnings)
 
-    def _reasons(self, values: np.ndarray, n: int, language: str) -> list[list[Reason]]:
+    def reasons(self, values: np.ndarray, n: int, language: str = "en") -> list[list[Reason]]:
+        """Return up to `n` reasons of each row of checked values (n_rows, n_features), the strongest first."""
         if n <= 0:
             return [[] for _ in values]
         contributions = self._model.contributions(values)

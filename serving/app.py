@@ -21,7 +21,7 @@ from serving.admission import admit
 from serving.answer_form import ANSWER_SCHEMAS
 from serving.arrow_batch import ARROW, answer_arrow
 from serving.batch import LINES, LineBatch
-from serving.body import content_type, read_body, read_flag
+from serving.body import content_type, read_body, read_count, read_flag
 from serving.deployed import DeployedModel
 from serving.direct import DirectRoute
 from serving.docs_page import STYLE, docs_page
@@ -131,14 +131,16 @@ def _scoring(service: ScoringService) -> APIRouter:
         caller = admit(service, request)
         kind = content_type(request)
         is_kept = read_flag(request, "keep", default=True)
+        # Lines say for themselves how many they want, columns all the same number.
+        n_reasons = read_count(request, "reasons", default=0, most=4)
         if kind not in _BATCH_KINDS:
             raise UnsupportedBodyError(msg("The body must be sent as {kinds}", kinds=", ".join(_BATCH_KINDS)))
         service.batches.enter()
         try:
             if kind == ARROW:
-                answer = await answer_arrow(service, request, is_kept=is_kept)
+                answer = await answer_arrow(service, request, is_kept=is_kept, n_reasons=n_reasons, language=language)
             elif kind == PARQUET:
-                answer = await answer_parquet(service, request, is_kept=is_kept)
+                answer = await answer_parquet(service, request, is_kept=is_kept, n_reasons=n_reasons, language=language)
             else:
                 batch = LineBatch(service, request, language, caller, is_kept=is_kept)
                 answer = SpooledAnswer(batch.produce, LINES)
@@ -371,6 +373,12 @@ _BATCH_OPENAPI: dict[str, Any] = {
             "in": "query",
             "schema": {"type": "string"},
             "description": str(msg("Arrow and Parquet: project whose champion answers.")),
+        },
+        {
+            "name": "reasons",
+            "in": "query",
+            "schema": {"type": "integer", "minimum": 0, "maximum": 4, "default": 0},
+            "description": str(msg("Arrow and Parquet: reasons at most for each row, in a column of lists.")),
         },
     ],
     "requestBody": {

@@ -34,12 +34,15 @@ ARROW = "application/vnd.apache.arrow.stream"
 MAX_ARROW_BYTES = 1_000_000_000
 _MAX_IDLE_SECONDS = 10.0
 _MAX_ROWS_AT_ONCE = 8_192
+_MAX_EXPLAINED = 512
 # Trees are walked without holding the interpreter: as many threads as there are processors get on side by side.
 _N_AT_ONCE = min(len(os.sched_getaffinity(0)), 4)
 _Scored: TypeAlias = "tuple[pa.RecordBatch, ScoreBlock | None]"
 
 
-async def answer_arrow(service: ScoringService, request: Request, *, is_kept: bool) -> SpooledAnswer:
+async def answer_arrow(
+    service: ScoringService, request: Request, *, is_kept: bool, n_reasons: int, language: str
+) -> SpooledAnswer:
     """Return the answer to a stream of ready features; the body is kept on disk while it is read.
 
     Parameters
@@ -51,6 +54,10 @@ async def answer_arrow(service: ScoringService, request: Request, *, is_kept: bo
         query names the project.
     is_kept : bool
         Whether the answers go to the score log, a record for each row.
+    n_reasons : int
+        Reasons at most for each row; 0 is faster by far.
+    language : {"en", "zh"}
+        Of their texts.
 
     Raises
     ------
@@ -63,12 +70,13 @@ async def answer_arrow(service: ScoringService, request: Request, *, is_kept: bo
     """
     require_pyarrow()
     model = service.models.get(request.query_params.get("project", ""))
+    answers = ColumnAnswers(model, is_kept=is_kept, n_reasons=n_reasons, language=language)
     file = tempfile.NamedTemporaryFile()  # noqa: SIM115 - closed by whoever sends the answer, or below
     try:
         async for chunk in body_chunks(request, max_bytes=MAX_ARROW_BYTES, max_idle_seconds=_MAX_IDLE_SECONDS):
             file.write(chunk)
         file.flush()
-        batch = await run_in_threadpool(_ArrowBatch, service, model, file.name, is_kept=is_kept)
+        batch = await run_in_threadpool(_ArrowBatch, service, answers, file.name)
     except BaseException:
         file.close()
         raise
@@ -83,11 +91,13 @@ async def answer_arrow(service: ScoringService, request: Request, *, is_kept: bo
 class _ArrowBatch:
     """An opened stream, every part of it proved, so that nothing goes wrong once the answer has begun."""
 
-    def __init__(self, service: ScoringService, model: DeployedModel, path: str, *, is_kept: bool) -> None:
+    def __init__(self, service: ScoringService, answers: ColumnAnswers, path: str) -> None:
         self._service = service
-        self._scorer = model.scorer
-        self._answers = ColumnAnswers(model, is_kept=is_kept)
-        self._pieces = _pieces(_open_proved(path, model))
+        self._scorer = answers.model.scorer
+        self._answers = answers
+        self._pieces = _pieces(
+            _open_proved(path, answers.model), _MAX_EXPLAINED if answers.n_reasons else _MAX_ROWS_AT_ONCE
+        )
         self._n_begun = 0
 
     async def produce(self, spool: Spool) -> None:
@@ -147,8 +157,8 @@ def _open_proved(path: str, model: DeployedModel) -> "pa.ipc.RecordBatchStreamRe
         raise InputError(msg("The body is not a sound Arrow stream"), code="not_arrow") from error
 
 
-def _pieces(reader: "pa.ipc.RecordBatchStreamReader") -> "Iterator[pa.RecordBatch]":
+def _pieces(reader: "pa.ipc.RecordBatchStreamReader", most: int) -> "Iterator[pa.RecordBatch]":
     """Yield the record batches, long ones in pieces."""
     for batch in reader:
-        for start in range(0, batch.num_rows, _MAX_ROWS_AT_ONCE):
-            yield batch.slice(start, _MAX_ROWS_AT_ONCE)
+        for start in range(0, batch.num_rows, most):
+            yield batch.slice(start, most)

@@ -9,7 +9,7 @@ from core.errors import InputError
 from core.i18n import msg
 from serving.problems import PayloadTooLargeError, RequestTimeoutError, UnsupportedBodyError
 
-__all__ = ["content_type", "read_body", "read_flag"]
+__all__ = ["content_type", "read_body", "read_count", "read_flag"]
 
 
 async def read_body(request: Request, *, max_bytes: int, max_seconds: float) -> bytes:
@@ -63,6 +63,16 @@ def read_flag(request: Request, name: str, *, default: bool) -> bool:
     if text not in (None, "true", "false"):
         raise InputError(msg("Expected true or false"), where=name, code="wrong_type")
     return default if text is None else text == "true"
+
+
+def read_count(request: Request, name: str, *, default: int, most: int) -> int:
+    """Return a query parameter that is a whole number from 0 to `most` (at most 9)."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if len(text) != 1 or text not in "0123456789" or int(text) > most:
+        raise InputError(msg("Expected a whole number from 0 to {most}", most=most), where=name, code="wrong_type")
+    return int(text)
 
 
 def _check_form(request: Request) -> None:

@@ -1,8 +1,9 @@
 """Answers to ready features that come as columns: a column per part of the answer, and a record per row to keep."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from core.i18n import msg
 from model_registry.feature_columns import KEY_COLUMN, row_errors, row_keys
 from model_registry.scorer import present
 from monitoring.score_log import ScoreBlock
+from serving.answers import reason_content
 from serving.asked import new_request_id
 from serving.deployed import DeployedModel
 from serving.problems import UnsupportedBodyError
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["ColumnAnswers", "Sink", "require_pyarrow"]
+
+
+_TEXTS_OF_A_REASON: Final = ("code", "statement", "feature", "name", "text", "direction")
+_Reasons: TypeAlias = list[list[dict[str, Any]]]
 
 
 class ColumnAnswers:
@@ -29,11 +35,17 @@ class ColumnAnswers:
         Answers every row.
     is_kept : bool
         Whether each scored row becomes a record of the score log.
+    n_reasons : int, default=0
+        Reasons at most for each row.
+    language : {"en", "zh"}, default="en"
+        Of their texts.
     """
 
-    def __init__(self, model: DeployedModel, *, is_kept: bool) -> None:
-        self._model = model
+    def __init__(self, model: DeployedModel, *, is_kept: bool, n_reasons: int = 0, language: str = "en") -> None:
+        self.model = model
+        self.n_reasons = n_reasons
         self._is_kept = is_kept
+        self._language = language
         self._request_id = new_request_id()
 
     @property
@@ -41,7 +53,8 @@ class ColumnAnswers:
         """Columns of the answer; its metadata name model and batch."""
         import pyarrow as pa
 
-        slot = self._model.slot
+        slot = self.model.slot
+        reason = pa.struct({**dict.fromkeys(_TEXTS_OF_A_REASON, pa.string()), "contribution": pa.float64()})
         return pa.schema(
             {
                 KEY_COLUMN: pa.string(),
@@ -49,6 +62,7 @@ class ColumnAnswers:
                 "score": pa.float64(),
                 "grade": pa.string(),
                 "error": pa.string(),
+                **({"reasons": pa.list_(reason)} if self.n_reasons else {}),
             },
             metadata={
                 "project": slot.project,
@@ -75,11 +89,21 @@ class ColumnAnswers:
         """
         names = [f"{self._request_id}:{first + i}" for i in range(len(values))]
         keys = names if given_keys is None else row_keys(given_keys, names)
-        errors = row_errors(values, self._model.scorer.plan.aliases, keys)
+        errors = row_errors(values, self.model.scorer.plan.aliases, keys)
         good = np.array([i for i, error in enumerate(errors) if error is None], dtype=np.int64)
-        scored = self._model.scorer.score_matrix(values[good])
+        scored = self.model.scorer.score_matrix(values[good])
+        reasons = self._reasons(values[good])
         block = self._block(scored, values[good], good, names, keys) if self._is_kept and len(good) else None
-        return self._batch(scored, good, keys, errors), block
+        if block is not None and reasons:
+            block = replace(block, said=[(one, []) for one in reasons], language=self._language)
+        return self._batch(scored, good, keys, errors, reasons), block
+
+    def _reasons(self, values: np.ndarray) -> _Reasons:
+        """Return the reasons of each row; nothing where none were asked for."""
+        if not self.n_reasons:
+            return []
+        reasons = self.model.scorer.reasons(values, self.n_reasons, self._language)
+        return [[reason_content(reason) for reason in row] for row in reasons]
 
     def _block(
         self,
@@ -90,7 +114,7 @@ class ColumnAnswers:
         keys: list[str],
     ) -> ScoreBlock:
         """Return what is kept of the answers: what was said, and the values it was said of."""
-        slot = self._model.slot
+        slot = self.model.slot
         request_ids = names if len(good) == len(names) else [names[i] for i in good]
         probability, points, grade = scored
         return ScoreBlock(
@@ -100,7 +124,7 @@ class ColumnAnswers:
             version=slot.number,
             bundle_hash=slot.bundle_hash,
             asked_at=datetime.now(UTC),
-            aliases=self._model.scorer.plan.aliases,
+            aliases=self.model.scorer.plan.aliases,
             request_ids=request_ids,
             probabilities=probability,
             scores=points,
@@ -116,22 +140,26 @@ class ColumnAnswers:
         good: np.ndarray,
         keys: Sequence[str],
         errors: Sequence[str | None],
+        reasons: _Reasons,
     ) -> "pa.RecordBatch":
         import pyarrow as pa
 
         probability, points = np.full(len(keys), np.nan), np.full(len(keys), np.nan)
         grade = np.full(len(keys), None, dtype=object)
         probability[good], points[good], grade[good] = scored
-        return pa.record_batch(
-            [
-                pa.array(keys, pa.string()),
-                pa.array(probability, from_pandas=True),
-                pa.array(points, from_pandas=True),
-                pa.array(grade, pa.string()),
-                pa.array(errors, pa.string()),
-            ],
-            schema=self.schema,
-        )
+        columns = [
+            pa.array(keys, pa.string()),
+            pa.array(probability, from_pandas=True),
+            pa.array(points, from_pandas=True),
+            pa.array(grade, pa.string()),
+            pa.array(errors, pa.string()),
+        ]
+        if self.n_reasons:
+            given: list[list[dict[str, Any]] | None] = [None] * len(keys)
+            for i, row in zip(good.tolist(), reasons, strict=True):
+                given[i] = row
+            columns.append(pa.array(given, self.schema.field("reasons").type))
+        return pa.record_batch(columns, schema=self.schema)
 
 
 class Sink:

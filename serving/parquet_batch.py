@@ -42,7 +42,9 @@ _ROWS_PER_GROUP: Final = 65_536
 _NUMBER_BYTES: Final = 8
 
 
-async def answer_parquet(service: ScoringService, request: Request, *, is_kept: bool) -> SpooledAnswer:
+async def answer_parquet(
+    service: ScoringService, request: Request, *, is_kept: bool, n_reasons: int, language: str
+) -> SpooledAnswer:
     """Return the answer to a Parquet file of ready features, as a Parquet file.
 
     Parameters
@@ -53,6 +55,10 @@ async def answer_parquet(service: ScoringService, request: Request, *, is_kept: 
         Its body has one column per feature and, where wanted, one of keys, `KEY_COLUMN`; its query names the project.
     is_kept : bool
         Whether the answers go to the score log, a record for each row.
+    n_reasons : int
+        Reasons at most for each row; 0 is faster by far.
+    language : {"en", "zh"}
+        Of their texts.
 
     Raises
     ------
@@ -67,12 +73,13 @@ async def answer_parquet(service: ScoringService, request: Request, *, is_kept: 
     """
     require_pyarrow()
     model = service.models.get(request.query_params.get("project", ""))
+    answers = ColumnAnswers(model, is_kept=is_kept, n_reasons=n_reasons, language=language)
     body, matrix = tempfile.NamedTemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - closed below or at the end
     try:
         async for chunk in body_chunks(request, max_bytes=MAX_PARQUET_BYTES, max_idle_seconds=_MAX_IDLE_SECONDS):
             body.write(chunk)
         body.flush()
-        batch = await run_in_threadpool(_ParquetBatch, service, model, body.name, matrix, is_kept=is_kept)
+        batch = await run_in_threadpool(_ParquetBatch, service, answers, body.name, matrix)
     except BaseException:
         body.close()
         matrix.close()
@@ -88,15 +95,13 @@ async def answer_parquet(service: ScoringService, request: Request, *, is_kept: 
 class _ParquetBatch:
     """A file that was unpacked whole, so that nothing goes wrong once the answer has begun."""
 
-    def __init__(
-        self, service: ScoringService, model: DeployedModel, path: str, matrix: IO[bytes], *, is_kept: bool
-    ) -> None:
+    def __init__(self, service: ScoringService, answers: ColumnAnswers, path: str, matrix: IO[bytes]) -> None:
         self._service = service
-        self._answers = ColumnAnswers(model, is_kept=is_kept)
-        self._file, self._group_rows = _open_proved(path, model)
+        self._answers = answers
+        self._file, self._group_rows = _open_proved(path, answers.model)
         self._has_keys = KEY_COLUMN in self._file.schema_arrow.names
-        self._matrix = _Matrix(matrix, len(model.scorer.plan.aliases))
-        self._fill(model)
+        self._matrix = _Matrix(matrix, len(answers.model.scorer.plan.aliases))
+        self._fill(answers.model)
 
     def _fill(self, model: DeployedModel) -> None:
         import pyarrow as pa

@@ -12,9 +12,9 @@ import pytest
 
 from model_registry.feature_columns import KEY_COLUMN
 from model_registry.scorer import Scorer
-from monitoring.score_log import read_scores
+from monitoring.score_log import read_local, read_scores
 from serving.arrow_batch import ARROW
-from tests.model_registry.tiny_world import tiny_world
+from tests.model_registry.tiny_world import ready_values, tiny_world
 from tests.serving.conftest import PROJECT, Site, peak_growth_mb, wait_until
 
 PLAN = tiny_world().matrix.plan
@@ -82,6 +82,28 @@ def test_a_row_that_cannot_be_scored_is_told_and_the_rest_are(client: httpx.Clie
     read = answers(post(client, stream(content)))
     assert read["error"].to_pylist() == [None, "wrong_type: amount", "bad_key", None]
     assert [value is None for value in read["probability"].to_pylist()] == [False, True, True, False]
+
+
+def test_reasons_are_those_of_each_row_alone_and_kept(service: tuple[Site, httpx.Client]) -> None:
+    site, client = service
+    rows, bad = slice(0, 6), 2
+    amounts = [float("inf") if i == bad else value for i, value in enumerate(column("amount", rows).to_pylist())]
+    content = stream(table(rows, amount=pa.array(amounts), **{KEY_COLUMN: pa.array([f"why-{i}" for i in range(6)])}))
+    told = answers(post(client, content, keep="true", reasons="2"))["reasons"].to_pylist()
+    alone = []
+    for i in range(6):
+        asked = {"project": PROJECT, "features": ready_values(i), "reasons": 2}
+        alone.append(client.post("/v1/score", json=asked).json()["reasons"])
+    assert told[bad] is None and all(len(one) == 2 for i, one in enumerate(told) if i != bad)
+    for i in set(range(6)) - {bad}:
+        assert [{**one, "contribution": None} for one in told[i]] == [{**one, "contribution": None} for one in alone[i]]
+        given = [[one["contribution"] for one in some[i]] for some in (told, alone)]
+        np.testing.assert_allclose(given[0], given[1], rtol=1e-9)
+    wait_until(lambda: "why-5" in read_scores(site.database, PROJECT).keys)
+    kept = {one.key: one for one in read_local(site.settings.home / "scorer" / "log", max_records=99)}
+    assert kept["why-0"].reasons == told[0]
+    for wrong in ("5", "-1", "x", "1.0", ""):
+        assert post(client, content, reasons=wrong).json()["error"]["where"] == "reasons"
 
 
 def test_kept_rows_are_in_the_log_with_their_values(service: tuple[Site, httpx.Client]) -> None:
