@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sample_data.base import Base, positions
-from sample_data.identities import identifiers, numbered_keys
+from sample_data.identities import identifiers
 from sample_data.records import QUERY_BUG
 from sample_data.timeline import Array
 
@@ -119,8 +119,17 @@ def report_frame(base: Base, reports: Reports, queries: pd.DataFrame, has_detail
 
 
 def report_keys(unit: str, reports: Reports, report: Array, position: Array) -> Array:
-    """Return the key of rows in the details: unit, number of the report, position within it."""
-    return numbered_keys(unit, (reports.number[report] + 1) * 1_000 + position, 10)
+    """Return the key of rows in the details: number of the report, and number of the unit within it.
+
+    A report numbers its units for itself; the number of the report makes them keys of a table.
+
+    Examples
+    --------
+    ``D00000012-ED01003`` is the third loan account of the report ``D00000012``.
+    """
+    within = np.array([f"-{unit}{number:03d}" for number in range(1, int(position.max(initial=0)) + 2)], dtype=object)
+    keys: Array = reports.report_id[report] + within[position]
+    return keys
 
 
 def with_head(base: Base, reports: Reports, frame: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,8 @@ Columns bear the element codes of the second-generation report. Money is in whol
 The sums agree with one another and with what the query said.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -12,6 +14,7 @@ from sample_data.credit_reports import Reports, report_keys, with_head
 from sample_data.enterprise_accounts import MONTHS_BACK, draw_accounts, monthly_history
 from sample_data.groups import rows_of, sum_of
 from sample_data.identities import choice, numbered_keys
+from sample_data.institution_sums import bill_liabilities, guarantee_liabilities, guarantee_sums
 from sample_data.institutions import INSTITUTION_TYPES, institution_ids
 from sample_data.platform_records import Book, own_loans
 from sample_data.timeline import NEVER, Array, month_end, month_of, timestamps, year_of
@@ -43,8 +46,11 @@ def enterprise_details(rng: np.random.Generator, base: Base, book: Book, amounts
         "cr_loan_account": _account_table(accounts),
         "cr_perf": _performance_table(accounts, history),
         "cr_guar_account": guarantees,
+        "cr_guar_sum": guarantee_sums(rng, reports),
         "cr_agreement": agreements,
         "cr_liability": liabilities,
+        "cr_liability_bill": bill_liabilities(rng, reports),
+        "cr_liability_guar": guarantee_liabilities(rng, reports),
         "cr_interest_arrears": _interest_table(rng, reports, accounts),
         "cr_debt_hist": _debt_history(rng, base, reports, history),
         "cr_summary_class": _class_table(reports, accounts),
@@ -107,25 +113,25 @@ def _performance_table(accounts: Fields, history: Fields) -> pd.DataFrame:
 
 
 def _guarantees(rng: np.random.Generator, base: Base, reports: Reports, own: Fields) -> pd.DataFrame:
-    """Return the guarantee accounts: our own guarantees as they stood, and bank acceptances of some firms."""
+    """Return the guarantee accounts: our own guarantees as they stood, and letters of guarantee of banks."""
     terms, contract = base.loans.terms, own["contract"]
-    bills, _ = rows_of(rng.poisson(0.45, reports.n))
-    n = len(bills)
-    drawn = reports.day[bills] - rng.integers(5, 170, n)
-    value = np.round(np.exp(rng.normal(4.2, 0.8, n))).astype(np.int64) + 1
+    letters, _ = rows_of(rng.poisson(0.12, reports.n))
+    n = len(letters)
+    drawn = reports.day[letters] - rng.integers(5, 170, n)
+    value = np.round(np.exp(rng.normal(3.9, 0.8, n))).astype(np.int64) + 1
     is_open = own["owed"] > 0
     own_class = np.select([own["overdue"] > 90, own["overdue"] > 30], ["3", "2"], "1")
-    report = np.concatenate([own["report"], bills])
+    report = np.concatenate([own["report"], letters])
     order = np.argsort(report, kind="stable")
     frame = pd.DataFrame(
         {
             "report": report,
-            "ED04AD01": np.concatenate([np.full(len(contract), "G1"), np.full(n, "G3")]).astype(object),
+            "ED04AD01": np.concatenate([np.full(len(contract), "G1"), np.full(n, "G2")]).astype(object),
             "ED04AD02": np.concatenate([np.full(len(contract), "53"), np.full(n, "11")]).astype(object),
-            "ED04AD03": np.concatenate([np.full(len(contract), "01"), np.full(n, "61")]).astype(object),
+            "ED04AD03": np.concatenate([np.full(len(contract), "01"), np.full(n, "72")]).astype(object),
             "ED04AJ01": np.concatenate([-(-terms["principal"][contract] // 100), value]),
             "ED04AR01": timestamps(np.concatenate([terms["disburse_day"][contract], drawn])),
-            "ED04AR02": timestamps(np.concatenate([terms["maturity"][contract], drawn + 182])),
+            "ED04AR02": timestamps(np.concatenate([terms["maturity"][contract], drawn + 365])),
             "ED04BD01": np.concatenate([np.where(is_open, "1", "2"), np.full(n, "1")]).astype(object),
             "ED04BJ01": np.concatenate([own["owed"], value]),
             "ED04BD02": np.concatenate([own_class, np.full(n, "1")]).astype(object),
@@ -280,9 +286,8 @@ def _public(book: Book, reports: Reports) -> pd.DataFrame:
         part = {name: values[at[seen]] for name, values in fields.items() if name != "known"}
         parts.append(pd.DataFrame({"report": report[seen], "segment": segment, **part}))
     frame = pd.concat(parts, ignore_index=True).sort_values("report", kind="stable", ignore_index=True)
-    report = frame["report"].to_numpy()
-    position = rows_of(np.bincount(report, minlength=reports.n))[1]
-    frame.insert(1, "record_id", report_keys("EF", reports, report, position))
+    report_id = reports.report_id[frame["report"].to_numpy()]
+    frame.insert(1, "record_id", report_id + ("-" + frame["source_id"]).to_numpy(dtype=object))
     frame["record_date"] = timestamps(frame.pop("day").to_numpy())
     return frame
 
@@ -304,7 +309,6 @@ def _summary(reports: Reports, accounts: Fields, tables: Frames) -> pd.DataFrame
     graded = {code: (account["ED01BD01"] == code).to_numpy() & is_open & ~is_claim for code in ("2", "3")}
     covered = {code: (guarantee["ED04BD02"] == code).to_numpy() for code in ("2", "3")}
     is_revolving = (line["ED060D03"] == "1").to_numpy()
-    liability = tables["cr_liability"]["ED070D08"].to_numpy()
     public = tables["cr_public"]["segment"].to_numpy()
     first = np.full(reports.n, 10**6)
     np.minimum.at(first, accounts["report"], accounts["opened"])
@@ -325,7 +329,7 @@ def _summary(reports: Reports, accounts: Fields, tables: Frames) -> pd.DataFrame
             "EB01AJ02": total("cr_loan_account", "ED01BJ01", is_claim),
             "EB01AJ03": total("cr_loan_account", "ED01BJ01", graded["2"]),
             "EB01AJ04": total("cr_loan_account", "ED01BJ01", graded["3"]),
-            "EB01AJ05": total("cr_guar_account", "ED04BJ01"),
+            "EB01AJ05": total("cr_guar_account", "ED04BJ01") + total("cr_guar_sum", "ED050J01"),
             "EB01AJ06": total("cr_guar_account", "ED04BJ01", covered["2"]),
             "EB01AJ07": total("cr_guar_account", "ED04BJ01", covered["3"]),
             **{f"EB01BS{number:02d}": count("cr_public", public == f"EF{number - 1:02d}") for number in (2, 3, 4, 5)},
@@ -341,13 +345,40 @@ def _summary(reports: Reports, accounts: Fields, tables: Frames) -> pd.DataFrame
             "EB040J05": limits["EB040J05"],
             "EB040J06": limits["EB040J04"] - limits["EB040J05"],
             "EB040D01": np.full(reports.n, "0", dtype=object),
-            "EB05AS03": count("cr_liability", np.ones(len(liability))),
-            "EB05AJ03": total("cr_liability", "ED070J01"),
-            "EB05AJ04": total("cr_liability", "ED070J02"),
-            "EB05AJ05": total("cr_liability", "ED070J02", liability == "2"),
-            "EB05AJ06": total("cr_liability", "ED070J02", np.isin(liability, ["3", "4"])),
+            **_obligations(total, count, tables),
         }
     )
+
+
+def _obligations(total: Callable[..., Array], count: Callable[..., Array], tables: Frames) -> Fields:
+    """Return what the firm answers for: loans and discounted bills of others (EB05A), guarantees of others (EB05B)."""
+    loans, bills, guarantees = (
+        tables[name][column].to_numpy()
+        for name, column in (
+            ("cr_liability", "ED070D08"),
+            ("cr_liability_bill", "ED080D04"),
+            ("cr_liability_guar", "ED090D04"),
+        )
+    )
+    bad = ["3", "4", "5"]
+
+    def lent(of_loan: str, of_bill: str, classes: list[str]) -> Array:
+        of_class = (np.isin(loans, classes), np.isin(bills, classes))
+        return total("cr_liability", of_loan, of_class[0]) + total("cr_liability_bill", of_bill, of_class[1])
+
+    every = ["1", "2", *bad]
+    return {
+        "EB05AS03": count("cr_liability", np.ones(len(loans))) + total("cr_liability_bill", "ED080S01"),
+        "EB05AJ03": lent("ED070J01", "ED080J01", every),
+        "EB05AJ04": lent("ED070J02", "ED080J02", every),
+        "EB05AJ05": lent("ED070J02", "ED080J02", ["2"]),
+        "EB05AJ06": lent("ED070J02", "ED080J02", bad),
+        "EB05BS02": total("cr_liability_guar", "ED090S01"),
+        "EB05BJ01": total("cr_liability_guar", "ED090J01"),
+        "EB05BJ02": total("cr_liability_guar", "ED090J02"),
+        "EB05BJ03": total("cr_liability_guar", "ED090J02", guarantees == "2"),
+        "EB05BJ04": total("cr_liability_guar", "ED090J02", np.isin(guarantees, bad)),
+    }
 
 
 def _distinct(report: Array, institution: Array, n: int) -> Array:

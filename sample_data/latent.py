@@ -126,7 +126,7 @@ def _sales(rng: np.random.Generator, size: Array, quality: Array, cycle: Array) 
     """Draw true monthly sales in 10,000 CNY: growth on the year before follows quality and economy."""
     n = len(size)
     season = np.array([0.0, -0.35, 0.02, 0.0, 0.03, 0.06, -0.02, 0.0, 0.05, 0.02, 0.06, 0.12])
-    level = 0.05 + 0.11 * quality + 0.10 * cycle + persistent_noise(rng, n, spread=0.207, memory=0.9)
+    level = 0.05 + 0.11 * quality + 0.15 * cycle + persistent_noise(rng, n, spread=0.207, memory=0.9)
     level[:, :12] = (size - np.log(12) - 0.15)[:, None] + season
     for month in range(12, N_MONTHS):
         level[:, month] += level[:, month - 12]

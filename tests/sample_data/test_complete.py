@@ -30,7 +30,13 @@ NAMED = (
 
 def test_every_table_of_the_specification_is_there(tables: Tables) -> None:
     assert set(NAMED) <= set(tables)
-    assert set(tables) - set(NAMED) == {"cr_summary_class", "source_status"}
+    assert set(tables) - set(NAMED) == {
+        "cr_summary_class",
+        "source_status",
+        "cr_guar_sum",
+        "cr_liability_bill",
+        "cr_liability_guar",
+    }
     assert all(len(frame) > 0 for frame in tables.values())
 
 

@@ -155,9 +155,6 @@ def test_the_guarantees_given_stand_in_the_report_of_the_guarantor(tables: Table
     assert (liability["edge_id"].map(edge["from_ent"]) == liability["ent_id"]).all()
     assert (liability["edge_id"].map(edge["known_at"]) < liability["report_time"]).all()
     assert ((liability["ED070S01"] > 0) == (liability["ED070J03"] > 0)).all()
-    for element, column in (("EB05AJ03", "ED070J01"), ("EB05AJ04", "ED070J02")):
-        total = _per_report(liability[column], liability["report_id"], summary.index)
-        np.testing.assert_array_equal(total, summary[element])
     seen = (
         tables["credit_report"]
         .query("subject_type == '1'")
@@ -165,6 +162,74 @@ def test_the_guarantees_given_stand_in_the_report_of_the_guarantor(tables: Table
     )
     day = seen["report_time"].dt.normalize()
     assert ((seen["known_at"] < day) & (seen["end_date"] >= day)).sum() == len(liability)
+
+
+def _sums(tables: Tables, summary: pd.DataFrame, *columns: str) -> np.ndarray:
+    """Add up columns ``table.element`` of the lines of each report."""
+    named = [column.split(".") for column in columns]
+    return np.sum(
+        [_per_report(tables[name][code], tables[name]["report_id"], summary.index) for name, code in named], axis=0
+    )
+
+
+def test_obligations_for_others_add_up_to_the_summary(tables: Tables, summary: pd.DataFrame) -> None:
+    # Loans and discounted bills together (EB05A), guarantees by themselves (EB05B).
+    for element, columns in {
+        "EB05AJ03": ("cr_liability.ED070J01", "cr_liability_bill.ED080J01"),
+        "EB05AJ04": ("cr_liability.ED070J02", "cr_liability_bill.ED080J02"),
+        "EB05BS02": ("cr_liability_guar.ED090S01",),
+        "EB05BJ01": ("cr_liability_guar.ED090J01",),
+        "EB05BJ02": ("cr_liability_guar.ED090J02",),
+    }.items():
+        total = _sums(tables, summary, *columns)
+        np.testing.assert_array_equal(total, summary[element], err_msg=element)
+        assert total.sum() > 0
+    for grades, of_loans, of_guarantees in ((["2"], "EB05AJ05", "EB05BJ03"), (["3", "4", "5"], "EB05AJ06", "EB05BJ04")):
+        graded = {
+            name: tables[name][tables[name][grade].isin(grades)]
+            for name, grade in (
+                ("cr_liability", "ED070D08"), ("cr_liability_bill", "ED080D04"), ("cr_liability_guar", "ED090D04")
+            )
+        }  # fmt: skip
+        total = _sums(graded, summary, "cr_liability.ED070J02", "cr_liability_bill.ED080J02")
+        np.testing.assert_array_equal(total, summary[of_loans])
+        np.testing.assert_array_equal(_sums(graded, summary, "cr_liability_guar.ED090J02"), summary[of_guarantees])
+
+
+def test_balances_of_guarantees_add_up_to_the_summary(tables: Tables, summary: pd.DataFrame) -> None:
+    total = _sums(tables, summary, "cr_guar_account.ED04BJ01", "cr_guar_sum.ED050J01")
+    np.testing.assert_array_equal(total, summary["EB01AJ05"])
+
+
+def test_acceptances_and_letters_of_credit_are_one_line_per_bank_and_kind(tables: Tables) -> None:
+    line = tables["cr_guar_sum"]
+    assert (line[["ED050J02", "ED050J03", "ED050J04", "ED050J05"]].sum(axis=1) == line["ED050J01"]).all()
+    assert not line.duplicated(["report_id", "ED050I02", "ED050D02"]).any()
+    assert set(line["ED050D02"]) == {"61", "51"}
+    assert (line["ED050S01"] >= 1).all()
+    assert set(tables["cr_guar_account"]["ED04AD03"]) == {"01", "72"}  # no bill stands in both
+
+
+def test_discounted_bills_and_guarantees_of_others_are_graded_by_what_is_overdue(tables: Tables) -> None:
+    bill, guarantee = tables["cr_liability_bill"], tables["cr_liability_guar"]
+    np.testing.assert_array_equal(bill["ED080D04"] != "1", bill["ED080J03"] > 0)
+    assert (bill["ED080J04"] <= bill["ED080J02"]).all()
+    assert (bill["ED080J02"] <= bill["ED080J05"]).all()
+    assert (guarantee["ED090J02"] <= guarantee["ED090J03"]).all()
+    assert (guarantee["ED090J01"] <= guarantee["ED090J03"]).all()
+    assert len(bill) > 100 < len(guarantee)
+
+
+def test_keys_name_the_report_and_the_number_within_it(tables: Tables) -> None:
+    for name, key, unit in (
+        ("cr_loan_account", "ED01AI01", "ED01"),
+        ("cr_guar_sum", "ED050I01", "ED05"),
+        ("ind_account", "PD01AI01", "PD01"),
+    ):
+        frame = tables[name]
+        assert frame[key].is_unique
+        assert (frame[key].str.partition("-")[0] == frame["report_id"]).all()
+        assert frame[key].str.partition("-")[2].str.fullmatch(unit + r"\d{3}").all()
 
 
 def test_lines_are_used_within_their_limits(tables: Tables, summary: pd.DataFrame) -> None:

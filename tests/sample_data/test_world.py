@@ -180,4 +180,4 @@ def test_the_tables_of_the_sample_project_are_the_ones_people_know() -> None:
     for name in tables.names:
         digest.update(name.encode())
         digest.update(tables.frame(name).to_csv(index=False).encode())
-    assert digest.hexdigest() == "05a7226be69d5b3f12d5e48b9b85b36bf56f310a47701e2ff34c92f0620f1a00"
+    assert digest.hexdigest() == "6bc2702400dc64d7dc843181902c793eed5aa7ce2d5e90ce09ec12bbc20d0440"

@@ -39,7 +39,7 @@ def test_the_sizes_a_person_chooses_from_are_those_that_are_generated(monkeypatc
 def test_a_project_gets_the_tables_that_a_folder_gets(ctx: Context, project: str, tmp_path: Path) -> None:
     written = sample_world.write(ctx, tmp_path / "world", size="small", seed=3)
     result = kinds.run(ctx, "sample", {"project": project, "size": "small", "seed": 3})
-    assert result["n_tables"] == 50
+    assert result["n_tables"] == 53
     assert result["n_rows"] == sum(written.n_rows.values())
     stored, on_disk = importing.tables(ctx, project), TableSet.load(tmp_path / "world" / "tables")
     for name in ("enterprise", "cr_loan_account", "vat_monthly"):
@@ -63,7 +63,7 @@ def test_the_command_writes_names_in_the_language_asked_for(
             main(["sample-world", str(tmp_path / names), "--size", "full", "--names", names, "--json"])
         assert ended.value.code == 0
         answer = json.loads(capsys.readouterr().out.splitlines()[-1])
-        assert (answer["size"], len(answer["n_rows"])) == ("full", 50)
+        assert (answer["size"], len(answer["n_rows"])) == ("full", 53)
         firm = pd.read_parquet(tmp_path / names / "tables" / "enterprise.parquet")["ent_name"][0]
         assert firm.isascii() == (names == "en")
     for wrong in (["--size", "small"], [str(tmp_path / "x"), "--size", "huge"], [str(tmp_path / "zh")]):

@@ -45,7 +45,7 @@ def sample_choice(key: str, *, disabled: bool = False) -> dict[str, Any]:
 def _title(size: sample_world.SizeView | None) -> str:
     if size is None:
         return t("13 tables")
-    words = {"small": t("All 50 tables, small"), "demo": t("All 50 tables, demo"), "full": t("All 50 tables, full")}
+    words = {"small": t("All 53 tables, small"), "demo": t("All 53 tables, demo"), "full": t("All 53 tables, full")}
     return words[size.name]
 
 
