@@ -313,7 +313,7 @@ def _spec(draft: _Draft, primary_key: list[str], links: list[Relationship]) -> T
         "known_at": draft.known_at,
         **({"late_columns": draft.late_columns} if draft.late_columns else {}),
     }
-    if draft.raw.source.name and draft.raw.source.kind != "database":
+    if draft.raw.source.name and draft.raw.source.kind not in {"database", "credit_report"}:
         fields["file"] = draft.raw.source.name.partition("#")[0]
     return TableSpec(**fields)
 

@@ -1,18 +1,21 @@
 """Files become a table set: each read strictly, all put together with the given data model and what can be inferred."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from core.errors import InputError
 from core.findings import Finding, Severity
 from core.i18n import msg
 from core.progress import Progress, SilentProgress
 from warehouse.assembly import assemble
-from warehouse.data_model import DataModel, TableSpec
+from warehouse.credit_reports.subjects import Subjects, subject_columns, subjects_of
+from warehouse.credit_reports.tables import read_files
+from warehouse.data_model import ColumnSpec, DataModel, Relationship, TableSpec
 from warehouse.excel_files import read_excel
 from warehouse.parquet_files import read_parquet
-from warehouse.raw_table import RawTable, SourceFile
+from warehouse.raw_table import RawColumn, RawTable, SourceFile
 from warehouse.source_files import FoundFile, find_files, open_archive
 from warehouse.sql_source import WatermarkValue
 from warehouse.staging import Staging
@@ -23,6 +26,9 @@ from warehouse.text_files import read_text
 __all__ = ["ImportResult", "import_tables"]
 
 _READ_SHARE = 0.6
+_SUMMARY_LINK = Relationship(
+    parent="credit_report", parent_column="report_id", child="cr_summary", child_column="report_id"
+)
 
 
 @dataclass(frozen=True)
@@ -58,13 +64,14 @@ def import_tables(
     is_saved: bool = False,
     progress: Progress | None = None,
     staging: Path | None = None,
+    subjects: Subjects | None = None,
 ) -> ImportResult:
     """Import a folder of files, or one file, as a table set: the result is whole or an error, and nothing is left.
 
     CSV and kin (plain or ``.gz``; UTF-8 with or without byte order mark, GB18030, UTF-16), Parquet and Excel ``.xlsx``
     are read, and zip archives of them; each file is a table named after it, each sheet of a workbook of several sheets
-    a table named after the sheet. Where no model is given and the folder or archive has a ``data_model.yaml``, that one
-    is taken.
+    a table named after the sheet. XML files are credit reports, all of them together the tables of the data
+    standard. Where no model is given and the folder or archive has a ``data_model.yaml``, that one is taken.
 
     Parameters
     ----------
@@ -79,6 +86,8 @@ def import_tables(
         Told about each file.
     staging : Path, optional
         Folder for working files while the import runs; by default that of the system.
+    subjects : Subjects, optional
+        Whom credit reports are on; by default the tables of the same import say it.
 
     Raises
     ------
@@ -92,7 +101,7 @@ def import_tables(
     work = Staging(staging)
     is_stored = False
     try:
-        result = _import(Path(source), data_model, progress or SilentProgress(), work, is_saved=is_saved)
+        result = _import(Path(source), data_model, progress or SilentProgress(), work, subjects, is_saved=is_saved)
         is_stored = any(isinstance(table, StoredTable) for table in result.table_set.tables.values())
     finally:
         if not is_stored:
@@ -101,14 +110,22 @@ def import_tables(
 
 
 def _import(
-    source: Path, data_model: DataModel | None, progress: Progress, work: Staging, *, is_saved: bool
+    source: Path,
+    data_model: DataModel | None,
+    progress: Progress,
+    work: Staging,
+    subjects: Subjects | None,
+    *,
+    is_saved: bool,
 ) -> ImportResult:
     source, left = open_archive(source, work)
     model = data_model or _model_beside(source)
     found = find_files(source, model, work, may_lack_tables=is_saved)
     raw: dict[str, RawTable] = {}
     findings = [*left, *found.findings]
-    for position, file in enumerate(found.files):
+    reports = [file.path for file in found.files if file.kind == "credit_report"]
+    files = [file for file in found.files if file.kind != "credit_report"]
+    for position, file in enumerate(files):
         share = _READ_SHARE / len(found.files)
         part = progress.part(share * position, share * (position + 1))
         part.report(0.0, msg("reading {file}", file=file.path.name))
@@ -116,12 +133,62 @@ def _import(
         findings += notes
         for table in tables:
             _add(raw, table)
+    if reports:
+        share = _READ_SHARE * len(files) / len(found.files)
+        model, told = _add_reports(raw, reports, model, subjects, progress.part(share, _READ_SHARE))
+        findings += told
     progress.report(_READ_SHARE, msg("finding types, keys and links"))
     assembled = assemble(raw, model, is_saved=is_saved, progress=progress.part(_READ_SHARE, 1.0))
-    sources = tuple(table.source for table in raw.values())
+    sources = tuple(dict.fromkeys(table.source for table in raw.values()))
     progress.report(1.0, msg("{n} tables imported", n=len(raw)))
     findings += [*_source_findings(sources), *assembled.findings]
     return ImportResult(assembled.table_set, tuple(findings), assembled.table_set.data_model, sources)
+
+
+def _add_reports(
+    raw: dict[str, RawTable], paths: list[Path], model: DataModel, subjects: Subjects | None, progress: Progress
+) -> tuple[DataModel, tuple[Finding, ...]]:
+    """Add the tables of credit reports; return the model with what the data standard says of them."""
+    if subjects is None:
+        subjects = subjects_of(
+            {name: {column: one.array for column, one in _named(table)} for name, table in raw.items()}
+        )
+    read = read_files(paths, subjects, progress)
+    for table in read.tables.values():
+        _add(raw, table)
+    specs = {name: _under(spec, model.tables.get(name)) for name, spec in read.specs.items()}
+    # One row per report: such a link is not inferred. That it is told does not close the others to inference.
+    links = [_SUMMARY_LINK] if "cr_summary" in specs and _SUMMARY_LINK not in model.relationships else []
+    widened = DataModel.model_construct(
+        _fields_set=model.model_fields_set | {"tables"},
+        tables={**model.tables, **specs},
+        relationships=[*model.relationships, *links],
+        as_of=model.as_of,
+    )
+    return widened, read.findings
+
+
+def _named(table: RawTable) -> Iterator[tuple[str, RawColumn]]:
+    """Yield the columns that may say who is who, which alone are read of a large table."""
+    wanted = subject_columns()
+    for name in table.columns:
+        if name in wanted:
+            yield name, table.columns[name]
+
+
+def _under(spec: TableSpec, given: TableSpec | None) -> TableSpec:
+    """Return what the standard says of a table, where a person has not said otherwise."""
+    if given is None:
+        return spec
+    columns = dict(spec.columns)
+    for name, column in given.columns.items():
+        before = {} if name not in columns else _set_fields(columns[name])
+        columns[name] = ColumnSpec(**(before | _set_fields(column)))
+    return TableSpec(**(_set_fields(spec) | _set_fields(given) | {"columns": columns}))
+
+
+def _set_fields(spec: TableSpec | ColumnSpec) -> dict[str, Any]:
+    return {name: getattr(spec, name) for name in spec.model_fields_set}
 
 
 def _model_beside(source: Path) -> DataModel:

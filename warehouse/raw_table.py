@@ -36,7 +36,7 @@ class SourceFile:
     ----------
     name : str
         File name, for Excel with the sheet.
-    kind : {"text", "parquet", "excel", "database"}
+    kind : {"text", "parquet", "excel", "database", "credit_report"}
         What it is.
     n_bytes : int
         Size on disk.

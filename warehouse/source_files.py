@@ -15,9 +15,9 @@ from warehouse.headers import table_name
 from warehouse.modelling.fitting import without_strange_files
 from warehouse.staging import Staging
 
-__all__ = ["FoundFile", "FoundFiles", "find_files", "open_archive"]
+__all__ = ["FoundFile", "FoundFiles", "are_reports", "find_files", "open_archive"]
 
-FileKind = Literal["text", "parquet", "excel"]
+FileKind = Literal["text", "parquet", "excel", "credit_report"]
 
 _KINDS: Final[dict[str, FileKind]] = {
     ".csv": "text",
@@ -26,6 +26,7 @@ _KINDS: Final[dict[str, FileKind]] = {
     ".asc": "text",
     ".parquet": "parquet",
     ".xlsx": "excel",
+    ".xml": "credit_report",
 }
 _REFUSED: Final = frozenset(
     {".xls", ".xlsm", ".xlsb", ".xltx", ".ods", ".et", ".rar", ".7z", ".tar", ".tgz", ".dbf", ".sav"}
@@ -46,7 +47,7 @@ class FoundFile:
     ----------
     path : Path
         Where it is.
-    kind : {"text", "parquet", "excel"}
+    kind : {"text", "parquet", "excel", "credit_report"}
         What it is, by name and content.
     tables : tuple of str
         The tables of the data model that name this file; empty where none does.
@@ -83,6 +84,20 @@ def open_archive(source: Path, staging: Staging) -> tuple[Path, Sequence[Finding
     return _unpacked(source, staging)
 
 
+def are_reports(source: Path) -> bool:
+    """Whether all that can be read of `source` (a file, an archive, or a folder of both) is credit reports, by name."""
+    paths = [path for path in source.iterdir() if path.is_file()] if source.is_dir() else [source]
+    names: list[str] = []
+    for path in paths:
+        if path.suffix.lower() == _ARCHIVE and zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                names += archive.namelist()
+        else:
+            names.append(path.name)
+    kinds = {_KINDS.get(_stem(Path(name).name)[1]) for name in names} - {None}
+    return kinds == {"credit_report"}
+
+
 def find_files(source: Path, data_model: DataModel, staging: Staging, *, may_lack_tables: bool = False) -> FoundFiles:
     """Find the files of `source`, a folder or one file; zip archives in the folder are unpacked into `staging`.
 
@@ -111,7 +126,9 @@ def find_files(source: Path, data_model: DataModel, staging: Staging, *, may_lac
         raise InputError(
             msg("there is no table here"),
             where=source.name,
-            fix=msg("Give CSV (also .gz), Parquet or Excel (.xlsx) files, or a zip archive of them."),
+            fix=msg(
+                "Give CSV (also .gz), Parquet or Excel (.xlsx) files, credit reports (.xml), or a zip archive of them."
+            ),
             code="no_files",
         )
     if len(wanted) > _MAX_FILES:
@@ -184,7 +201,7 @@ def _found(path: Path, data_model: DataModel) -> FoundFile:
 
 def _check_content(path: Path, kind: FileKind) -> None:
     content = _content_of(path)
-    named = "gzip" if path.suffix.lower() == ".gz" else kind
+    named = "gzip" if path.suffix.lower() == ".gz" else "text" if kind == "credit_report" else kind
     if content not in {"", named}:
         raise _wrong_content(path, named, content)
 
@@ -239,9 +256,9 @@ def _content_of_archive(path: Path) -> str:
 
 def _check_all_found(files: tuple[FoundFile, ...], data_model: DataModel) -> None:
     found = {name for file in files for name in file.tables}
-    sheets = any(file.kind == "excel" for file in files)
+    many = any(file.kind in {"excel", "credit_report"} for file in files)  # tables whose names are not those of files
     for name, spec in data_model.tables.items():
-        if name not in found and not (sheets and spec.file is None):
+        if name not in found and not (many and spec.file is None):
             raise InputError(
                 msg("there is no file for the table {table} of the data model", table=name),
                 where=spec.file or name,

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import NotFoundError, PermissionDeniedError, WorkbenchError
+from core.findings import Severity
 from tests.workbench.conftest import VIEWER
 from workbench.flows import importing, projects
 from workbench.flows.context import Context
@@ -93,3 +94,39 @@ def test_old_imports_are_cleared_away_and_the_current_one_is_not(ctx: Context, p
         last = importing.run(ctx, project, folder)
     assert len(list((projects.folder(ctx, project) / "data").iterdir())) == 2
     assert importing.tables(ctx, project).fingerprint == last.fingerprint
+
+
+HEAD = (
+    "<Document><EAA><EA01><EA01A><EA01AI01>{number}</EA01AI01><EA01AR01>2024-03-05T10:20:30</EA01AR01></EA01A>"
+    "<EA01C><EA01CH><EA01CD01>20</EA01CD01><EA01CI01>91330100MA0000000X</EA01CI01></EA01CH></EA01C></EA01></EAA>"
+    "<EBA><EB01><EB01A><EB01AJ01>{balance}</EB01AJ01>{more}</EB01A></EB01></EBA><EBB/></Document>"
+)
+
+
+def credit_report(number: str, balance: int, more: str = "") -> str:
+    return HEAD.format(number=number, balance=balance, more=more)
+
+
+def brought(ctx: Context, project: str, path: Path, *reports: str) -> dict[str, Severity]:
+    path.write_text(f"<Documents>{''.join(reports)}</Documents>", "utf-8")
+    return {finding.code: finding.severity for finding in importing.run(ctx, project, path).findings}
+
+
+def test_credit_reports_alone_are_added_to_the_tables_that_are_there_each_once(ctx: Context, tmp_path: Path) -> None:
+    project = projects.create(ctx, ProjectSpec.model_validate({"name": "reports"})).name
+    firms = tmp_path / "firms.csv"
+    firms.write_text("ent_id,uscc,opened\nE1,91330100MA0000000X,2020-01-01\nE2,x,2020-02-01\n")
+    importing.run(ctx, project, firms)
+    path = tmp_path / "report.xml"
+    assert "reports_added" in brought(ctx, project, path, credit_report("R1", 10))
+    newer = credit_report("R2", 20, "<EB01AJ05>7</EB01AJ05>")  # with an element that no report had before
+    assert "report_known" in brought(ctx, project, path, credit_report("R1", 10), newer)
+    found = importing.tables(ctx, project)
+    assert found.names == ("firms", "credit_report", "cr_summary")
+    rows = found.frame("cr_summary").set_index("report_id")
+    assert rows["EB01AJ01"].to_dict() == {"R1": 10, "R2": 20}
+    assert rows["EB01AJ05"].fillna(-1).to_dict() == {"R1": -1, "R2": 7}
+    assert set(rows["ent_id"]) == {"E1"}
+    differs = brought(ctx, project, path, credit_report("R1", 11))
+    assert differs["report_differs"] is Severity.BAD
+    assert importing.tables(ctx, project).fingerprint == found.fingerprint

@@ -25,7 +25,7 @@ from workbench.ui.texts import language, t
 from workbench.ui.times import ago, day
 from workbench.ui.work import ask_for, watch
 
-_FILE_TYPES = ["csv", "tsv", "txt", "asc", "gz", "parquet", "xlsx", "zip"]
+_FILE_TYPES = ["csv", "tsv", "txt", "asc", "gz", "parquet", "xlsx", "xml", "zip"]
 
 
 def _sentence(result: ImportResult | None) -> str:

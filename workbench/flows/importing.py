@@ -150,15 +150,32 @@ def run(ctx: Context, project: str, source: Path) -> ImportResult:
         If a file cannot be read as a table; nothing is stored then, and what was stored before stays.
     """
     from warehouse.importing import import_tables
+    from warehouse.source_files import are_reports
 
     ctx.require("data.import")
     started = time.monotonic()
+    if stored(ctx, project) is not None and are_reports(Path(source)):
+        return _add_reports(ctx, project, Path(source), started)
     given = model_in_use.given_model(ctx, project)
     reading = ctx.part(0.0, 0.7)
     imported = import_tables(Path(source), given.model, is_saved=given.number is not None, progress=reading.progress)
     findings = (*given.findings, *imported.findings, *_same_as_before(ctx, project, imported.table_set))
     keeping = ctx.part(0.7, 1.0)
     return keep(keeping, project, imported.table_set, findings, source.name, started, model_version=given.number)
+
+
+def _add_reports(ctx: Context, project: str, source: Path, started: float) -> ImportResult:
+    """Put credit reports to the stored tables; further files kept with these stay with them."""
+    from warehouse.credit_reports.adding import add_reports, subjects_in
+    from warehouse.importing import import_tables
+
+    before = tables(ctx, project)
+    read = import_tables(source, subjects=subjects_in(before), progress=ctx.part(0.0, 0.6).progress)
+    table_set, told = add_reports(before, read.table_set)
+    return keep(
+        ctx.part(0.7, 1.0), project, table_set, (*read.findings, *told), source.name, started,
+        extra=extra_files(ctx, project), model_version=version_of_stored(ctx, project),
+    )  # fmt: skip
 
 
 def _same_as_before(ctx: Context, project: str, table_set: "TableSet") -> tuple[Finding, ...]:

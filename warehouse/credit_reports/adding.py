@@ -1,0 +1,177 @@
+"""New credit reports put to the tables that are there: a report is added whole, and never twice."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pandas as pd
+
+from core.errors import ConfigurationError
+from core.findings import Finding, Severity
+from core.i18n import msg
+from warehouse.credit_reports.subjects import Subjects, subject_columns, subjects_of
+from warehouse.data_model import Relationship, TableSpec
+from warehouse.table_set import TableSet
+
+__all__ = ["add_reports", "subjects_in"]
+
+_HEADS: Final = "credit_report"
+_N_SHOWN: Final = 5
+_OURS: Final = frozenset({"ent_id"})
+
+
+def add_reports(stored: TableSet, new: TableSet) -> tuple[TableSet, tuple[Finding, ...]]:
+    """Return `stored` with the reports of `new` that it does not have, and what became of the others.
+
+    Parameters
+    ----------
+    stored : TableSet
+        The tables so far; what their data model says stays, and tables and columns that it lacks are added.
+    new : TableSet
+        Tables of credit reports, ``credit_report`` among them.
+
+    Raises
+    ------
+    ConfigurationError
+        A column is of another type than before.
+    """
+    heads = new.frame(_HEADS)["report_id"]
+    known = _known(stored, heads)
+    differs = sorted(_differing(stored, new, known))
+    frames = {name: stored.frame(name) for name in stored.names}
+    specs = {name: stored.spec(name) for name in stored.names}
+    for name in new.names:
+        rows = new.frame(name)
+        rows = rows[~rows["report_id"].isin(known)]
+        if name in frames:
+            specs[name] = _widened(name, specs[name], new.spec(name))
+            rows = pd.concat([frames[name], rows], ignore_index=True)
+        else:
+            specs[name] = new.spec(name)
+        frames[name] = rows.reindex(columns=list(specs[name].columns))
+    model = stored.data_model.model_copy(update={"tables": specs, "relationships": _links(stored, new, specs)})
+    findings = _told(len(heads) - len(known), sorted(known - set(differs)), differs)
+    return TableSet.from_frames(frames, model), findings
+
+
+def subjects_in(stored: TableSet) -> Subjects:
+    """Return whom reports may be on, by the tables that are there."""
+    wanted = subject_columns()
+    columns = {name: [column for column in stored.spec(name).columns if column in wanted] for name in stored.names}
+    return subjects_of(
+        {
+            name: {column: stored.column(name, column).to_numpy() for column in found}
+            for name, found in columns.items()
+            if len(found) > 1 and name != _HEADS and not name.startswith(("cr_", "ind_"))
+        }
+    )
+
+
+def _known(stored: TableSet, heads: "pd.Series[str]") -> set[str]:
+    if _HEADS not in stored.names:
+        return set()
+    return set(heads) & set(stored.column(_HEADS, "report_id"))
+
+
+def _differing(stored: TableSet, new: TableSet, known: set[str]) -> set[str]:
+    """Return which of the known reports say something else than the ones of their number that are here."""
+    found: set[str] = set()
+    for name in new.names:
+        if name == _HEADS or name not in stored.names:  # the head names our own query and application too
+            continue
+        before, now = (each.frame(name) for each in (stored, new))
+        columns = [column for column in before.columns if column not in _OURS]
+        sums = [
+            _row_sums(frame[frame["report_id"].isin(known)].reindex(columns=columns), before[columns])
+            for frame in (before, now)
+        ]
+        both = pd.concat(sums, axis=1).fillna(0)
+        found |= set(both.index[both.iloc[:, 0] != both.iloc[:, 1]])
+    return found
+
+
+def _row_sums(rows: pd.DataFrame, like: pd.DataFrame) -> "pd.Series[Any]":
+    """Return one number per report that its rows, in any order, add up to."""
+    plain = pd.DataFrame(
+        {
+            name: rows[name].astype("float64") if like[name].dtype.kind in "iuf" else rows[name].astype(str)
+            for name in rows.columns
+            if rows[name].notna().any()
+        },
+        index=rows.index,
+    )
+    if plain.empty:
+        return pd.Series(dtype="uint64")
+    sums: pd.Series[Any] = pd.util.hash_pandas_object(plain, index=False).groupby(rows["report_id"]).sum()
+    return sums
+
+
+def _widened(name: str, before: TableSpec, now: TableSpec) -> TableSpec:
+    """Return the spec of before with the columns that are new."""
+    other = [
+        column for column, spec in now.columns.items()
+        if column in before.columns and not _fit(before.columns[column].type, spec.type)
+    ]  # fmt: skip
+    if other:
+        raise ConfigurationError(
+            msg(
+                "the table {table} is here already with columns of other types: {columns}",
+                table=name,
+                columns=", ".join(other),
+            ),
+            where=name,
+            fix=msg("Import all files together again."),
+        )
+    added = {column: spec for column, spec in now.columns.items() if column not in before.columns}
+    return before.model_copy(update={"columns": {**before.columns, **added}})
+
+
+def _fit(before: str, now: str) -> bool:
+    """Whether values of one type can stand in a column of the other."""
+    alike = ({"id", "category", "text"}, {"number", "integer", "boolean"}, {"date", "datetime"})
+    return any({before, now} <= kinds for kinds in alike)
+
+
+def _links(stored: TableSet, new: TableSet, specs: Mapping[str, TableSpec]) -> list[Relationship]:
+    """Return all links; those of new tables to enterprises, queries and applications that are here as well."""
+    links = list(stored.data_model.relationships)
+    for link in new.data_model.relationships:
+        if link not in links:
+            links.append(link)
+    parents = {"ent_id": "enterprise", "query_id": "credit_query", "app_id": "application"}
+    for name in new.names:
+        for column, parent in parents.items():
+            link = Relationship(parent=parent, parent_column=column, child=name, child_column=column)
+            is_there = parent in specs and specs[parent].primary_key == [column] and column in specs[name].columns
+            if is_there and not any(one.child == name and one.child_column == column for one in links):
+                links.append(link)
+    return links
+
+
+def _told(n_added: int, known: list[str], differs: list[str]) -> tuple[Finding, ...]:
+    findings = [
+        Finding(
+            "reports_added",
+            Severity.INFO,
+            msg("{n} new credit reports were added to the tables that are here", n=n_added),
+        )
+    ]
+    if known:
+        shown = ", ".join(known[:_N_SHOWN])
+        findings.append(
+            Finding(
+                "report_known",
+                Severity.INFO,
+                msg("{n} reports are here already and were not added again: {shown}", n=len(known), shown=shown),
+            )
+        )
+    if differs:
+        shown = ", ".join(differs[:_N_SHOWN])
+        findings.append(
+            Finding(
+                "report_differs",
+                Severity.BAD,
+                msg("{n} reports are here already with other content: {shown}", n=len(differs), shown=shown),
+                fix=msg("What is here stays. One number is one report: find out which is right."),
+            )
+        )
+    return tuple(findings)
