@@ -1,4 +1,4 @@
-"""The complete world, table by table: the sample project's thirteen with the columns they lack, and all others.
+"""The complete world, table by table: the sample project's fourteen with the columns they lack, and all others.
 
 Tables come as parts, so that a large world can be written down without being held in memory.
 """
@@ -71,7 +71,7 @@ def size_of(size: Size | str) -> Size:
 def complete_parts(base: Base, size: Size, *, dirty: bool = False) -> Iterator[Part]:
     """Yield every table of the world, some in several parts with rows to be put one below the other.
 
-    The thirteen tables of the sample project are the same as without the others, but for added columns; with `dirty`
+    The fourteen tables of the sample project are the same as without the others, but for added columns; with `dirty`
     some rows have faults.
     """
     dirt = Dirt(base.seed) if dirty else None
@@ -118,21 +118,19 @@ def _public_frames(base: Base, frames: Frames) -> Frames:
 
 
 def _business_frames(base: Base, frames: Frames) -> Frames:
-    security = business.security_frame(base, frames["application"])
     return {
         "bank_agreement": business.agreement_frame(base),
         "decision_record": business.decision_frame(base, frames["application"]),
-        "counter_guarantee": security,
+        "counter_guarantee": business.security_frame(base, frames["application"]),
         "disbursement": business.disbursement_frame(base),
         "repay_plan": business.repay_plan_frame(base),
         "post_check": business.check_frame(base, frames["contract"]),
-        "recovery": business.recovery_frame(base, frames["compensation"], security),
         "fee_record": business.fee_frame(base),
     }
 
 
 def _widen(base: Base, frames: Frames, agreement: Array, level: Array, reports: credit_reports.Reports) -> Array:
-    """Add to the thirteen tables the columns that lead to the others; return the balance of the guarantees given."""
+    """Add to the fourteen tables the columns that lead to the others; return the balance of the guarantees given."""
     rng = base.stream("added columns")
     agreements = frames["bank_agreement"]["agreement_id"].to_numpy()
     frames["application"]["agreement_id"] = agreements[agreement]

@@ -1,8 +1,8 @@
-"""The thirteen tables of the sample project."""
+"""The fourteen tables of the sample project."""
 
 import pandas as pd
 
-from sample_data import filings, histories, lending, parties, records
+from sample_data import business, filings, histories, lending, parties, records
 from sample_data.base import Base
 
 __all__ = ["core_frames"]
@@ -11,7 +11,7 @@ Frames = dict[str, pd.DataFrame]
 
 
 def core_frames(base: Base) -> Frames:
-    """Write down the thirteen tables; each draws from its own stream, so more tables never change them."""
+    """Write down the fourteen tables; each draws from its own stream, so more tables never change them."""
     return _party_frames(base) | _loan_frames(base) | _filing_frames(base)
 
 
@@ -31,13 +31,14 @@ def _party_frames(base: Base) -> Frames:
 def _loan_frames(base: Base) -> Frames:
     facts, loans = base.facts, base.loans
     loan_ent, loan_app = base.ent_id[base.loan_firm], base.app_id[loans.application]
+    application = records.application_frame(base.stream("application"), facts, base.firms, base.app_id, base.ent_id)
+    compensation = lending.compensation_frame(base.stream("compensation"), loans, loan_ent)
     return {
-        "application": records.application_frame(
-            base.stream("application"), facts, base.firms, base.app_id, base.ent_id
-        ),
+        "application": application,
         "contract": lending.contract_frame(base.stream("contract"), loans, loan_app, loan_ent),
         "repay_record": lending.repay_frame(loans, loan_ent),
-        "compensation": lending.compensation_frame(base.stream("compensation"), loans, loan_ent),
+        "compensation": compensation,
+        "recovery": business.recovery_frame(base, compensation, business.security_frame(base, application)),
         "judicial_case": records.case_frame(
             base.stream("judicial_case"), base.past, base.firms, base.persons, loans, base.loan_firm, base.ent_id,
             base.person_id,

@@ -64,7 +64,7 @@ def test_the_demo_comes_through_with_every_figure_of_its_table(
     journey: Journey, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = journey.result
-    assert len(result.data.tables) == 13
+    assert len(result.data.tables) == 14
     assert result.features.certificate.passed
     assert result.features.certificate.n_cutoffs >= 50
     assert not result.features.traps  # nothing in the sample world gives the outcome away
@@ -161,7 +161,7 @@ def test_home_tells_the_true_state_of_the_loop(journey: Journey) -> None:
         assert state.next_step is None
         assert [point.period for point in state.drift] == sorted(point.period for point in state.drift)
     assert state.step("deployment").figure.text("en") == "v1"
-    assert state.step("data").figure.text("zh") == "13 张表"
+    assert state.step("data").figure.text("zh") == "14 张表"
 
 
 def test_what_a_reviewer_may_do_follows_from_the_state_and_from_who_asks(journey: Journey) -> None:

@@ -163,14 +163,18 @@ def test_applicants_are_those_the_version_did_not_see_declined_ones_among_them(
     assert (found.first, found.last) == ("2023-01", "2023-12")
 
 
-def test_figures_carry_intervals_and_the_loss_by_hand_is_said_to_have_none(
+def test_figures_carry_intervals_and_the_loss_is_estimated_from_recoveries(
     weighed: tuple[Context, economics.EconomicsResult],
 ) -> None:
     found = weighed[1]
     for name, curve in found.trade_off.curves.items():
         assert (curve.low[-1] <= curve.value[-1]) & (curve.value[-1] <= curve.high[-1]), name
-    assert {finding.code for finding in found.findings} >= {"loss_by_hand"}
-    assert found.assumptions.items["exposure_at_default"].source == "estimated"
+    assert {finding.code for finding in found.findings}.isdisjoint({"loss_by_hand"})
+    for name in ("exposure_at_default", "loss_given_default"):
+        assert found.assumptions.items[name].source == "estimated"
+    loss = found.assumptions.items["loss_given_default"]
+    assert 0.4 < loss.low < loss.value < loss.high < 1  # 30 % comes back in three years, 55 % with a property pledged
+    assert loss.n >= 20
     assert sum(found.assumptions.shares.values()) + found.assumptions.value("guarantor_share") == pytest.approx(
         1, abs=0.05
     )
@@ -183,10 +187,11 @@ def test_swap_sets_hold_every_applicant_that_was_decided_on(weighed: tuple[Conte
 
 
 def test_half_the_loss_by_hand_halves_the_loss(weighed: tuple[Context, economics.EconomicsResult]) -> None:
-    opened, found = weighed
-    half = economics.run(opened, PROJECT, by_hand={"loss_given_default": 0.35})
-    assert half.trade_off.curves["loss"].value == pytest.approx(found.trade_off.curves["loss"].value / 2)
-    assert half.trade_off.approval_rate[half.trade_off.best] >= found.trade_off.approval_rate[found.trade_off.best]
+    opened = weighed[0]
+    whole, half = (economics.run(opened, PROJECT, by_hand={"loss_given_default": loss}) for loss in (0.7, 0.35))
+    assert half.trade_off.curves["loss"].value == pytest.approx(whole.trade_off.curves["loss"].value / 2)
+    assert half.trade_off.approval_rate[half.trade_off.best] >= whole.trade_off.approval_rate[whole.trade_off.best]
+    assert {finding.code for finding in half.findings} >= {"loss_by_hand"}  # it has no interval, and says so
 
 
 def test_the_command_weighs_and_refuses_what_is_no_figure(

@@ -1,4 +1,4 @@
-"""The tables beside the thirteen: rates, drift and ties as sections 7.2 to 7.4 of the specification ask for them."""
+"""The tables beside the fourteen: rates, drift and ties as sections 7.2 to 7.4 of the specification ask for them."""
 
 import json
 
@@ -53,7 +53,7 @@ def test_tables_have_the_rows_per_enterprise_of_the_specification(tables: Tables
     assert len(tables[table]) / N == pytest.approx(expected, rel=0.2 + 2 / np.sqrt(expected * N))
 
 
-def test_the_thirteen_tables_are_those_of_the_sample_project(complete: World) -> None:
+def test_the_fourteen_tables_are_those_of_the_sample_project(complete: World) -> None:
     alone = generate_world(N, seed=11)
     for name in alone.table_set.names:
         frame = alone.table_set.frame(name)

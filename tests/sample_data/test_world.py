@@ -180,4 +180,4 @@ def test_the_tables_of_the_sample_project_are_the_ones_people_know() -> None:
     for name in tables.names:
         digest.update(name.encode())
         digest.update(tables.frame(name).to_csv(index=False).encode())
-    assert digest.hexdigest() == "6bc2702400dc64d7dc843181902c793eed5aa7ce2d5e90ce09ec12bbc20d0440"
+    assert digest.hexdigest() == "78c4d6384cb604487724ea0485a1562b26fd8ee0f996e631a6c37462e14df4f4"

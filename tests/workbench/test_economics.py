@@ -84,7 +84,7 @@ def test_the_complete_world_recovers_what_it_says_it_does(tmp_path: Path) -> Non
     for name in ("application", "contract", "compensation", "recovery"):
         world.table_set.frame(name).to_parquet(tmp_path / f"{name}.parquet")
     values = yaml.safe_load(DEMO_PROJECT.read_text(encoding="utf-8"))["economics"]
-    recovery = {"table": "recovery", "subrogation": "comp_id", "time": "date", "amount": "amount"}
+    recovery = {"table": "recovery", "subrogation": "comp_id", "time": "date", "amount": "amount"}  # write-offs too
     spec = EconomicsSpec.model_validate(values | {"by_hand": {}, "recovery": recovery})
     outcome = world.oracle["outcome"].isin(["overdue_cured", "subrogated"]).astype(float).tolist()
     predictions = _predictions(world.oracle["app_id"].tolist(), outcome)

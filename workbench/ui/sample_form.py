@@ -1,4 +1,4 @@
-"""Which sample world, by clicking: the thirteen tables of the sample project, or a complete world of a chosen size."""
+"""Which sample world, by clicking: the fourteen tables of the sample project, or a complete world of a chosen size."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def sample_choice(key: str, *, disabled: bool = False) -> dict[str, Any]:
 
 def _title(size: sample_world.SizeView | None) -> str:
     if size is None:
-        return t("13 tables")
+        return t("14 tables")
     words = {"small": t("All 53 tables, small"), "demo": t("All 53 tables, demo"), "full": t("All 53 tables, full")}
     return words[size.name]
 
