@@ -118,7 +118,10 @@ def test_credit_reports_alone_are_added_to_the_tables_that_are_there_each_once(c
     firms.write_text("ent_id,uscc,opened\nE1,91330100MA0000000X,2020-01-01\nE2,x,2020-02-01\n")
     importing.run(ctx, project, firms)
     path = tmp_path / "report.xml"
-    assert "reports_added" in brought(ctx, project, path, credit_report("R1", 10))
+    first = brought(ctx, project, path, credit_report("R1", 10))
+    assert "reports_added" in first
+    links = {str(link) for link in importing.tables(ctx, project).data_model.relationships}
+    assert links >= {"cr_summary.ent_id -> firms.ent_id", "cr_summary.report_id -> credit_report.report_id"}
     newer = credit_report("R2", 20, "<EB01AJ05>7</EB01AJ05>")  # with an element that no report had before
     assert "report_known" in brought(ctx, project, path, credit_report("R1", 10), newer)
     found = importing.tables(ctx, project)

@@ -10,6 +10,7 @@ from core.findings import Finding, Severity
 from core.i18n import msg
 from warehouse.credit_reports.subjects import Subjects, subject_columns, subjects_of
 from warehouse.data_model import Relationship, TableSpec
+from warehouse.standard import load
 from warehouse.table_set import TableSet
 
 __all__ = ["add_reports", "subjects_in"]
@@ -17,6 +18,7 @@ __all__ = ["add_reports", "subjects_in"]
 _HEADS: Final = "credit_report"
 _N_SHOWN: Final = 5
 _OURS: Final = frozenset({"ent_id"})
+_PARENTS: Final = ("ent_id", "query_id", "app_id", "edge_id")
 
 
 def add_reports(stored: TableSet, new: TableSet) -> tuple[TableSet, tuple[Finding, ...]]:
@@ -132,18 +134,20 @@ def _fit(before: str, now: str) -> bool:
 
 
 def _links(stored: TableSet, new: TableSet, specs: Mapping[str, TableSpec]) -> list[Relationship]:
-    """Return all links; those of new tables to enterprises, queries and applications that are here as well."""
+    """Return all links; those of reports to the enterprises, queries, applications and guarantees that are here too."""
     links = list(stored.data_model.relationships)
-    for link in new.data_model.relationships:
-        if link not in links:
-            links.append(link)
-    parents = {"ent_id": "enterprise", "query_id": "credit_query", "app_id": "application"}
-    for name in new.names:
-        for column, parent in parents.items():
-            link = Relationship(parent=parent, parent_column=column, child=name, child_column=column)
-            is_there = parent in specs and specs[parent].primary_key == [column] and column in specs[name].columns
-            if is_there and not any(one.child == name and one.child_column == column for one in links):
-                links.append(link)
+    links += [link for link in new.data_model.relationships if link not in links]
+    linked = {(link.child, link.child_column) for link in links}
+    for column in _PARENTS:
+        names = (column, *load().field("enterprise", column).aliases) if column == "ent_id" else (column,)
+        parents = [(name, key) for name in stored.names for key in names if specs[name].primary_key == [key]]
+        children = [name for name in new.names if column in specs[name].columns and (name, column) not in linked]
+        links += [
+            Relationship(parent=parent, parent_column=key, child=child, child_column=column)
+            for parent, key in parents[:1]
+            for child in children
+            if child != parent
+        ]
     return links
 
 
