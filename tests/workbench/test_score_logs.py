@@ -2,7 +2,9 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from core.audit import AuditTrail
@@ -11,11 +13,12 @@ from core.identity import Actor
 from monitoring.score_log import latest_scores, write_scores
 from tests.model_registry.tiny_world import tiny_world
 from tests.monitoring.test_score_log import record
-from tests.workbench.conftest import OPERATOR
+from tests.workbench.conftest import ANALYST, OPERATOR
 from tests.workbench.test_cli import run
-from tests.workbench.test_snapshots import NAME, bundle, ready  # noqa: F401 - fixtures
-from workbench.flows import score_logs
+from tests.workbench.test_snapshots import NAME, bundle, ready, write_source  # noqa: F401 - fixtures
+from workbench.flows import deployment, importing, score_logs, snapshots
 from workbench.flows.context import Context
+from workbench.flows.held_keys import still_held
 
 ADMIN = Actor("wu", frozenset({"admin"}))
 
@@ -63,10 +66,29 @@ def test_an_enterprise_is_erased_by_its_cases_and_the_proof_asked_for(
     done = json.loads(out)
     assert (code, done["n_records"], done["n_left"], done["n_keys"]) == (0, len(keys) + 1, 0, len(keys) + 1)
     assert [one.key for one in latest_scores(ready.database, NAME)] == [other]
+    # What the institution imported and published is not the log's to erase: it is said where it stands.
+    held = {one["place"]: one["n_rows"] for one in done["held"]}
+    assert held == {"tables": len(keys)}
     code, out, _ = run(["score-log", "erasures", "--key", keys[0], "--language", "zh"], capsys)
     assert "letter 17" in out and "数据库中剩余：0" in out and keys[0] not in out
     _, out, _ = run(["score-log", "erasures", "--key", other], capsys)
     assert out == "nothing was erased\n"
+
+
+def test_after_an_import_without_the_rows_nothing_is_held_any_more(
+    ready: Context,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    key = str(tiny_world().table_set.frame("application")["app_id"].iloc[0])
+    deployment.deploy(ready, NAME, 1, reason="it is published with this")
+    assert {one.place: one.n_rows for one in still_held(ready, NAME, [key])} == {"tables": 1, "snapshot": 1}
+
+    def without(_: str, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[frame["app_id"].astype(str) != key] if "app_id" in frame else frame
+
+    importing.run(ready.acting_as(ANALYST), NAME, write_source(tmp_path / "left", without))
+    snapshots.publish(ready, NAME)
+    assert still_held(ready, NAME, [key]) == ()
 
 
 def test_keys_may_stand_in_a_file(ready: Context, tmp_path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811

@@ -133,4 +133,8 @@ def _lines(run: Session, one: score_logs.ErasureState) -> list[str]:
         lines.append(msg("  erased in the local logs of: {hosts}", hosts=", ".join(sorted(one.done))))
     if one.pending:
         lines.append(msg("  waits for the local logs of: {hosts}", hosts=", ".join(one.pending)))
+    lines += [
+        msg("  still in the {place}: {n} rows ({remedy})", place=at.title, n=count(at.n_rows), remedy=at.remedy)
+        for at in one.held
+    ]
     return [run.text(line) for line in lines]

@@ -11,6 +11,7 @@ from monitoring.score_months import month_counts
 from monitoring.score_retention import due_months, retain
 from workbench.flows import projects
 from workbench.flows.context import Context
+from workbench.flows.held_keys import HeldPlace, still_held
 from workbench.flows.stored_columns import stored_columns
 
 __all__ = [
@@ -48,7 +49,8 @@ class LogState:
 class ErasureState:
     """An erasure, and what is left: hosts that have still to look, answers and reports that name one of the keys.
 
-    `n_left` is None where the keys are not at hand, because an erasure does not know them.
+    `n_left` is None where the keys are not at hand, because an erasure does not know them; `held` says where else rows
+    of them stand, which no erasure takes away.
     """
 
     number: int
@@ -62,6 +64,7 @@ class ErasureState:
     done: dict[str, datetime]
     pending: tuple[str, ...]
     n_left: int | None
+    held: tuple[HeldPlace, ...] = ()
 
 
 def state(ctx: Context, keep_months: int | None = None) -> LogState:
@@ -111,7 +114,7 @@ def erase_answers(ctx: Context, project: str, keys: Iterable[str], *, reason: st
     if not reason.strip():
         raise InputError(msg("a reason is needed: it stands in the audit trail"), where="--reason")
     done = erase(ctx.database, project, chosen, by=ctx.actor.name, reason=reason.strip()[:500])
-    return _state(done, sum(count_of(ctx.database, project, chosen)))
+    return _state(done, sum(count_of(ctx.database, project, chosen)), still_held(ctx, project, chosen))
 
 
 def erasure_list(ctx: Context, project: str | None = None, key: str | None = None) -> list[ErasureState]:
@@ -121,7 +124,9 @@ def erasure_list(ctx: Context, project: str | None = None, key: str | None = Non
     if key is None:
         return [_state(one, None) for one in found]
     return [
-        _state(one, sum(count_of(ctx.database, one.project, [key]))) for one in found if one.covers(one.project, key)
+        _state(one, sum(count_of(ctx.database, one.project, [key])), still_held(ctx, one.project, [key]))
+        for one in found
+        if one.covers(one.project, key)
     ]
 
 
@@ -147,7 +152,7 @@ def keys_of_enterprise(ctx: Context, project: str, enterprise: str) -> list[str]
     return sorted({enterprise, *keys})
 
 
-def _state(one: Erasure, n_left: int | None) -> ErasureState:
+def _state(one: Erasure, n_left: int | None, held: tuple[HeldPlace, ...] = ()) -> ErasureState:
     return ErasureState(
         number=one.erasure_id,
         project=one.project,
@@ -160,4 +165,5 @@ def _state(one: Erasure, n_left: int | None) -> ErasureState:
         done=dict(one.done),
         pending=one.pending,
         n_left=n_left,
+        held=held,
     )

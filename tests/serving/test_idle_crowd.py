@@ -1,0 +1,68 @@
+"""Ten thousand connections that ask nothing, at one worker: whoever asks is answered all the same."""
+
+import resource
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from model_registry.scorer import Scorer
+from tests.model_registry.tiny_world import example_keys, payload
+from tests.serving.conftest import PROJECT, Site, wait_until
+from tests.serving.test_workers import children, serving
+
+N_ASKED_ONCE, N_SILENT = 1_500, 8_500
+_ASK = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@contextmanager
+def many_files(n: int) -> Iterator[None]:
+    """Let this process have `n` files open; the worker gets its own leave when it starts."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < n:
+        pytest.skip(f"a process may have {hard} files open here; {n} are needed (ulimit -Hn)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, n), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def n_sockets(pid: int) -> int:
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
+@pytest.mark.long
+def test_ten_thousand_idle_connections_at_one_worker_shut_nobody_out(site: Site) -> None:
+    site.deploy(1)
+    scorer = Scorer.load(site.registry.bundle_folder(site.registry.version(PROJECT, 1)))
+    keys = example_keys(20)
+    right = [scorer.score_rows(payload(key)).probability for key in keys]
+    headers = {"Authorization": f"Bearer {site.key}"}
+    with many_files(12_000), serving(site, 1) as (address, process), ExitStack() as held:
+        (worker,) = children(process)
+        before = n_sockets(worker)
+        place = ("127.0.0.1", int(address.rpartition(":")[2]))
+        for _ in range(N_ASKED_ONCE):
+            one = held.enter_context(socket.create_connection(place, timeout=30))
+            one.sendall(_ASK)
+            assert one.recv(4_096).startswith(b"HTTP/1.1 200")
+        for _ in range(N_SILENT):  # these are hung up on after ten seconds, and the others after thirty
+            held.enter_context(socket.create_connection(place, timeout=30))
+        wait_until(lambda: n_sockets(worker) >= before + N_ASKED_ONCE + N_SILENT, 9)
+        answers, seconds = [], []
+        for key in keys:
+            began = time.monotonic()
+            body = {"project": PROJECT, "tables": payload(key), "reasons": 0}
+            answers.append(httpx.post(f"{address}/v1/score", json=body, headers=headers, timeout=20))
+            seconds.append(time.monotonic() - began)
+        assert {answer.status_code for answer in answers} == {200}
+        assert [answer.json()["probability"] for answer in answers] == right
+        assert max(seconds) < 3
+        assert children(process) == {worker}  # it was not taken for one that hangs
+        held.close()
+        wait_until(lambda: n_sockets(worker) < before + 100, 20)
