@@ -10,7 +10,8 @@ import pandas as pd
 from core.findings import Finding, Severity
 from core.i18n import msg
 from warehouse.data_model import TIME_TYPES
-from warehouse.stored_table import StoredTable, count_doubled
+from warehouse.parquet_questions import count_doubled
+from warehouse.stored_table import StoredTable
 from warehouse.table_set import TableSet
 
 __all__ = ["check_table"]

@@ -13,8 +13,9 @@ from core.findings import Finding, Severity
 from core.i18n import MessageLike, msg
 from warehouse.column_names import is_date_name, is_id_name, names_same, singular, tokens
 from warehouse.data_model import TEXT_TYPES, TIME_TYPES, ColumnType, Relationship
+from warehouse.parquet_questions import count_distinct
 from warehouse.raw_table import RawTable
-from warehouse.stored_table import StoredColumns, count_distinct
+from warehouse.stored_table import StoredColumns
 
 __all__ = ["KeyTable", "check_primary_key", "check_relationships", "infer_primary_key", "infer_relationships"]
 

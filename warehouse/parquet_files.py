@@ -20,13 +20,13 @@ from warehouse.staging import Staging
 
 __all__ = ["MAX_CELLS", "STAGE_FROM_CELLS", "damaged_parquet", "raw_columns", "read_parquet"]
 
-STAGE_FROM_CELLS = 30_000_000
+STAGE_FROM_CELLS = 5_000_000
 _CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 MAX_CELLS: Final = 1_000_000_000  # a few repeated values can fill any number of rows from a small file
 
 
 def read_parquet(path: Path, name: str, staging: Staging | None = None) -> RawTable:
-    """Read a Parquet file; one of more than 30 million cells, where there is a `staging`, column by column when asked.
+    """Read a Parquet file; one of more than 5 million cells, where there is a `staging`, column by column when asked.
 
     Raises
     ------

@@ -1,7 +1,8 @@
 """What is in the tables, column by column, in figures small enough for a page."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -10,7 +11,8 @@ import pandas as pd
 from core.i18n import Language, msg
 from core.progress import Progress, SilentProgress
 from warehouse.data_model import TEXT_TYPES, TIME_TYPES, Relationship
-from warehouse.stored_table import StoredTable, count_distinct
+from warehouse.parquet_questions import count_distinct
+from warehouse.stored_table import StoredTable
 from warehouse.table_set import Table, TableSet
 
 __all__ = ["ColumnProfile", "DataProfile", "LinkProfile", "TableProfile", "TopValue", "profile", "profile_table"]
@@ -151,8 +153,10 @@ def profile_table(table_set: TableSet, name: str, *, progress: Progress | None =
     progress = progress or SilentProgress()
     columns = []
     for number, column in enumerate(spec.columns):
-        progress.report(number / len(spec.columns), msg("looking at {column}", column=f"{name}.{column}"))
-        columns.append(_column(table_set, name, column))
+        message = msg("looking at {column}", column=f"{name}.{column}")
+        told = partial(progress.report, number / len(spec.columns), message)
+        told()
+        columns.append(_column(table_set, name, column, told))
     event_time = table_set.event_time(name)
     times = pd.Series(np.array([], "datetime64[ns]") if event_time is None else event_time).dropna()
     return TableProfile(
@@ -171,11 +175,15 @@ def profile_table(table_set: TableSet, name: str, *, progress: Progress | None =
     )
 
 
-def _column(table_set: TableSet, table: str, name: str) -> ColumnProfile:
+def _column(table_set: TableSet, table: str, name: str, told: Callable[[], None]) -> ColumnProfile:
+    """Return the figures of a column; `told` is called between two steps that may be long, and may cancel."""
     spec, values = table_set.spec(table).columns[name], table_set.column(table, name)
+    told()
     filled = values.dropna()
     n_missing = len(values) - len(filled)
+    told()
     n_distinct, counts = _counts(table_set.tables[table], name, filled)
+    told()
     figures: dict[str, Any] = {}
     if spec.type in TIME_TYPES:
         figures = {"minimum": _iso(filled.min()), "maximum": _iso(filled.max())}

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 from warehouse.data_model import TableSpec
 from warehouse.staging import Staging, disk_errors
 
-__all__ = ["StoredColumns", "StoredTable", "count_distinct", "count_doubled"]
+__all__ = ["StoredColumns", "StoredTable"]
 
 _ROW_GROUP: Final = 250_000
 _TEXT: Final = pd.ArrowDtype(pa.string())
@@ -62,6 +61,21 @@ class StoredTable:
         """Return some columns of the rows at `positions`, one column loaded after the other."""
         columns = {name: self.arrow_column(name).take(pa.array(positions)).to_pandas() for name in names}
         return pd.DataFrame(columns).set_axis(pd.Index(positions))
+
+    def first_values(self, name: str, n: int) -> "pd.Series[Any]":
+        """Return the first `n` values of a column that are not missing, without reading the others."""
+        found: list[pa.Array] = []
+        with pq.ParquetFile(self.path) as file:
+            for batch in file.iter_batches(batch_size=_ROW_GROUP, columns=[name]):
+                found.append(batch.column(0).drop_null()[: n - sum(map(len, found))])
+                if sum(map(len, found)) >= n:
+                    break
+        values: pd.Series[Any] = pa.chunked_array(found).to_pandas().rename(name)
+        return values
+
+    def n_missing(self, name: str) -> int:
+        """Return how many rows have no value in a column."""
+        return int(self.arrow_column(name).null_count)
 
     def first_rows(self, n: int) -> pd.DataFrame:
         """Return the first `n` rows, without reading the others."""
@@ -125,33 +139,6 @@ class StoredColumns:
         for path in self._paths.values():
             path.unlink()
         return StoredTable(spec, target, self.staging)
-
-
-def count_distinct(path: Path, staging: Staging | None, column: str = "values") -> int:
-    """Return how many different values a column of a file has, with bounded memory; null is none."""
-    name = '"' + column.replace('"', '""') + '"'
-    return int(_ask(staging, f"select count(distinct {name}) from read_parquet(?)", path))  # noqa: S608 - quoted
-
-
-def count_doubled(path: Path, staging: Staging | None) -> int:
-    """Return how many rows of a file are the same as one before in every column, with bounded memory."""
-    suspects = "select hash(t) from read_parquet(?) as t group by 1 having count(*) > 1"
-    n_suspects = int(_ask(staging, f"select count(*) from ({suspects})", path))  # noqa: S608 - our own words
-    if n_suspects == 0:
-        return 0
-    rows = f"select t from read_parquet(?) as t where hash(t) in ({suspects})"  # noqa: S608
-    return int(_ask(staging, f"select count(*) - count(distinct t) from ({rows})", path, path))  # noqa: S608
-
-
-def _ask(staging: Staging | None, sql: str, *paths: Path) -> Any:
-    import duckdb
-
-    settings: dict[str, Any] = {"memory_limit": "256MB", "threads": 2}
-    with TemporaryDirectory() as folder, duckdb.connect(config=settings) as connection:
-        connection.execute("set temp_directory = ?", [str(staging.new_path()) if staging else folder])
-        connection.execute("set enable_progress_bar = false")  # it would be drawn on standard output
-        row = connection.execute(sql, [str(path) for path in paths]).fetchone()
-        return row[0] if row else None
 
 
 def _batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:

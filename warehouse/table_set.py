@@ -20,17 +20,19 @@ from core.errors import ConfigurationError, ConflictError, IntegrityError, NotFo
 from core.fingerprints import fingerprint_file, fingerprint_json
 from core.i18n import msg
 from warehouse.data_model import TEXT_TYPES, TIME_TYPES, ColumnType, DataModel, TableSpec
+from warehouse.staging import Staging
 from warehouse.stored_table import StoredTable
 
 if TYPE_CHECKING:
     from pandas._libs.tslibs.nattype import NaTType
 
-__all__ = ["Table", "TableSet", "conform", "new_folder", "require_free", "to_arrow"]
+__all__ = ["Table", "TableSet", "conform", "new_folder", "open_table", "require_free", "to_arrow"]
 
 _MODEL_FILE: Final = "data_model.yaml"
 _MANIFEST_FILE: Final = "manifest.json"
 _FORMAT: Final = 1
 STORED_FROM_CELLS = 20_000_000
+_IN_FILES_FROM_CELLS: Final = 1_000_000
 _LAST_YEAR: Final = 2200  # later dates stand for "never" in many systems and say nothing about how far the data reaches
 
 
@@ -117,6 +119,29 @@ class TableSet:
         table = self._table(name)
         return table.first_rows(n) if isinstance(table, StoredTable) else table.frame.head(n)
 
+    def first_values(self, name: str, column: str, n: int) -> "pd.Series[Any]":
+        """Return the first `n` values of a column that are not missing."""
+        table = self._table(name)
+        if isinstance(table, StoredTable):
+            return table.first_values(column, n)
+        return table.frame[column].dropna().iloc[:n]
+
+    def n_missing(self, name: str, column: str) -> int:
+        """Return how many rows of table `name` have no value in a column."""
+        table = self._table(name)
+        if isinstance(table, StoredTable):
+            return table.n_missing(column)
+        return int(table.frame[column].isna().sum())
+
+    def value_counts(self, name: str, column: str) -> "pd.Series[int]":
+        """Return how often each value of a column comes, the most frequent first, those as frequent by their value."""
+        table = self._table(name)
+        values = table.arrow_column(column) if isinstance(table, StoredTable) else _arrow_values(table, column)
+        counted = pa.compute.value_counts(values.drop_null())
+        index = counted.field("values").to_pandas()
+        counts = pd.Series(counted.field("counts").to_numpy(), index=index).sort_index()
+        return counts.sort_values(ascending=False, kind="stable")
+
     def spec(self, name: str) -> TableSpec:
         """Return the spec of table `name`."""
         return self._table(name).spec
@@ -179,8 +204,15 @@ class TableSet:
             (target / _MANIFEST_FILE).write_text(json.dumps(manifest, indent=2, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> "TableSet":
+    def load(cls, folder: Path, *, in_files: bool = False) -> "TableSet":
         """Read what `save` wrote; tables of more than 20 million cells stay in their files, column by column in memory.
+
+        Parameters
+        ----------
+        folder : Path
+            Where it was saved.
+        in_files : bool, default=False
+            Let tables from a million cells on stay in their files: for work that looks at one column after the other.
 
         Raises
         ------
@@ -195,7 +227,9 @@ class TableSet:
         for name in model.tables:
             if f"{name}.parquet" not in manifest["files"]:
                 raise IntegrityError(msg("a file of the saved table set is missing"), where=f"{name}.parquet")
-        tables = {name: _read(folder / f"{name}.parquet", spec) for name, spec in model.tables.items()}
+        tables = {
+            name: open_table(folder / f"{name}.parquet", spec, in_files=in_files) for name, spec in model.tables.items()
+        }
         loaded = cls(tables, model)
         loaded.__dict__["fingerprint"] = manifest["fingerprint"]  # the bytes are verified: no need to hash them again
         return loaded
@@ -257,10 +291,22 @@ def require_free(folder: Path, *, replaceable: str = "") -> None:
         )
 
 
-def _read(path: Path, spec: TableSpec) -> Table | StoredTable:
+def open_table(
+    path: Path, spec: TableSpec, staging: Staging | None = None, *, in_files: bool = False
+) -> Table | StoredTable:
+    """Return the table in a Parquet file with the types of `to_arrow`: in memory, or in the file where it is large.
+
+    Parameters
+    ----------
+    staging : Staging, optional
+        What the file lives in; None where it stays.
+    in_files : bool, default=False
+        As `TableSet.load` has it.
+    """
     metadata = pq.read_metadata(path)
-    if metadata.num_rows * metadata.num_columns > STORED_FROM_CELLS:
-        return StoredTable(spec, path)
+    most = min(STORED_FROM_CELLS, _IN_FILES_FROM_CELLS) if in_files else STORED_FROM_CELLS
+    if metadata.num_rows * metadata.num_columns > most:
+        return StoredTable(spec, path, staging)
     return Table(spec, _from_arrow(pq.read_table(path, memory_map=True), spec))
 
 
@@ -275,11 +321,12 @@ def to_arrow(table: Table | StoredTable) -> pa.Table:
     """Return the rows of `table` as an Arrow table with one fixed type per column type."""
     if isinstance(table, StoredTable):
         return pq.read_table(table.path, memory_map=True)
-    arrays = {
-        name: pa.array(table.frame[name], type=_arrow_type(column.type, table.frame[name]), from_pandas=True)
-        for name, column in table.spec.columns.items()
-    }
-    return pa.table(arrays)
+    return pa.table({name: _arrow_values(table, name) for name in table.spec.columns})
+
+
+def _arrow_values(table: Table, name: str) -> pa.Array:
+    values = table.frame[name]
+    return pa.array(values, type=_arrow_type(table.spec.columns[name].type, values), from_pandas=True)
 
 
 def _arrow_type(kind: ColumnType, values: "pd.Series[Any]") -> pa.DataType:

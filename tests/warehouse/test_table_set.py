@@ -224,3 +224,14 @@ def test_what_is_not_there_is_said(table_set, tmp_path):
         TableSet.load(tmp_path)
     with pytest.raises(NotFoundError, match="no table nobody"):
         table_set.frame("nobody")
+
+
+def test_tables_stay_in_their_files_from_fewer_cells_on_where_that_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("warehouse.table_set._IN_FILES_FROM_CELLS", 3)
+    model = DataModel.from_text("tables: {few: {columns: {a: {type: id}}}, many: {columns: {a: {type: id}}}}")
+    frames = {"few": pd.DataFrame({"a": ["x"]}), "many": pd.DataFrame({"a": list("abcde")})}
+    TableSet.from_frames(frames, model).save(tmp_path / "set")
+    asked, plain = TableSet.load(tmp_path / "set", in_files=True), TableSet.load(tmp_path / "set")
+    assert [type(table).__name__ for table in asked.tables.values()] == ["Table", "StoredTable"]
+    assert [type(table).__name__ for table in plain.tables.values()] == ["Table", "Table"]
+    assert TableSet(asked.tables, model).fingerprint == plain.fingerprint

@@ -1,6 +1,7 @@
 """The assessment: every check on every table, the faults with their rows, and the scores that follow."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -84,9 +85,9 @@ def assess(
     tables = []
     for index, table in enumerate(figures.tables):
         share = index / len(figures.tables)
-        progress.report(
-            _PROFILE_SHARE + (1 - _PROFILE_SHARE) * share, msg("checking the table {table}", table=table.name)
-        )
+        message = msg("checking the table {table}", table=table.name)
+        told = partial(progress.report, _PROFILE_SHARE + (1 - _PROFILE_SHARE) * share, message)
+        told()
         standard_code = match.standard_table(table.name) if match else None
         case = TableCase(
             table_set,
@@ -95,7 +96,7 @@ def assess(
             standard.table(standard_code) if standard and standard_code else None,
             tuple(link for link in figures.links if link.child == table.name),
         )
-        tables.append(_assess_table(case, rules.tables.get(table.name, TableRules()), standard, match))
+        tables.append(_assess_table(case, rules.tables.get(table.name, TableRules()), standard, match, told))
     progress.report(1.0, msg("the tables are assessed"))
     return QualityReport(
         round(float(np.mean([table.score for table in tables])), 2) if tables else 100.0,
@@ -110,9 +111,13 @@ def assess(
 
 
 def _assess_table(
-    case: TableCase, rules: TableRules, standard: Standard | None, match: StandardMatch | None
+    case: TableCase,
+    rules: TableRules,
+    standard: Standard | None,
+    match: StandardMatch | None,
+    told: Callable[[], None],
 ) -> TableQuality:
-    faults = list(_faults(case, rules, standard)) if case.n_rows else []
+    faults = list(_faults(case, rules, standard, told)) if case.n_rows else []
     scores = _scores(case.n_rows, faults)
     total = float(np.prod([score.score / 100 for score in scores]) * 100)
     findings = [_finding(case, fault) for fault in faults] + list(_standard_findings(case, match))
@@ -127,19 +132,27 @@ def _assess_table(
     )
 
 
-def _faults(case: TableCase, rules: TableRules, standard: Standard | None) -> Iterator[Fault]:
+def _faults(case: TableCase, rules: TableRules, standard: Standard | None, told: Callable[[], None]) -> Iterator[Fault]:
+    """Yield the faults of a table; `told` is called between two checks, and may cancel."""
     ruled = {frozenset((rule.lower, rule.upper)) for rule in rules.orders}
-    yield from rule_faults(case, rules, standard)
-    yield from repeated_keys(case)
-    yield from duplicate_rows(case)
-    yield from empty_columns(case)
-    yield from missing_rate_drift(case)
-    yield from number_faults(case)
-    yield from swapped_dates(case, ruled)
-    yield from impossible_dates(case)
-    yield from orphan_rows(case)
-    yield from stale_table(case)
-    yield from missing_months(case)
+    checks = (  # each looks at the rows when it is its turn
+        rule_faults(case, rules, standard),
+        repeated_keys(case),
+        duplicate_rows(case),
+        empty_columns(case),
+        missing_rate_drift(case),
+        number_faults(case),
+        swapped_dates(case, ruled),
+        impossible_dates(case),
+        orphan_rows(case),
+        stale_table(case),
+        missing_months(case),
+    )
+    for check in checks:
+        for fault in check:
+            told()
+            yield fault
+        told()
 
 
 def _scores(n_rows: int, faults: Iterable[Fault]) -> list[DimensionScore]:

@@ -7,7 +7,7 @@ words agree; a type of another kind takes a third away, values that fit give bac
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -105,12 +105,24 @@ class StandardMatch:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Column:
+    """A column to match; its values are read when they are asked for, and only the first ones are kept."""
+
     table: str
     name: str
     spec: ColumnSpec
-    values: "pd.Series[Any] | None"
+    rows: TableSet | None
+
+    @cached_property
+    def sample(self) -> "pd.Series[Any] | None":
+        """The first values that are there; None where there are no rows to look at."""
+        return None if self.rows is None else self.rows.first_values(self.table, self.name, _SAMPLE)
+
+    @cached_property
+    def texts(self) -> np.ndarray[Any, Any]:
+        """The sample as texts."""
+        return np.array([], dtype=object) if self.sample is None else _texts(self.sample)
 
     @property
     def where(self) -> str:
@@ -143,11 +155,8 @@ def match_columns(
     columns: list[ColumnMatch] = []
     findings: list[Finding] = []
     for name, spec in model.tables.items():
-        frame = None if isinstance(source, DataModel) else source.frame(name)
-        given = [
-            _Column(name, column, column_spec, None if frame is None else frame[column])
-            for column, column_spec in spec.columns.items()
-        ]
+        rows = None if isinstance(source, DataModel) else source
+        given = [_Column(name, column, column_spec, rows) for column, column_spec in spec.columns.items()]
         best, confidence = _best_table(name, spec, given, standard)
         if name in choices.tables:
             code = choices.tables[name]
@@ -233,7 +242,7 @@ def _elsewhere(column: _Column, table: StandardTable | None, standard: Standard)
         for field in fields.get(name, ())
         if _rarity(standard)[name] <= _RARE
     }
-    told = {} if column.values is None else {field.id: field for field in _told_by_values(standard)}
+    told = {} if column.rows is None else {field.id: field for field in _told_by_values(standard)}
     for code, field in (told | named).items():
         if table is None or field.table != table.code:
             yield field, code in named
@@ -345,20 +354,18 @@ def _kind(column_type: str) -> str:
 
 def _fit(column: _Column, field: Field, standard: Standard) -> float | None:
     """Return the share of values that fit what the field holds; None where nothing can be said."""
-    if column.values is None:
+    if column.sample is None:
         return None
     if field.check is not None:
-        texts = _texts(column.values.dropna().iloc[:_SAMPLE])
-        if len(texts) == 0 or column.spec.type not in TEXT_TYPES:
+        if len(column.texts) == 0 or column.spec.type not in TEXT_TYPES:
             return 0.0
-        upper = np.array([text.upper() for text in texts], dtype=object)
+        upper = np.array([text.upper() for text in column.texts], dtype=object)
         is_valid = is_credit_code if field.check == "credit_code" else is_identity_number
         return float(is_valid(upper).mean())
     allowed = standard.allowed_values(field)
     if allowed is None or column.spec.type in TIME_TYPES or column.spec.type == "number":
         return None
-    texts = _texts(column.values.dropna().iloc[:_SAMPLE])
-    return float(np.isin(texts, list(allowed)).mean()) if len(texts) else None
+    return float(np.isin(column.texts, list(allowed)).mean()) if len(column.texts) else None
 
 
 def _texts(values: "pd.Series[Any]") -> np.ndarray[Any, Any]:
@@ -432,25 +439,23 @@ def _differences(column: _Column, field: Field, standard: Standard) -> Iterable[
             where=column.where,
             fix=msg("Convert the values, or correct the unit in the data model."),
         )
-    if column.values is not None:
-        yield from _value_differences(column, column.values, field, standard)
+    if column.rows is not None:
+        yield from _value_differences(column, column.rows, field, standard)
 
 
-def _value_differences(
-    column: _Column, values: "pd.Series[Any]", field: Field, standard: Standard
-) -> Iterable[Finding]:
-    n_null = int(values.isna().sum())
-    if field.mandatory and n_null:
+def _value_differences(column: _Column, rows: TableSet, field: Field, standard: Standard) -> Iterable[Finding]:
+    if field.mandatory and (n_null := rows.n_missing(column.table, column.name)):
+        n_rows = rows.n_rows(column.table)
         yield Finding(
             "standard_values_missing",
             Severity.WATCH,
-            msg("{n} of {total} rows have no value, which the data standard asks for", n=n_null, total=len(values)),
+            msg("{n} of {total} rows have no value, which the data standard asks for", n=n_null, total=n_rows),
             where=column.where,
         )
     allowed = standard.allowed_values(field)
     if allowed is None or column.spec.type in TIME_TYPES or column.spec.type == "number":
         return
-    counts = values.value_counts()
+    counts = rows.value_counts(column.table, column.name)
     texts = _texts(counts.index.to_series())
     unknown = ~np.isin(texts, list(allowed))
     if unknown.any():

@@ -82,6 +82,7 @@ def unit_of(text: str, *, is_unit: bool = False) -> str | None:
     return _UNITS.get(words[-1]) if len(words) > 1 and words[-1] in _SUFFIXES else None
 
 
+@lru_cache(maxsize=100_000)
 def _parts(name: str) -> frozenset[str]:
     parts: set[str] = set()
     for word in tokens(_BRACKETS.sub(" ", name)):

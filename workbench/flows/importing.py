@@ -218,8 +218,8 @@ def stored(ctx: Context, project: str) -> ImportResult | None:
     return None if record is None else read_json(ImportResult, record.path / _RESULT_FILE)
 
 
-def tables(ctx: Context, project: str) -> "TableSet":
-    """Return the stored tables.
+def tables(ctx: Context, project: str, *, in_files: bool = False) -> "TableSet":
+    """Return the stored tables; with `in_files` all but small ones are read column by column as they are asked for.
 
     Raises
     ------
@@ -228,7 +228,7 @@ def tables(ctx: Context, project: str) -> "TableSet":
     """
     from warehouse.table_set import TableSet
 
-    return TableSet.load(tables_folder(ctx, project))
+    return TableSet.load(tables_folder(ctx, project), in_files=in_files)
 
 
 def tables_folder(ctx: Context, project: str) -> Path:

@@ -56,7 +56,7 @@ def assess_stored(ctx: Context, project: str) -> Assessment:
     """
     ctx.require("data.import")
     ctx.say(0.0, msg("reading the stored tables"))
-    return keep_assessment(ctx.part(0.2, 1.0), project, importing.tables(ctx, project))
+    return keep_assessment(ctx.part(0.2, 1.0), project, importing.tables(ctx, project, in_files=True))
 
 
 def state(ctx: Context, project: str) -> QualityState:

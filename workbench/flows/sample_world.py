@@ -120,7 +120,7 @@ def load(
         folder = work.new_path()
         write(ctx.part(0.0, 0.6), folder, size=size, seed=seed, names=names, dirty=dirty)
         evaluation.keep_oracle(ctx, project, pd.read_parquet(folder / "oracle.parquet"))
-        table_set = TableSet.load(folder / "tables")
+        table_set = TableSet.load(folder / "tables", in_files=True)
         return importing.keep(ctx.part(0.6, 1.0), project, table_set, (), f"sample_data ({size})", started)
     finally:
         work.close()

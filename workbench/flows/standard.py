@@ -211,7 +211,7 @@ def _matched(ctx: Context, project: str, choices: "StandardChoices") -> Standard
     from warehouse.standard import load
     from warehouse.standard.matching import match_columns
 
-    tables = importing.tables(ctx, project)
+    tables = importing.tables(ctx, project, in_files=True)
     match = match_columns(tables, load(), choices)
     by_column = {(item.table, item.column): item for item in match.columns}
     differences: dict[str, list[Finding]] = {}
