@@ -25,6 +25,7 @@ from workbench.flows import importing, projects
 from workbench.flows.context import Context
 from workbench.flows.scorer_process import environment
 from workbench.flows.spec import ProjectSpec
+from workbench.jobs import child
 from workbench.jobs.leases import Lease, take, take_back_expired
 from workbench.jobs.queue import Job, JobQueue, JobState
 from workbench.jobs.worker import Worker
@@ -236,6 +237,32 @@ class TestWorker:
         assert pid is None or not is_alive(pid)
         assert importing.stored(ctx, project) is None
         assert list((projects.folder(ctx, project)).glob("data/*")) == []
+
+    def test_a_cancel_that_a_library_hears_first_is_a_cancel_and_no_failure(
+        self, ctx: Context, project: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import duckdb
+
+        def work(*_: object) -> dict[str, object]:
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            with duckdb.connect() as connection:
+                connection.execute("select count(distinct hash(range)) from range(4_000_000_000)")
+            return {}
+
+        queue = JobQueue(ctx.database)
+        job = queue.enqueue("sample", {"project": project}, by=Actor("local:me", frozenset({"analyst"})))
+        lease = taken(ctx.database)
+        queue.cancel(job.id, by=Actor("local:me", frozenset({"analyst"})))
+        monkeypatch.setattr(child, "run", work)
+        monkeypatch.setattr(child, "open_context", lambda: ctx)
+        monkeypatch.setattr(child, "_die_with_worker", lambda _: None)
+        monkeypatch.setattr(child, "_TERMINATION", child._Termination())
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            assert child.main(job.id, lease.owner, 0) == 0
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        assert queue.get(job.id).state is JobState.CANCELLED
 
     def test_a_killed_child_is_tried_again_and_then_said_in_words(
         self, ctx: Context, settings: Settings, project: str

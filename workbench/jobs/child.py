@@ -48,10 +48,14 @@ def main(job_id: int, owner: str, worker: int) -> int:
     except CancelledError:
         return _end_cancelled(lease)
     except WorkbenchError as error:
+        if _TERMINATION.is_asked:
+            return _end_cancelled(lease)
         traceback.print_exc()
         lease.fail(_error_json(error))
         return 1
     except Exception as error:  # noqa: BLE001 - the border of the process: told to the person, traceback to the log
+        if _TERMINATION.is_asked:  # a library heard the signal first, and told it in words of its own
+            return _end_cancelled(lease)
         traceback.print_exc()
         reason = f"{type(error).__name__}: {error}"
         lease.fail(
@@ -115,7 +119,18 @@ def _error_json(error: WorkbenchError) -> dict[str, Any]:
     return {"code": error.code, "message": as_json(error.message), "where": error.where, "fix": as_json(error.fix)}
 
 
+@dataclass
+class _Termination:
+    """Whether this process was asked to end."""
+
+    is_asked: bool = False
+
+
+_TERMINATION = _Termination()
+
+
 def _on_terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler
+    _TERMINATION.is_asked = True
     raise CancelledError(msg("the job was asked to stop"))
 
 

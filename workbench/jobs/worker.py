@@ -33,7 +33,7 @@ __all__ = ["Worker"]
 _POLL_S = 0.2
 _HEARTBEAT_S = 2.0
 _SCHEDULES_S = 5.0
-_GRACE_S = 3.0
+_GRACE_S = 1.5
 _LOG_TAIL_BYTES = 4_000
 _FORGET_WORKERS_AFTER = timedelta(days=1)
 
