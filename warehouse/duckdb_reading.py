@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["open_duckdb"]
 
+_GROWING: Final = (
+    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
+    "FLOAT", "DOUBLE", "DECIMAL", "DATE", "TIMESTAMP",
+)  # fmt: skip
 _BATCH_ROWS: Final = 100_000
 _LIMITS: Final = {"enable_external_access": "false", "memory_limit": "1GB", "autoload_known_extensions": "false"}
 _DEFAULT_SCHEMA: Final = "main"
@@ -69,6 +73,7 @@ class _DuckdbReader:
             tuple(links),
             {column: comment for column, comment, _ in comments if comment},
             {column: kind for column, _, kind in comments if _is_left_out(kind)},
+            tuple(column for column, _, kind in comments if kind.startswith(_GROWING)),
         )
 
     def count(self, query: TableQuery, left_out: Mapping[str, str]) -> int | None:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -23,6 +23,7 @@ _CONNECT_SECONDS: Final = 10
 _BATCH_CELLS: Final = 500_000
 _MAX_BATCH_ROWS: Final = 50_000
 _LEFT_OUT: Final = (sa.LargeBinary, sa.ARRAY)
+_GROWING: Final = (sa.Integer, sa.Numeric, sa.Float, sa.Date, sa.DateTime)
 Batch = tuple[Sequence[str], Sequence[Any]]
 
 
@@ -49,12 +50,15 @@ class DeclaredKeys:
         What the columns mean, where a comment says so.
     left_out : mapping of str to str
         Columns of bytes and lists, which cannot stand in a table, with their kinds.
+    growing : tuple of str
+        Columns of numbers and times: those that may grow with every new row.
     """
 
     primary_key: tuple[str, ...] = ()
     links: tuple[DeclaredLink, ...] = ()
     comments: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    growing: tuple[str, ...] = ()
 
 
 class Reader(Protocol):
@@ -188,6 +192,7 @@ class _SqlReader:
             tuple(links),
             {column["name"]: column["comment"] or "" for column in columns if column.get("comment")},
             {column["name"]: str(column["type"]) for column in columns if isinstance(column["type"], _LEFT_OUT)},
+            tuple(column["name"] for column in columns if isinstance(column["type"], _GROWING)),
         )
 
     def count(self, query: TableQuery, left_out: Mapping[str, str]) -> int | None:

@@ -42,6 +42,7 @@ def write(path: Path, statement: str, rows: list[tuple[object, ...]] | None = No
 def test_what_there_is_is_told_before_anything_is_imported(ctx: Context, file: Path) -> None:
     (table,) = databases.tables(ctx, DatabaseSource(url=f"sqlite:///{file}"))
     assert (table.name, table.n_rows, table.primary_key) == ("firms", 2, ("firm_id",))
+    assert table.growing == ("firm_id", "loaded_on")  # numbers and times, to choose from
     with pytest.raises(PermissionDeniedError):
         databases.tables(ctx.acting_as(VIEWER), DatabaseSource(url=f"sqlite:///{file}"))
     with pytest.raises(NotFoundError):

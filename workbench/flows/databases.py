@@ -48,11 +48,15 @@ FILE_KINDS = frozenset({"sqlite", "duckdb"})
 
 @dataclass(frozen=True)
 class TableView:
-    """A table of a database, before it is imported; `n_rows` is None where counting is dear."""
+    """A table of a database, before it is imported.
+
+    `n_rows` is None where counting is dear; `growing` are the columns that may grow with every new row.
+    """
 
     name: str
     n_rows: int | None
     primary_key: tuple[str, ...]
+    growing: tuple[str, ...] = ()
 
 
 def address(kind: str, database: str, *, host: str = "", port: int | None = None, user: str = "") -> str:
@@ -105,7 +109,7 @@ def tables(ctx: Context, database: DatabaseSource) -> list[TableView]:
             schema = f"{database.db_schema}." if database.db_schema else ""
             query = TableQuery(name=name, table=f"{schema}{name}")
             keys = reader.keys(query)
-            found.append(TableView(name, reader.count(query, keys.left_out), keys.primary_key))
+            found.append(TableView(name, reader.count(query, keys.left_out), keys.primary_key, keys.growing))
     return found
 
 
@@ -137,17 +141,18 @@ def read(ctx: Context, project: str, *, only_new: bool = False) -> ImportResult:
     started = time.monotonic()
     database = _required(ctx, project)
     marks = _watermarks(ctx, project) if only_new else {}
-    stored = importing.tables(ctx, project) if marks else None
+    stored = importing.tables(ctx, project, in_files=True) if marks else None
     given = model_in_use.given_model(ctx, project)
     number = given.number if stored is None else importing.version_of_stored(ctx, project)
-    part = ctx.part(0.0, 0.7)
+    part, joining = ctx.part(0.0, 0.6), ctx.part(0.6, 0.7)
     imported = import_database(
         database.with_watermarks(marks), given.model if stored is None else stored.data_model,
         is_saved=stored is None and number is not None, progress=part.progress,
     )  # fmt: skip
     table_set, findings = imported.table_set, (*given.findings, *imported.findings)
     if stored is not None:
-        table_set, told = merge(stored, imported.table_set, marks, _read_again(database, marks))
+        again = _read_again(database, marks)
+        table_set, told = merge(stored, imported.table_set, marks, again, progress=joining.progress)
         findings = (*findings, *told)
     return importing.keep(
         ctx.part(0.7, 1.0), project, table_set, findings, database.label, started,

@@ -5,8 +5,8 @@ from typing import Any
 import streamlit as st
 from pydantic import ValidationError
 
-from core.errors import WorkbenchError
-from core.i18n import formats
+from core.errors import InputError, WorkbenchError
+from core.i18n import formats, msg
 from warehouse.sql_source import DatabaseSource
 from workbench.flows import databases
 from workbench.flows.databases import FILE_KINDS, KINDS, TableView
@@ -111,7 +111,7 @@ def _choose(place: Here, found: list[TableView]) -> None:
                 "table": item.name,
                 "rows": "–" if item.n_rows is None else formats.count(item.n_rows),
                 "key": ", ".join(item.primary_key) or "–",
-                "grows": "",
+                "grows": None,
                 "reread": 0.0,
             }
             for item in found
@@ -123,7 +123,10 @@ def _choose(place: Here, found: list[TableView]) -> None:
             "table": t("Table"),
             "rows": t("Rows"),
             "key": t("Key"),
-            "grows": t("Growing column"),
+            "grows": st.column_config.SelectboxColumn(
+                t("Growing column"),
+                options=[_growing(item.name, column) for item in found for column in item.growing],
+            ),
             "reread": st.column_config.NumberColumn(
                 t("Read again"),
                 min_value=0.0,
@@ -136,23 +139,33 @@ def _choose(place: Here, found: list[TableView]) -> None:
         _import(place, [row for row in chosen if row["use"]])
 
 
+def _growing(table: str, column: str) -> str:
+    """Return a column as the list offers it: one list serves the rows of all tables."""
+    return f"{table} · {column}"
+
+
+def _chosen_column(row: dict[str, Any]) -> str | None:
+    """Return the growing column of a row; refuse that of another table."""
+    if not row["grows"]:
+        return None
+    own = _growing(row["table"], "")
+    if not row["grows"].startswith(own):
+        raise InputError(
+            msg("{column} is a column of another table", column=row["grows"]),
+            where=row["table"],
+            fix=msg("Choose a growing column of the same table."),
+        )
+    return str(row["grows"].removeprefix(own))
+
+
 def _import(place: Here, rows: list[dict[str, Any]]) -> None:
     if not rows:
         show_error(t("Choose at least one table."))
         return
     where = recall("database_where")
     schema = f"{where['db_schema']}." if where["db_schema"] else ""
-    wanted = [
-        {
-            "name": row["table"],
-            "table": f"{schema}{row['table']}",
-            "incremental_by": (row["grows"] or "").strip() or None,
-            "reread": float(row["reread"] or 0.0) if (row["grows"] or "").strip() else None,
-        }
-        for row in rows
-    ]
-    wanted = [{name: value for name, value in table.items() if value} for table in wanted]
     try:
+        wanted = [_wanted(row, schema) for row in rows]
         databases.remember(place.ctx, place.name, DatabaseSource.model_validate(where | {"tables": wanted}))
     except WorkbenchError as error:
         show_error(error)
@@ -163,3 +176,14 @@ def _import(place: Here, rows: list[dict[str, Any]]) -> None:
     for kept in ("database_tables", "database_where", "database_change"):
         forget(kept)
     _ask(place, only_new=False)
+
+
+def _wanted(row: dict[str, Any], schema: str) -> dict[str, Any]:
+    column = _chosen_column(row)
+    wanted = {
+        "name": row["table"],
+        "table": f"{schema}{row['table']}",
+        "incremental_by": column,
+        "reread": float(row["reread"] or 0.0) if column else None,
+    }
+    return {name: value for name, value in wanted.items() if value}
