@@ -2,17 +2,29 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.audit import AuditTrail
-from core.errors import ConfigurationError, ConflictError, InputError, PermissionDeniedError
+from core.errors import ConfigurationError, ConflictError, InputError, NotFoundError, PermissionDeniedError
 from core.identity import Actor
-from tests.workbench.conftest import ANALYST, REVIEWER, VIEWER
+from tests.workbench.conftest import ANALYST, OPERATOR, REVIEWER, VIEWER
 from tests.workbench.lending import lending_project
 from warehouse.data_model import DataModel
-from workbench.flows import data_models, features, importing, model_desk, projects
+from workbench.flows import (
+    data_models,
+    deployment,
+    features,
+    importing,
+    model_desk,
+    model_signing,
+    projects,
+    training,
+)  # fmt: skip
 from workbench.flows.context import Context
+from workbench.flows.results import to_json
+from workbench.flows.spec import ApprovalSpec
 
 MEI = Actor("mei", frozenset({"analyst"}))
 UNIT = {"do": "set_column", "table": "payments", "column": "amount_cny", "field": "unit", "value": "CNY"}
@@ -82,6 +94,52 @@ def test_features_record_the_version_they_were_made_under(ctx: Context, project:
     assert result.data_model.fingerprint == data_models.version(ctx, project, 1).fingerprint
     assert not any(item.column == "sector" for item in (*result.kept, *result.dropped))
     assert features.stored(ctx, project) == result
+
+
+class AsRegistered:
+    """A registry that holds one version, made of features under a version of the data model."""
+
+    def __init__(self, info: dict[str, Any]) -> None:
+        self.info = info
+        self.deployed: list[str] = []
+
+    def bundle(self, project: str, number: int) -> "AsRegistered":  # noqa: ARG002 - the one version
+        return self
+
+    def deploy(self, project: str, version: int, slot: str, **_: object) -> None:  # noqa: ARG002
+        self.deployed.append(slot)
+        raise NotFoundError("no more of it here")
+
+
+def test_a_project_that_asks_for_it_trains_and_answers_only_under_a_signed_data_model(
+    ctx: Context, project: str
+) -> None:
+    rule = ApprovalSpec(data_model=True)
+    model_desk.edit(ctx, project, ROLE)
+    model_desk.save(ctx, project)
+    data_models.apply(ctx, project)
+    built = features.run(ctx, project)
+    assert model_signing.unsigned(ctx, project) is None  # nobody asks for it
+    projects.write_spec(ctx, project, projects.spec(ctx, project).model_copy(update={"approvals": rule}))
+    with pytest.raises(ConflictError, match="version 1 of the data model, saved by lin, is not signed") as refused:
+        training.run(ctx, project)
+    assert refused.value.code == "data_model_not_approved"
+    assert "workbench model approve 1" in str(refused.value.fix)
+    registry = AsRegistered({"data_model_version": to_json(built.data_model)})
+    operator = replace(ctx, actor=OPERATOR)
+    operator.__dict__["registry"] = registry
+    with pytest.raises(ConflictError, match="not signed"):
+        deployment.deploy(operator, project, 1, reason="it is good")
+    with pytest.raises(NotFoundError):
+        deployment.deploy(operator, project, 1, slot="shadow", reason="nobody reads its answers")
+    data_models.approve(ctx.acting_as(REVIEWER), project, 1)
+    assert model_signing.unsigned(ctx, project) is None
+    with pytest.raises(NotFoundError):
+        deployment.deploy(operator, project, 1, reason="it is good")
+    assert registry.deployed == ["shadow", "champion"]
+    registry.info.clear()  # a model whose data model was only inferred
+    with pytest.raises(ConflictError, match="under none that was saved"):
+        deployment.deploy(operator, project, 1, reason="it is good")
 
 
 def test_two_people_edit_and_the_second_loses_nothing(ctx: Context, project: str) -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 from automl.families import FAMILIES
 from core.i18n import formats
 from reporting import figures
-from workbench.flows import features, projects, training
+from workbench.flows import features, model_signing, projects, training
 from workbench.flows.training import TrainResult
 from workbench.ui.charts import chart
 from workbench.ui.empty_project import project_or_stop
@@ -64,7 +64,11 @@ def _start(place: Here) -> None:
             "shown, and another can still be made."
         ),
     )
-    blocked = not chosen or not place.can("model.train")
+    unsigned = model_signing.unsigned(place.ctx, place.name)
+    if unsigned is not None:
+        findings([unsigned])
+        st.page_link(PAGES["data_model"], label=t("Have the data model signed"), icon=":material/schema:")
+    blocked = not chosen or unsigned is not None or not place.can("model.train")
     if st.button(t("Train a model"), type="primary", disabled=blocked):
         ask_for(place, "train", {"budget": str(preset), "families": chosen, "choose": str(choose)})
         st.rerun()

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from monitoring.score_log import count_scores
-from workbench.flows import projects, snapshots, training
+from workbench.flows import model_signing, projects, snapshots, training
 from workbench.flows.context import Context
 from workbench.flows.results import FindingField
 from workbench.flows.snapshots import SnapshotState
@@ -118,8 +118,14 @@ def deploy(
     Raises
     ------
     ConflictError
-        If the version is not approved, or its approval has expired.
+        If the version is not approved, its approval has expired, or it would answer and the project asks for a signed
+        data model, which its features were not made under.
     """
+    from model_registry.versions import ANSWERING
+
+    ctx.require("model.deploy")
+    if slot in ANSWERING:
+        model_signing.require_for_deployment(ctx, project, version)
     ctx.registry.deploy(project, version, slot, by=ctx.actor, reason=reason, share=share)
     return _followed(ctx, project, publish=publish)
 

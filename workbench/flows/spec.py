@@ -19,7 +19,7 @@ from warehouse.sql_source import DatabaseSource
 from warehouse.standard.choices import StandardChoices
 from warehouse.yaml_text import parse_yaml, read_yaml
 
-__all__ = ["EnterprisesSpec", "ProjectSpec"]
+__all__ = ["ApprovalSpec", "EnterprisesSpec", "ProjectSpec"]
 
 
 class EnterprisesSpec(BaseModel):
@@ -38,6 +38,20 @@ class EnterprisesSpec(BaseModel):
 
     table: str | None = None
     hide: dict[str, list[str]] = Field(default_factory=dict)
+
+
+class ApprovalSpec(BaseModel):
+    """What a second person must have signed before it is used; a model's own approval is always asked for.
+
+    Parameters
+    ----------
+    data_model : bool, default=False
+        Whether a model is trained, and answers, only where the data model that its features were made under is signed.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data_model: bool = False
 
 
 class ProjectSpec(BaseModel):
@@ -70,6 +84,8 @@ class ProjectSpec(BaseModel):
         What is changed of the curated reason codes; frozen in each version that is trained from then on.
     standard : StandardChoices
         What a person decided about the match of tables and columns to the data standard.
+    approvals : ApprovalSpec
+        What a second person must have signed before it is used.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -86,6 +102,7 @@ class ProjectSpec(BaseModel):
     enterprises: EnterprisesSpec = Field(default_factory=EnterprisesSpec)
     reasons: ReasonSpec = Field(default_factory=ReasonSpec)
     standard: StandardChoices = Field(default_factory=StandardChoices)
+    approvals: ApprovalSpec = Field(default_factory=ApprovalSpec)
 
     @classmethod
     def from_yaml(cls, text: str, *, where: str = "project.yaml") -> Self:

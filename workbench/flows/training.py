@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import ConflictError, InputError
 from core.i18n import msg
-from workbench.flows import projects, traps
+from workbench.flows import model_signing, projects, traps
 from workbench.flows.context import Context
 from workbench.flows.folders import fresh_name, keep_latest, writing_folder
 from workbench.flows.model_in_use import VersionNote
@@ -259,7 +259,8 @@ def run(
     Raises
     ------
     ConflictError
-        If there are no features yet, or columns look like a trap and nobody has decided on them.
+        If there are no features yet, columns look like a trap and nobody has decided on them, or the project asks for
+        a signed data model and it is not.
     """
     from automl.predictions import predict_rows
     from workbench.flows import evaluation, model_building
@@ -268,6 +269,7 @@ def run(
     started = time.monotonic()
     step = require_step(ctx, project, Step.FEATURES)
     traps.require_decided(ctx, project)
+    model_signing.require_for_training(ctx, project)
     parent = projects.folder(ctx, project) / "training"
     if candidate is None:
         spec = chosen_spec(projects.spec(ctx, project).training, budget, families, seed, choose)
@@ -432,6 +434,7 @@ def hash_splits(
     if n_parts < 2 or not chosen or not all(0 <= part < n_parts for part in chosen):
         raise InputError(msg("parts are numbered 0 to {last}, and there are at least 2", last=n_parts - 1))
     traps.require_decided(ctx, project)
+    model_signing.require_for_training(ctx, project)
     spec = chosen_spec(projects.spec(ctx, project).training, budget)
     splits = model_building.hash_splits(ctx, project, n_parts, chosen, spec)
     return HashSplitResult(

@@ -5,7 +5,7 @@ from html import escape
 
 import streamlit as st
 
-from workbench.flows import data_models, model_desk
+from workbench.flows import data_models, model_desk, model_signing
 from workbench.flows.data_models import Version
 from workbench.ui.model_work import act, problem, widget_value
 from workbench.ui.pieces import chip, draw, empty, panel_title, table
@@ -32,6 +32,8 @@ def versions_view(place: Here, found: Sequence[Version]) -> None:
         return
     with st.container(key="panel_model_versions"):
         _list(found)
+        if model_signing.is_asked_for(place.ctx, place.name):
+            st.caption(t("This project trains and deploys only under a version that is approved."))
     left, right = st.columns([0.62, 0.38], gap="small")
     with left, st.container(key="panel_model_difference"):
         new = _difference(place, found)
