@@ -15,6 +15,7 @@ from workbench.flows.feature_preview import Preview
 from workbench.flows.importing import ColumnProfile
 from workbench.ui.column_words import role_word, table_title, type_word, unit_word
 from workbench.ui.feature_draft import Draft, edit, problem, widget_value
+from workbench.ui.frame import PAGES
 from workbench.ui.pieces import chip, draw, panel_title
 from workbench.ui.state import recall, remember
 from workbench.ui.tables_picture import TableBox, tables_picture
@@ -160,7 +161,7 @@ def _facts(graph: TableGraph, node: TableNode, preview: Preview | None) -> None:
     lines = [_times(node)]
     if node.place == "apart" and node.profile.event_time is not None:
         lines.append(
-            t("Rows that count for every case, such as months of the economy: set is_macro in the data model.")
+            t("Rows that count for every case, such as months of the economy, can be joined by time there.")
         )
     if preview is not None:
         lines.insert(0, t("{n} features proposed", n=preview.by_table.get(node.name, 0)))
@@ -174,6 +175,8 @@ def _facts(graph: TableGraph, node: TableNode, preview: Preview | None) -> None:
     body = "".join(f'<div class="caption">{escape(line)}</div>' for line in lines)
     size = t("{n} rows", n=formats.count(node.profile.n_rows))
     draw(f"{places[node.place]} <b>{escape(size)}</b>{body}")
+    if node.place == "apart":
+        st.page_link(PAGES["data_model"], label=t("Link it on the Tables page"), icon=":material/schema:")
 
 
 def _columns(node: TableNode, draft: Draft) -> None:
