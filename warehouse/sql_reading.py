@@ -203,6 +203,10 @@ class _SqlReader:
             return int(self.connection.execute(statement).scalar_one())
 
     def batches(self, query: TableQuery, left_out: Mapping[str, str]) -> Generator[Batch, None, None]:
+        if self.connection.dialect.name == "postgresql" and (copied := self._copied(query, left_out)) is not None:
+            with closing(copied), self._errors(query.name):
+                yield from copied
+            return
         options = {"stream_results": True, "yield_per": _MAX_BATCH_ROWS}
         with self._errors(query.name):
             statement = self._select(query, left_out)
@@ -215,6 +219,16 @@ class _SqlReader:
                     yield names, self._arrays(query, names, rows)
             finally:
                 _close(result)
+
+    def _copied(self, query: TableQuery, left_out: Mapping[str, str]) -> Generator[Batch, None, None] | None:
+        """Return the rows by the server's own COPY; None where they must come by a cursor."""
+        from warehouse.postgresql_copying import copied_batches
+
+        with self._errors(query.name):
+            statement = self._select(query, left_out).compile(dialect=self.connection.dialect)
+            driver = self.connection.connection.driver_connection
+            where = f"{self.source.label}, {query.name}"
+            return copied_batches(driver, str(statement), statement.params, where)  # type: ignore[arg-type]
 
     def _arrays(self, query: TableQuery, names: list[str], rows: Sequence[Any]) -> list[Any]:
         columns = zip(*rows, strict=True) if rows else [()] * len(names)
