@@ -96,18 +96,6 @@ def loans(path: Path, rows: list[tuple[int, str]]) -> None:
     connection.close()
 
 
-def choose_cell(analyst: Person, grid: Locator, share: float, text: str) -> None:
-    """Choose from the list of the first row's cell, by writing a part of what is wanted."""
-    box = analyst.place(grid)
-    analyst.page.mouse.click(box["x"] + share * box["width"], box["y"] + 0.7 * box["height"])
-    analyst.page.keyboard.press("Enter")
-    expect(analyst.page.locator("#portal input").first).to_be_visible()
-    analyst.page.keyboard.type(text, delay=40)
-    analyst.page.keyboard.press("Enter")
-    analyst.page.wait_for_timeout(1_000)
-    analyst.settle()
-
-
 def write_cell(analyst: Person, grid: Locator, share: float, text: str) -> None:
     """Write into the first row of a grid, at a share of its width; the grid is a canvas."""
     box = analyst.place(grid)
@@ -139,7 +127,10 @@ def test_new_and_late_rows_of_a_database_by_clicking(empty_installation: Install
         grid = page.locator('[data-testid="stDataFrame"]').first
         expect(grid).to_be_visible()
         analyst.settle()
-        choose_cell(analyst, grid, 0.72, "loaded_on")
+        page.get_by_label("Growing columns").click()
+        page.keyboard.type("loaded")
+        page.get_by_role("option", name="loans · loaded_on", exact=True).click()
+        analyst.settle()
         write_cell(analyst, grid, 0.92, "5")
         analyst.click("Import these tables")
         analyst.wait_for("1 tables with 3 rows", 2 * SLOW_MS)

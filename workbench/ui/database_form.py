@@ -1,5 +1,6 @@
 """Importing from a database by clicking: where it is, which of its tables, all rows or only the new ones."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -98,11 +99,14 @@ def _choose(place: Here, found: list[TableView]) -> None:
     if not found:
         st.caption(t("No table can be seen there."))
         return
-    st.caption(
-        t(
+    growing = st.multiselect(
+        t("Growing columns"),
+        [_growing(item.name, column) for item in found for column in item.growing],
+        key="database_growing",
+        help=t(
             "A growing column, such as the time of loading or a running number, lets later imports read new rows only; "
             "with a number under Read again also those that came late."
-        )
+        ),
     )
     chosen = st.data_editor(
         [
@@ -111,7 +115,6 @@ def _choose(place: Here, found: list[TableView]) -> None:
                 "table": item.name,
                 "rows": "–" if item.n_rows is None else formats.count(item.n_rows),
                 "key": ", ".join(item.primary_key) or "–",
-                "grows": None,
                 "reread": 0.0,
             }
             for item in found
@@ -123,10 +126,6 @@ def _choose(place: Here, found: list[TableView]) -> None:
             "table": t("Table"),
             "rows": t("Rows"),
             "key": t("Key"),
-            "grows": st.column_config.SelectboxColumn(
-                t("Growing column"),
-                options=[_growing(item.name, column) for item in found for column in item.growing],
-            ),
             "reread": st.column_config.NumberColumn(
                 t("Read again"),
                 min_value=0.0,
@@ -136,7 +135,7 @@ def _choose(place: Here, found: list[TableView]) -> None:
         key="database_choice",
     )
     if st.button(t("Import these tables"), type="primary", disabled=not place.can("data.import")):
-        _import(place, [row for row in chosen if row["use"]])
+        _import(place, [row for row in chosen if row["use"]], growing)
 
 
 def _growing(table: str, column: str) -> str:
@@ -144,28 +143,26 @@ def _growing(table: str, column: str) -> str:
     return f"{table} · {column}"
 
 
-def _chosen_column(row: dict[str, Any]) -> str | None:
-    """Return the growing column of a row; refuse that of another table."""
-    if not row["grows"]:
-        return None
-    own = _growing(row["table"], "")
-    if not row["grows"].startswith(own):
+def _chosen_column(table: str, growing: Sequence[str]) -> str | None:
+    """Return the growing column that was chosen of a table; refuse two."""
+    own = _growing(table, "")
+    chosen = [choice.removeprefix(own) for choice in growing if choice.startswith(own)]
+    if len(chosen) > 1:
         raise InputError(
-            msg("{column} is a column of another table", column=row["grows"]),
-            where=row["table"],
-            fix=msg("Choose a growing column of the same table."),
+            msg("one column grows with every new row, here are {n}: {names}", n=len(chosen), names=", ".join(chosen)),
+            where=table,
         )
-    return str(row["grows"].removeprefix(own))
+    return chosen[0] if chosen else None
 
 
-def _import(place: Here, rows: list[dict[str, Any]]) -> None:
+def _import(place: Here, rows: list[dict[str, Any]], growing: Sequence[str]) -> None:
     if not rows:
         show_error(t("Choose at least one table."))
         return
     where = recall("database_where")
     schema = f"{where['db_schema']}." if where["db_schema"] else ""
     try:
-        wanted = [_wanted(row, schema) for row in rows]
+        wanted = [_wanted(row, schema, growing) for row in rows]
         databases.remember(place.ctx, place.name, DatabaseSource.model_validate(where | {"tables": wanted}))
     except WorkbenchError as error:
         show_error(error)
@@ -178,8 +175,8 @@ def _import(place: Here, rows: list[dict[str, Any]]) -> None:
     _ask(place, only_new=False)
 
 
-def _wanted(row: dict[str, Any], schema: str) -> dict[str, Any]:
-    column = _chosen_column(row)
+def _wanted(row: dict[str, Any], schema: str, growing: Sequence[str]) -> dict[str, Any]:
+    column = _chosen_column(row["table"], growing)
     wanted = {
         "name": row["table"],
         "table": f"{schema}{row['table']}",

@@ -160,9 +160,7 @@ def _facts(graph: TableGraph, node: TableNode, preview: Preview | None) -> None:
     }
     lines = [_times(node)]
     if node.place == "apart" and node.profile.event_time is not None:
-        lines.append(
-            t("Rows that count for every case, such as months of the economy, can be joined by time there.")
-        )
+        lines.append(t("Rows that count for every case, such as months of the economy, can be joined by time there."))
     if preview is not None:
         lines.insert(0, t("{n} features proposed", n=preview.by_table.get(node.name, 0)))
     for link in graph.links_of(node.name):
