@@ -127,7 +127,7 @@ def test_new_and_late_rows_of_a_database_by_clicking(empty_installation: Install
         grid = page.locator('[data-testid="stDataFrame"]').first
         expect(grid).to_be_visible()
         analyst.settle()
-        page.get_by_label("Growing columns").click()
+        page.get_by_label("Growing columns", exact=True).click()
         page.keyboard.type("loaded")
         page.get_by_role("option", name="loans · loaded_on", exact=True).click()
         analyst.settle()
