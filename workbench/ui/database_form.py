@@ -1,6 +1,6 @@
 """Importing from a database by clicking: where it is, which of its tables, all rows or only the new ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -99,15 +99,6 @@ def _choose(place: Here, found: list[TableView]) -> None:
     if not found:
         st.caption(t("No table can be seen there."))
         return
-    growing = st.multiselect(
-        t("Growing columns"),
-        [_growing(item.name, column) for item in found for column in item.growing],
-        key="database_growing",
-        help=t(
-            "A growing column, such as the time of loading or a running number, lets later imports read new rows only; "
-            "with a number under Read again also those that came late."
-        ),
-    )
     chosen = st.data_editor(
         [
             {
@@ -115,7 +106,6 @@ def _choose(place: Here, found: list[TableView]) -> None:
                 "table": item.name,
                 "rows": "–" if item.n_rows is None else formats.count(item.n_rows),
                 "key": ", ".join(item.primary_key) or "–",
-                "reread": 0.0,
             }
             for item in found
         ],
@@ -126,16 +116,34 @@ def _choose(place: Here, found: list[TableView]) -> None:
             "table": t("Table"),
             "rows": t("Rows"),
             "key": t("Key"),
-            "reread": st.column_config.NumberColumn(
-                t("Read again"),
-                min_value=0.0,
-                help=t("How far back from the last value, for rows that come late: days of a time, steps of a number."),
-            ),
         },
         key="database_choice",
     )
+    growing = st.multiselect(
+        t("Growing columns"),
+        [_growing(item.name, column) for item in found for column in item.growing],
+        key="database_growing",
+        help=t(
+            "A growing column, such as the time of loading or a running number, lets later imports read new rows only; "
+            "with a number of days or steps to read again also those that came late."
+        ),
+    )
+    reread = {choice: _reread(choice) for choice in growing}
     if st.button(t("Import these tables"), type="primary", disabled=not place.can("data.import")):
-        _import(place, [row for row in chosen if row["use"]], growing)
+        _import(place, [row for row in chosen if row["use"]], reread)
+
+
+def _reread(choice: str) -> float:
+    """Ask how far back from the last value of a growing column rows are read again."""
+    return float(
+        st.number_input(
+            t("Read again: {column}", column=choice),
+            min_value=0.0,
+            step=1.0,
+            help=t("How far back from the last value, for rows that come late: days of a time, steps of a number."),
+            key=f"database_reread_{choice}",
+        )
+    )
 
 
 def _growing(table: str, column: str) -> str:
@@ -155,14 +163,14 @@ def _chosen_column(table: str, growing: Sequence[str]) -> str | None:
     return chosen[0] if chosen else None
 
 
-def _import(place: Here, rows: list[dict[str, Any]], growing: Sequence[str]) -> None:
+def _import(place: Here, rows: list[dict[str, Any]], reread: Mapping[str, float]) -> None:
     if not rows:
         show_error(t("Choose at least one table."))
         return
     where = recall("database_where")
     schema = f"{where['db_schema']}." if where["db_schema"] else ""
     try:
-        wanted = [_wanted(row, schema, growing) for row in rows]
+        wanted = [_wanted(row, schema, reread) for row in rows]
         databases.remember(place.ctx, place.name, DatabaseSource.model_validate(where | {"tables": wanted}))
     except WorkbenchError as error:
         show_error(error)
@@ -175,12 +183,12 @@ def _import(place: Here, rows: list[dict[str, Any]], growing: Sequence[str]) -> 
     _ask(place, only_new=False)
 
 
-def _wanted(row: dict[str, Any], schema: str, growing: Sequence[str]) -> dict[str, Any]:
-    column = _chosen_column(row["table"], growing)
+def _wanted(row: dict[str, Any], schema: str, reread: Mapping[str, float]) -> dict[str, Any]:
+    column = _chosen_column(row["table"], list(reread))
     wanted = {
         "name": row["table"],
         "table": f"{schema}{row['table']}",
         "incremental_by": column,
-        "reread": float(row["reread"] or 0.0) if column else None,
+        "reread": reread[_growing(row["table"], column)] if column else None,
     }
     return {name: value for name, value in wanted.items() if value}
