@@ -90,7 +90,7 @@ def copied_batches(
         A text is not UTF-8.
     """
     with connection.cursor() as cursor, _as_database_error():
-        cursor.execute(f"select * from ({sql}) as described limit 0", values)  # type: ignore[arg-type]  # noqa: S608
+        cursor.execute(f"select * from ({sql}) as described limit 0", values)  # noqa: S608
         types = copy_types(cursor)
         columns = cursor.description or ()
         names = [column.name for column in columns]
@@ -108,7 +108,7 @@ def _copied(
     statement = f"copy ({sql if values else sql.replace('%%', '%')}) to stdout (format csv, encoding 'UTF8')"
     with connection.cursor() as cursor:
         with _as_database_error():
-            opened = cursor.copy(statement, values)  # type: ignore[arg-type]  # put together by SQLAlchemy
+            opened = cursor.copy(statement, values)
             copy = opened.__enter__()
         # Left open on an error: closing it would read all rows that are still to come. The connection is closed then.
         for block in _blocks(copy):
