@@ -5,7 +5,7 @@ object.
 
 Every request has an id of its own, as the client's have, so that all that remembers them is at work. What is read is
 the anonymous memory of the process (``RssAnon``) at 40 moments of the run. `growth_mb` counts from the 2,000th request
-on: what is kept on purpose, such as the last 20,000 answers, is in it. `growth_mb_at_million` is that plus what the
+on: what is kept on purpose, such as the last 5,000 answers, is in it. `growth_mb_at_million` is that plus what the
 slope over the second half of the run adds up to a million requests; it is what must stay under 50. With ``--leaky`` the
 service keeps every answer it gives, and the same measure must find that.
 """

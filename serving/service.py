@@ -51,7 +51,7 @@ __all__ = ["Given", "Scored", "ScoringService"]
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
-_REMEMBERED_ANSWERS = 20_000
+_REMEMBERED_ANSWERS = 5_000
 _CLEAN_EVERY_SECONDS = 3_600.0
 _LOOKUP_THREADS = 8
 
