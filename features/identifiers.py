@@ -28,7 +28,7 @@ _NUMBERING: Final = re.compile(
 def check_identifier(column: RawColumn, cutoffs: np.ndarray) -> Finding | None:
     """Find values that only name the row: no two alike, counted on with the time or the file, or called a number."""
     n_rows = int(column.is_known.sum())
-    if column.kind == "time" or n_rows < _LEAST_ROWS or _repeats_rows(column):
+    if column.is_in_words or column.kind == "time" or n_rows < _LEAST_ROWS or _repeats_rows(column):
         return None
     values = column.values[column.is_known]
     distinct = len(np.unique(values)) / n_rows

@@ -1,7 +1,7 @@
 """Columns as they stand in the tables, a value per row asked for: what the checks for traps look at."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -37,6 +37,8 @@ class RawColumn:
         Row number in its table, -1 where the row has no such parent.
     levels : tuple of str
         Levels of a category.
+    is_in_words : bool, default=False
+        Whether features look for words in it only, never at a value as a whole.
     """
 
     table: str
@@ -45,6 +47,7 @@ class RawColumn:
     values: np.ndarray
     positions: np.ndarray
     levels: tuple[str, ...] = ()
+    is_in_words: bool = False
 
     @property
     def subject(self) -> str:
@@ -103,8 +106,12 @@ def raw_columns(table_set: "TableSet", plan: FeaturePlan, keys: np.ndarray, cuto
     seen = _seen_from(table_set, plan.root_table)
     if () in rows and seen is not None:  # the root row is the question itself: known from the very cutoff on
         rows[()] = np.where(seen[rows[()]] <= moments, rows[()], -1)
+    whole = {(item.path, name) for item in plan.definitions if item.word is None for name in (item.column, item.second)}
     columns = [
-        _column(table_set, path[-1].table if path else plan.root_table, name, rows[path], moments)
+        replace(
+            _column(table_set, path[-1].table if path else plan.root_table, name, rows[path], moments),
+            is_in_words=(path, name) not in whole,
+        )
         for path, name in asked
         if not _is_late(table_set, path[-1].table if path else plan.root_table, name)
     ]

@@ -105,6 +105,10 @@ def test_a_category_that_nearly_all_rows_have_to_themselves_names_the_row():
     assert strong(findings) == {"identifier"}
 
 
+def test_names_that_features_look_for_words_in_name_no_row():
+    assert not found(np.arange(N), "category", levels=tuple(map(str, range(N))), is_in_words=True)
+
+
 def test_quantities_and_what_many_cases_share_name_no_row():
     assert not found(RNG.permutation(9_000)[:N] * 100)  # rounded amounts
     assert not found(RNG.normal(size=N))  # fractions

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import update
 
 from core.database import Database
-from core.errors import NotFoundError, PermissionDeniedError
+from core.errors import CancelledError, NotFoundError, PermissionDeniedError
 from core.i18n import msg
 from core.identity import Actor
 from core.settings import Settings
@@ -207,7 +207,11 @@ class TestWorker:
         assert done.state is JobState.SUCCEEDED, done.log_tail
         stored = importing.stored(ctx, project)
         assert stored is not None
-        assert done.result == {"n_rows": stored.n_rows, "n_tables": 13, "fingerprint": stored.fingerprint}
+        assert done.result == {
+            "n_rows": stored.n_rows,
+            "n_tables": len(stored.tables),
+            "fingerprint": stored.fingerprint,
+        }
         assert queue.workers_alive() == 0
 
     def test_a_job_of_somebody_without_an_account_is_refused_when_it_runs(
@@ -241,13 +245,12 @@ class TestWorker:
     def test_a_cancel_that_a_library_hears_first_is_a_cancel_and_no_failure(
         self, ctx: Context, project: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        import duckdb
-
         def work(*_: object) -> dict[str, object]:
-            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
-            with duckdb.connect() as connection:
-                connection.execute("select count(distinct hash(range)) from range(4_000_000_000)")
-            return {}
+            # As DuckDB does where it hears the signal; whether it hears it in time is chance, so it is not asked here.
+            with pytest.raises(CancelledError):
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(5)
+            raise RuntimeError("Query interrupted")
 
         queue = JobQueue(ctx.database)
         job = queue.enqueue("sample", {"project": project}, by=Actor("local:me", frozenset({"analyst"})))
