@@ -7,7 +7,7 @@ import pytest
 
 from tests.journeys.real_data import SPECS, data_folder, workbench_json
 
-pytestmark = pytest.mark.real_data
+pytestmark = [pytest.mark.real_data, pytest.mark.long]
 
 
 def test_few_labels_are_trained_on_with_a_warning_and_the_rest_is_scored(

@@ -6,7 +6,7 @@ import pytest
 
 from tests.journeys.real_data import SPECS, data_folder, workbench_json
 
-pytestmark = pytest.mark.real_data
+pytestmark = [pytest.mark.real_data, pytest.mark.long]
 
 
 def test_the_two_table_form_reaches_what_the_flat_table_is_known_for(

@@ -14,6 +14,6 @@ def test_a_million_requests_would_add_less_than_fifty_megabytes(site: Site, is_l
     site.deploy(1)
     site.database.dispose()
     bodies = [{"project": PROJECT, "features": ready_values(row), "reasons": 0} for row in range(50)]
-    # Past the 20,000 answers that are kept on purpose: the second half must add nothing.
+    # Past the 5,000 answers that are kept on purpose: the second half must add nothing.
     grown = measure(site.settings.home, [site.key], bodies, n_requests, is_leaky=is_leaky)
     assert (grown.growth_mb_at_million < LIMIT_MB) is not is_leaky, grown
