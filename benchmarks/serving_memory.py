@@ -38,11 +38,11 @@ _N_CONNECTIONS = 64
 _SERVICE = (
     "import sys; from core.settings import Settings; import serving.answers as answers, serving.server as server\n"
     "if sys.argv[2] == 'leaky':\n"
-    "    put, kept = answers.GivenAnswers.put, []\n"
-    "    def leak(*given):\n"
-    "        kept.append(bytes(bytearray(put(*given))))\n"
-    "        return kept[-1]\n"
-    "    answers.GivenAnswers.put = leak\n"
+    "    keep, kept = answers.GivenAnswers.keep, []\n"
+    "    def leak(answers, project_and_id, payload_hash, content):\n"
+    "        kept.append(bytes(bytearray(content)))\n"
+    "        keep(answers, project_and_id, payload_hash, content)\n"
+    "    answers.GivenAnswers.keep = leak\n"
     "server.run(Settings.load(), port=int(sys.argv[1]))"
 )
 
