@@ -18,6 +18,7 @@ from typing import Any
 _LIMITS_S = {"small": 10, "demo": 90, "full": 600}
 _CHILD = """
 import json, resource, sys, time
+from pathlib import Path
 from core.fingerprints import fingerprint_file, fingerprint_json
 from sample_data import write_world
 
