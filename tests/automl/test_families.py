@@ -195,11 +195,11 @@ def test_a_fit_cut_to_fewer_rounds_is_the_shorter_fit(world: Callable, family: F
 
 
 def test_levels_without_number_are_learnt_and_do_not_give_the_outcome_away(world: Callable, family: Family) -> None:
-    if family.name in ("logistic", "scorecard"):
-        pytest.skip("their bins keep the frequent levels only")
     data = _wide(world)
     fit = _fit(family, data, np.arange(0, 1_400), test=np.arange(1_400, 2_000))
-    assert auc(data.y[1_400:], fit.margin) > 0.62
+    # Bins pool rare levels: what these levels say is little there, but nothing is made up of it either.
+    least = 0.45 if family.name in ("logistic", "scorecard") else 0.62
+    assert auc(data.y[1_400:], fit.margin) > least
     rows = data.values[1_400:1_450].copy()
     rows[:3, -1] = [np.nan, 500.0, 10_000.0]
     contributions, _ = checked_contributions(fit.model, rows)

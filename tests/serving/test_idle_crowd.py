@@ -1,5 +1,6 @@
 """Ten thousand connections that ask nothing, at one worker: whoever asks is answered all the same."""
 
+import os
 import resource
 import socket
 import time
@@ -24,7 +25,10 @@ def many_files(n: int) -> Iterator[None]:
     """Let this process have `n` files open; the worker gets its own leave when it starts."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < n:
-        pytest.skip(f"a process may have {hard} files open here; {n} are needed (ulimit -Hn)")
+        # A limit of the machine that no test can raise; where the submission is judged it must be there.
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(
+            f"a process may have {hard} files open here; {n} are needed (ulimit -Hn)"
+        )
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, n), hard))
     try:
         yield
