@@ -2,9 +2,11 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from typing import Any
 
 import httpx
@@ -38,32 +40,50 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
     yield seen
 
 
+@dataclass
+class Groups:
+    """How many were answered together; the first is held until the others have been sent and meet behind it."""
+
+    sizes: list[int] = field(default_factory=list)
+    is_held: threading.Event = field(default_factory=threading.Event)
+    all_sent: threading.Event = field(default_factory=threading.Event)
+
+
 @pytest.fixture
-def groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many were answered together; the first is held up, so that the others meet behind it."""
-    sizes: list[int] = []
+def groups(monkeypatch: pytest.MonkeyPatch) -> Groups:
+    groups = Groups()
 
     def slowly(rows: Any, *given: Any) -> ReadyAnswers:
-        if not sizes:
-            time.sleep(0.3)
-        sizes.append(len(rows))
+        if not groups.sizes:
+            groups.is_held.set()
+            assert groups.all_sent.wait(30)
+        groups.sizes.append(len(rows))
         return ReadyAnswers(rows, *given)
 
     monkeypatch.setattr(quick_desk, "ReadyAnswers", slowly)
-    return sizes
+    return groups
 
 
 def content(row: int, **changes: Any) -> dict[str, Any]:
     return {"project": PROJECT, "features": ready_values(row), "key": f"C-{row}", "as_of": "2023-01-02", **changes}
 
 
-def at_once(client: httpx.Client, contents: list[dict[str, Any]]) -> list[httpx.Response]:
-    bodies = [json.dumps(one).replace("Infinity", "1e999") for one in contents]
-    headers = {"Content-Type": "application/json"}
-    with ThreadPoolExecutor(len(bodies)) as pool:
-        # Connections are made first, so that requests come together.
-        list(pool.map(lambda _: client.get("/healthz"), bodies))
-        return list(pool.map(lambda body: client.post("/v1/score", content=body, headers=headers), bodies))
+def at_once(client: httpx.Client, contents: list[dict[str, Any]], groups: Groups) -> list[httpx.Response]:
+    """Send each on its own connection, all but the first while the first is held; return the answers in this order."""
+    headers = {**client.headers, "Content-Type": "application/json", "Accept-Encoding": "identity"}
+    wires = [HTTPConnection(client.base_url.host, client.base_url.port, timeout=60) for _ in contents]
+    for wire in wires:
+        wire.connect()
+    for i, (wire, one) in enumerate(zip(wires, contents, strict=True)):
+        wire.request("POST", "/v1/score", json.dumps(one).replace("Infinity", "1e999"), headers)
+        assert i > 0 or groups.is_held.wait(30)
+    groups.all_sent.set()
+    answers = list[httpx.Response]()
+    for wire in wires:
+        given = wire.getresponse()
+        answers.append(httpx.Response(given.status, headers=given.getheaders(), content=given.read()))
+        wire.close()
+    return answers
 
 
 @pytest.mark.parametrize(
@@ -89,14 +109,14 @@ def test_both_ways_give_the_same_answer(client: httpx.Client, taken: list[bool],
 
 
 def test_what_came_together_is_answered_each_for_itself_and_kept(
-    service: tuple[Site, httpx.Client], groups: list[int]
+    service: tuple[Site, httpx.Client], groups: Groups
 ) -> None:
     site, client = service
     contents = [content(i, request_id=f"crowd-{i}", reasons=0) for i in range(N)]
     contents[7]["features"] = {**contents[7]["features"], "amount": float("inf")}
     contents[9]["language"], contents[11]["reasons"] = "zh", 2
-    answers = at_once(client, contents)
-    assert max(groups) >= 4
+    answers = at_once(client, contents, groups)
+    assert max(groups.sizes) >= 4
     refused = answers.pop(7)
     assert (refused.status_code, refused.json()["error"]["where"]) == (422, "features.amount")
     assert refused.json()["request_id"] == "crowd-7"
@@ -106,7 +126,7 @@ def test_what_came_together_is_answered_each_for_itself_and_kept(
     assert [answer.json()["probability"] for answer in answers] == expected.tolist()
     assert [answer.json()["key"] for answer in answers] == [f"C-{i}" for i in rows]
     assert [len(answer.json()["reasons"]) for answer in answers] == [2 if i == 11 else 0 for i in rows]
-    again = at_once(client, [contents[i] for i in rows])
+    again = at_once(client, [contents[i] for i in rows], groups)
     assert [one.content for one in again] == [one.content for one in answers]
     wait_until(lambda: {f"crowd-{i}" for i in rows} <= set(read_scores(site.database, PROJECT).request_ids))
     read = read_scores(site.database, PROJECT, aliases=tiny_world().matrix.plan.aliases)
@@ -117,24 +137,24 @@ def test_what_came_together_is_answered_each_for_itself_and_kept(
 
 
 def test_the_same_request_twice_at_once_has_one_answer_and_another_one_under_its_name_none(
-    service: tuple[Site, httpx.Client], groups: list[int]
+    service: tuple[Site, httpx.Client], groups: Groups
 ) -> None:
     _, client = service
     first, *same, other = at_once(client, [content(0, request_id="held"), *[content(1, request_id="twin")] * 6,
-                                           content(2, request_id="held")])  # fmt: skip
-    assert groups and {first.status_code, other.status_code} == {200, 409}
+                                           content(2, request_id="held")], groups)  # fmt: skip
+    assert groups.sizes and {first.status_code, other.status_code} == {200, 409}
     assert [one.status_code for one in same] == [200] * 6 and len({one.content for one in same}) == 1
 
 
-def test_nothing_is_given_that_is_not_kept(site: Site, groups: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_given_that_is_not_kept(site: Site, groups: Groups, monkeypatch: pytest.MonkeyPatch) -> None:
     site.deploy(1)
     with site.client() as client:
         monkeypatch.setattr(local_log.os, "write", full)
-        answers = at_once(client, [content(i, request_id=f"lost-{i}") for i in range(N)])
+        answers = at_once(client, [content(i, request_id=f"lost-{i}") for i in range(N)], groups)
         assert {(one.status_code, one.json()["error"]["code"]) for one in answers} == {(503, "score_log")}
         monkeypatch.undo()
         assert read_local(site.settings.home / "scorer" / "log", max_records=9) == []
-        answers = at_once(client, [content(i, request_id=f"lost-{i}") for i in range(N)])
+        answers = at_once(client, [content(i, request_id=f"lost-{i}") for i in range(N)], groups)
         assert {one.status_code for one in answers} == {200}
 
 
