@@ -1,9 +1,11 @@
 """Traffic is told as it was counted: by moment, status and version, the last answers without anybody's name."""
 
 import json
+import re
 import socket
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from tests.workbench.test_deployment import bundle, ready, two  # noqa: F401 - f
 from workbench.flows import deployment, traffic
 from workbench.flows.context import Context
 from workbench.flows.results import from_json, to_json
+from workbench.ui.traffic_view import WARNED
 
 NAME = "p"
 PERSON = "11010519491231002X"
@@ -114,3 +117,10 @@ def test_the_command_tells_the_same(asked: Context, capsys: pytest.CaptureFixtur
     assert code == 0
     assert "503" in out
     assert PERSON not in out
+
+
+def test_every_warning_that_an_answer_can_bear_has_words() -> None:
+    home = Path(__file__).parents[2]
+    sources = [path.read_text() for part in ("serving", "model_registry") for path in (home / part).glob("*.py")]
+    said = {code for source in sources for code in re.findall(r'Warned\(\s*"(\w+)"', source)}
+    assert len(said) > 5 and said <= set(WARNED)

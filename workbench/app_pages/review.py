@@ -57,7 +57,7 @@ def _checks(checks: tuple[Check, ...]) -> None:
             (
                 chip(words[check.state], _WORDS[check.state]),
                 html(check.title),
-                escape(check.figure),
+                f'<span class="nowrap">{escape(check.figure)}</span>',
                 f'<span class="muted">{html(check.text)}</span>',
             )
             for check in checks

@@ -1,9 +1,12 @@
 """Traffic as a person reads it: figures, two charts, who answered, what the statuses mean, the last answers."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
+from typing import Final
 
-from core.i18n import formats
+from core.i18n import formats, msg
 from reporting import figures as charts
 from workbench.flows.traffic import LastAnswer, Latency, Moment, TrafficState
 from workbench.ui.charts import chart
@@ -13,7 +16,28 @@ from workbench.ui.session import theme
 from workbench.ui.texts import html, language, t
 from workbench.ui.times import ago, exact
 
-__all__ = ["key_figures", "last_answers", "latency_chart", "milliseconds", "requests_chart", "statuses", "versions"]
+__all__ = [
+    "WARNED",
+    "key_figures",
+    "last_answers",
+    "latency_chart",
+    "milliseconds",
+    "requests_chart",
+    "statuses",
+    "versions",
+]
+
+WARNED: Final = {
+    "as_of_assumed": msg("no moment given"),
+    "missing_column": msg("column left out"),
+    "missing_reference": msg("no reference data"),
+    "missing_table": msg("table left out"),
+    "out_of_range": msg("outside training"),
+    "stale_data": msg("old data"),
+    "stale_reference": msg("old reference data"),
+    "unknown_parent": msg("no history of a parent"),
+    "unseen_category": msg("new category"),
+}
 
 
 def milliseconds(value: float | None) -> str:
@@ -147,7 +171,7 @@ def last_answers(state: TrafficState) -> None:
                 escape(one.grade),
                 formats.count(round(one.score)),
                 formats.percent(one.probability, 2),
-                escape(", ".join(one.warnings)) or "–",
+                _warned(one.warnings) or "–",
                 f'<span class="mono">{escape(one.request_id)}</span>',
             )
             for one in state.last
@@ -161,6 +185,15 @@ def window_word(state: TrafficState) -> str:
     if state.minutes % 60:
         return t("{n} minutes", n=state.minutes)
     return t("hour") if state.minutes == 60 else t("{n} hours", n=state.minutes // 60)
+
+
+def _warned(codes: Sequence[str]) -> str:
+    """Return what an answer warned of, in words; codes that have none stand as they are."""
+    counted = Counter(codes)
+    return ", ".join(
+        f'<span title="{escape(code, quote=True)}">{html(WARNED.get(code, code))}{f" × {n}" if n > 1 else ""}</span>'
+        for code, n in counted.items()
+    )
 
 
 def _part(n: int, total: int) -> str:
