@@ -24,9 +24,11 @@ _BRACKETS = re.compile(rb"[\[\]{}]")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _CONTAINERS = (dict, list)
 _WHITESPACE = b" \t\n\r"
-_DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
-# Shorter integers stand in 64 bits, so that orjson reads them as they are.
-_LONG = b"0" * 19
+# Shorter integers stand in 64 bits, so that orjson reads them as they are. A fraction may be as long as it likes: what
+# counts is a number that begins with so many digits, after one of the marks before a value and perhaps a sign.
+_LONG = b":" + b"0" * 19
+_DIGITS_AND_MARKS_ALIKE = bytes.maketrans(b"123456789,[", b"000000000::")
+_NO_PART_OF_A_NUMBER = _WHITESPACE + b"-"
 _LONG_INTEGER = re.compile(rb"(?<![0-9.])[0-9]{19,}(?![0-9.eE])")
 
 
@@ -71,21 +73,23 @@ def parse_lines(lines: Sequence[bytes]) -> list[Any] | None:
         values = list(map(orjson.loads, lines))
     except orjson.JSONDecodeError:
         return None
-    return values if _is_sure(b"\n".join(lines), values, within=1) else None
+    return values if _is_sure(b",".join(lines), values, within=1) else None
 
 
 def _is_sure(body: bytes, value: Any, within: int = 0) -> bool:
     """Whether `value` is surely what `body` says: no key came twice, no integer was rounded, nothing nests too deep.
 
-    Each pair of the text has a colon right after the quote that ends its key, once whitespace is gone; texts may have
+    Each pair of the text has a colon, right after the quote that ends its key once whitespace is gone; texts may have
     more of these, so that there are at most as many pairs. Where the objects hold as many, no pair was dropped.
     `within` is how many lists are around what the body says.
     """
-    compact = body.translate(_DIGITS_ALIKE, _WHITESPACE)
     n_pairs = _count_pairs(value, within + body.count(b"{") + body.count(b"["), MAX_DEPTH + within)
-    if n_pairs is None or compact.count(b'":') != n_pairs:
+    if n_pairs is None:
         return False
-    return _LONG not in compact or _LONG_INTEGER.search(body) is None
+    if body.count(b":") != n_pairs and body.translate(None, _WHITESPACE).count(b'":') != n_pairs:
+        return False
+    alike = (b":" + body).translate(_DIGITS_AND_MARKS_ALIKE, _NO_PART_OF_A_NUMBER)
+    return _LONG not in alike or _LONG_INTEGER.search(body) is None
 
 
 def _count_pairs(value: Any, max_containers: int, max_depth: int) -> int | None:

@@ -27,6 +27,7 @@ PIECES = st.lists(
     st.sampled_from(
         ['{"a": 1}', '{"a" :1, "b":[{"a":2}]}', '{"a":1,"a":2}', '{"a"\n:{"x":1},"a":3}', '":"', '"\\":"', '"{[:"',
          "1e999", "12345678901234567", "1234567890123456789012", "-9223372036854775809", "0.00012345678901234567",
+         "-0.00012345678901234567", "[12345678901234567890,1]", '{"a" : -12345678901234567890}',
          "-0", "-0.0", "1e19", "12345678901234567890e2", '"\\ud800"', "NaN", "[[[]]]", "1.7976931348623159e308",
          '"2024-05-31T12:00:00"']
     ),
@@ -63,12 +64,20 @@ def test_lines_read_together_say_what_each_says_alone(lines: list[str]) -> None:
 def test_lines_without_anything_odd_are_read_together() -> None:
     lines = [json.dumps({"features": {"a": i / 7, "b": None, "城": "市"}, "request_id": f"r{i}"}) for i in range(9)]
     assert parse_lines([line.encode() for line in lines]) == [json.loads(line) for line in lines]
-    for odd in ('{"a":1,"a":2}', "[1", '{"a":NaN}', "[" * 40 + "]" * 40, "12345678901234567890123"):
+    for odd in (
+        '{"a":1,"a":2}',
+        "[1",
+        '{"a":NaN}',
+        "[" * 40 + "]" * 40,
+        "12345678901234567890123",
+        "-12345678901234567890",
+    ):
         assert parse_lines([lines[0].encode(), odd.encode()]) is None
 
 
 def test_rows_are_read_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strict_json, "_parse_strictly", lambda _: pytest.fail("read by the slow reader"))
+    monkeypatch.setattr(strict_json, "_LONG_INTEGER", None)  # small numbers have as many digits as long integers
     rows = [{"id": f"e{i}", "at": "2024-05-31T12:00:00", "amount": i / 3e4, "text": "a: b {c}"} for i in range(50)]
     for indent in (None, 2):
         assert parse(json.dumps({"tables": {"t": rows}}, indent=indent).encode()) == {"tables": {"t": rows}}
