@@ -194,7 +194,8 @@ def run_worker(descriptor: int, parent: int, pulse: int) -> None:
     prepare_process()
     faulthandler.enable()
     threading.Thread(target=stop_with_parent, name="parent", daemon=True).start()
-    make_server(Settings.load(), beat=beat).run(sockets=[socket.socket(fileno=descriptor)])
+    server = make_server(Settings.load(), beat=beat, has_process=True)
+    server.run(sockets=[socket.socket(fileno=descriptor)])
 
 
 def _shared_sockets(host: str, port: int, n: int) -> list[socket.socket]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 
 from core.database import Database
 from core.identity import SYSTEM, Actor, Identity
@@ -18,6 +19,7 @@ from features.online_places import snapshot_place
 from features.online_publishing import publish_snapshot
 from model_registry.registry import Registry
 from serving.limits import Limits
+from serving.quick_desk import QuickDesk
 from serving.server import make_server
 from tests.model_registry.tiny_world import make_tiny_bundle, tiny_world
 from warehouse.table_set import TableSet
@@ -56,8 +58,8 @@ class Site:
 
 
 @contextmanager
-def running(settings: Settings, limits: Limits | None = None) -> Iterator[str]:
-    server = make_server(settings, port=0, limits=limits)
+def running(settings: Settings, limits: Limits | None = None, server: uvicorn.Server | None = None) -> Iterator[str]:
+    server = server or make_server(settings, port=0, limits=limits)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 30
@@ -112,6 +114,20 @@ def service(
     with site.client() as client:
         yield site, client
     site.database.dispose()
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
+    """Whether the desk took each request that came."""
+    seen: list[bool] = []
+    take = QuickDesk.take
+
+    def noted(desk: QuickDesk, *given: Any) -> bool:
+        seen.append(take(desk, *given))
+        return seen[-1]
+
+    monkeypatch.setattr(QuickDesk, "take", noted)
+    yield seen
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from typing import Any
@@ -17,27 +16,12 @@ from model_registry.scorer import Scorer
 from monitoring import local_log
 from monitoring.score_log import read_local, read_scores
 from serving import quick_desk
-from serving.quick_desk import QuickDesk
 from serving.ready_answers import ReadyAnswers
 from tests.model_registry.tiny_world import ready_values, tiny_world
 from tests.serving.conftest import PROJECT, Site, wait_until
 from tests.serving.test_log_faults import full
 
 N = 24
-
-
-@pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
-    """Whether the desk took each request that came."""
-    seen: list[bool] = []
-    take = QuickDesk.take
-
-    def noted(desk: QuickDesk, *given: Any) -> bool:
-        seen.append(take(desk, *given))
-        return seen[-1]
-
-    monkeypatch.setattr(QuickDesk, "take", noted)
-    yield seen
 
 
 @dataclass
@@ -73,7 +57,9 @@ def at_once(client: httpx.Client, contents: list[dict[str, Any]], groups: Groups
     headers = {**client.headers, "Content-Type": "application/json", "Accept-Encoding": "identity"}
     wires = [HTTPConnection(client.base_url.host, client.base_url.port, timeout=60) for _ in contents]
     for wire in wires:
-        wire.connect()
+        # A connection that is accepted only after the first is held is read in a turn of its own.
+        wire.request("GET", "/healthz")
+        assert wire.getresponse().read()
     for i, (wire, one) in enumerate(zip(wires, contents, strict=True)):
         wire.request("POST", "/v1/score", json.dumps(one).replace("Infinity", "1e999"), headers)
         assert i > 0 or groups.is_held.wait(30)
