@@ -175,27 +175,30 @@ class LineBatch:
 
     def _make(self, lines: list[_Line]) -> _Piece:
         """Score, in a thread, the lines that need nothing but a model."""
-        together: defaultdict[tuple[str, int, str], list[_Line]] = defaultdict(list)
+        together: defaultdict[tuple[str, str, int, str], list[tuple[_Line, Asked]]] = defaultdict(list)
         for line in lines:
-            if line.asked is not None and self._is_plain(line.asked):
-                request = line.asked.request
-                together[request.project, request.reasons, line.asked.language].append(line)
-        made = []
-        for members in together.values():
-            try:
-                answers = ReadyAnswers([line.asked for line in members if line.asked], datetime.now(UTC), "batch")
-            except Exception as error:  # noqa: BLE001 - whatever they meet together, each is answered by itself then
-                if not isinstance(error, WorkbenchError):
-                    _LOG.exception("rows of a batch could not be scored together")
-                continue
-            for line, content in zip(members, answers.contents, strict=True):
-                line.outcome = content
-            made.append((answers.slot, members, answers.kept() if self._is_kept else []))
+            # Ready features without a name: nobody can have asked for them before.
+            if line.asked is not None and line.asked.request.features is not None and not line.asked.is_named:
+                asked = self._on_side(line.asked)
+                slot = asked.model.slot
+                together[slot.project, slot.slot, asked.request.reasons, asked.language].append((line, asked))
+        made = [made for members in together.values() for made in self._made_of(members)]
         return _Piece(lines, made)
 
-    def _is_plain(self, asked: Asked) -> bool:
-        """Whether a request has only ready features and no name, and the champion answers it."""
-        return asked.request.features is not None and not asked.is_named and self._rival(asked) is None
+    def _made_of(self, members: list[tuple[_Line, Asked]]) -> list[tuple[Slot, list[_Line], _Kept]]:
+        """Score lines of one model together; one that is refused is left to be told by itself, and takes none along."""
+        lines = [line for line, _ in members]
+        try:
+            answers = ReadyAnswers([asked for _, asked in members], datetime.now(UTC), "batch")
+        except WorkbenchError:
+            middle = len(members) // 2
+            return self._made_of(members[:middle]) + self._made_of(members[middle:]) if middle else []
+        except Exception:  # noqa: BLE001 - whatever they meet together, each is answered by itself then
+            _LOG.exception("rows of a batch could not be scored together")
+            return []
+        for line, content in zip(lines, answers.contents, strict=True):
+            line.outcome = content
+        return [(answers.slot, lines, answers.kept() if self._is_kept else [])]
 
     def _read_lines(self, given: Sequence[bytes | None]) -> list[_Line]:
         """Read lines, in a thread; empty ones are passed over."""
@@ -242,13 +245,13 @@ class LineBatch:
         """Return the rows, those that are a live challenger's with its model."""
         by_id = [i for i, asked in enumerate(rows) if asked.request.id is not None and self._rival(asked) is not None]
         gathered = dict(zip(by_id, self._gather([rows[i] for i in by_id]), strict=True))
-        sides = []
-        for i, asked in enumerate(rows):
-            rival, theirs = self._rival(asked), gathered.get(i)
-            known = theirs if isinstance(theirs, Gathered) else None
-            is_rivals = rival is not None and Split.is_rivals(rival, asked.model, asked.request, known)
-            sides.append(replace(asked, model=rival) if rival is not None and is_rivals else asked)
-        return sides
+        return [self._on_side(asked, gathered.get(i)) for i, asked in enumerate(rows)]
+
+    def _on_side(self, asked: Asked, gathered: Gathered | WorkbenchError | None = None) -> Asked:
+        """Return what was asked, with the model of the live challenger where it is its."""
+        rival, known = self._rival(asked), gathered if isinstance(gathered, Gathered) else None
+        is_rivals = rival is not None and Split.is_rivals(rival, asked.model, asked.request, known)
+        return replace(asked, model=rival) if rival is not None and is_rivals else asked
 
     def _rival(self, asked: Asked) -> DeployedModel | None:
         return self._rivals.get(asked.request.project)

@@ -101,9 +101,11 @@ class QuickDesk:
         caller.require("model.score")
         content = parse(body)
         request = read_request(content)
-        model = service.models.get(request.project)
-        if request.features is None or service.split.rival(request.project) is not None:
+        champion = service.models.get(request.project)
+        if request.features is None:
             return None
+        # Where the live challenger cannot answer, the route lets the champion do it, and counts that.
+        model = service.split.side(champion, request)
         is_named = request.request_id is not None
         language = request.language or language_in(
             head.get(b"accept-language", b"").decode("latin-1"), service.settings.language

@@ -31,6 +31,11 @@ def _as_sent(rows: Any, check: Callable[[Any], list[_Row]]) -> list[_Row]:
     return rows if type(rows) is list and set(map(type, rows)) <= {dict} else check(rows)
 
 
+def _object_as_sent(row: Any, check: Callable[[Any], _Row]) -> _Row:
+    """Return an object without a copy: those of parsed JSON have texts for keys and nothing else to be checked here."""
+    return row if type(row) is dict else check(row)
+
+
 class ScoreRequest(BaseModel):
     """A request for one score. Rows are checked later, against the deployed model."""
 
@@ -48,7 +53,7 @@ class ScoreRequest(BaseModel):
         ),
     ] = None
     features: Annotated[
-        _Row | None,
+        Annotated[_Row, WrapValidator(_object_as_sent)] | None,
         Field(description=str(msg("Instead of tables: ready values, every feature of the model by its alias."))),
     ] = None
     id: Annotated[

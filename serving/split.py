@@ -76,6 +76,11 @@ class Split:
         rival = self._rivals.find(project)
         return None if rival is None or rival.slot.is_expired(datetime.now(UTC)) else rival
 
+    def side(self, champion: DeployedModel, request: ScoreRequest) -> DeployedModel:
+        """Return who answers a request that draws on no snapshot: its project's champion, or the live challenger."""
+        rival = self.rival(request.project)
+        return champion if rival is None or not self.is_rivals(rival, champion, request) else rival
+
     @staticmethod
     def is_rivals(
         rival: DeployedModel, champion: DeployedModel, request: ScoreRequest, gathered: Gathered | None = None

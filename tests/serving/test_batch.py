@@ -8,10 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from monitoring.score_log import latest_scores, read_scores
 from serving import batch as batch_module
 from serving.lines import LineSplitter
+from serving.service import ScoringService
 from tests.model_registry.tiny_world import example_keys, payload, ready_values
 from tests.serving.conftest import PROJECT, Site, wait_until
 
@@ -71,6 +74,79 @@ def test_bad_lines_do_not_stop_the_rest(client: httpx.Client) -> None:
     assert all("probability" in answer["answer"] for answer in answers[1::2])
     assert [answer["row"] for answer in answers] == list(range(1, 2 * len(bad) + 1))
     assert summary["summary"] == {"rows": 2 * len(bad), "scored": len(bad), "refused": len(bad)}
+
+
+def odd_lines() -> list[str]:
+    """Return lines of ready features of which something is out of the ordinary."""
+    values = ready_values(2)
+    return [
+        json.dumps(by_features(1, features={**values, "amount": float("nan")})),
+        json.dumps(by_features(1, features={**values, "amount": float("inf")})),
+        json.dumps(by_features(1)).replace('"amount": ', '"amount": 1e999, "more": '),
+        json.dumps(by_features(1, features={**values, "amount": "1.5"})),
+        json.dumps(by_features(1, features={**values, "amount": True})),
+        json.dumps(by_features(1, features={**values, "amount": 12345678901234567890123})),
+        json.dumps(by_features(1, features={**values, "amount": 10**400})),
+        json.dumps(by_features(1, features={**values, "amount": 0.00012345678901234567})),
+        json.dumps(by_features(1)).replace('"amount":', '"amount": 1.5, "amount":'),
+        json.dumps(by_features(1))[:-1] + ', "project": "guarantee"}',
+        json.dumps(by_features(1, rows=1)),
+        json.dumps(by_features(1, features={**values, "nonsense": 1})),
+        json.dumps(by_features(1, features=dict(list(values.items())[1:]))),
+        json.dumps(by_features(1, id="A1")),
+        json.dumps(by_features(1, features=list(values.values()))),
+        json.dumps(by_features(1, as_of="yesterday")),
+        json.dumps(by_features(1, as_of="2024-05-31T12:00:00", entity=7)),
+        json.dumps(by_features(1, key="")),
+        json.dumps(by_features(1, key=12)),
+        json.dumps(by_features(1, key=12345678901234567890123)),
+        json.dumps(by_features(1, reasons=2, language="zh")),
+        json.dumps(by_features(1, reasons="2")),
+        json.dumps(by_features(1, project="nobody")),
+        json.dumps(by_features(1, key='":": {'), ensure_ascii=False),
+        json.dumps(by_features(1), indent=1, separators=(" ,", " :\t")).replace("\n", "\r"),
+        json.dumps(by_features(1))[:-1],
+    ]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(-30, 30), min_size=1, max_size=14), st.booleans())
+def test_any_mixture_of_lines_is_answered_as_the_slow_route_answers_each(
+    client: httpx.Client, kinds: list[int], keep: bool
+) -> None:
+    odd = odd_lines()
+    texts = [odd[-one % len(odd)] if one < 0 else json.dumps(by_features(one, key=f"C{one}")) for one in kinds]
+    *answers, _ = send(client, "\n".join(texts).encode(), keep=str(keep).lower())
+    twice = [("Content-Type", "application/json"), ("Accept-Language", "en"), ("Accept-Language", "en")]
+    for text, answer in zip(texts, answers, strict=True):
+        alone = client.post("/v1/score", content=text, headers=twice).json()
+        assert comparable(answer.get("answer") or answer, text) == comparable(alone, text), text
+
+
+def comparable(answer: dict[str, Any], text: str) -> dict[str, Any]:
+    """Return an answer without what differs from one asking to the next."""
+    chance = {"row", "request_id", *(name for name in ("key", "as_of") if f'"{name}"' not in text)}
+    return {name: value for name, value in answer.items() if name not in chance}
+
+
+def test_lines_that_are_refused_take_no_other_from_the_quick_way(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long_way: list[str] = []
+    answer_many = ScoringService.answer_many
+
+    def noted(self: ScoringService, rows: Any, *given: Any, **named: Any) -> Any:
+        long_way.extend(str(row.request.key) for row in rows)
+        return answer_many(self, rows, *given, **named)
+
+    monkeypatch.setattr(ScoringService, "answer_many", noted)
+    lines = [by_features(i, key=f"C{i}", reasons=0) for i in range(40)]
+    for i in (0, 13, 14, 39):
+        lines[i]["features"]["amount"] = "much"
+    *answers, summary = send(client, b"".join(map(line, lines)))
+    assert long_way == ["C0", "C13", "C14", "C39"]
+    assert summary["summary"] == {"rows": 40, "scored": 36, "refused": 4}
+    assert [i for i, answer in enumerate(answers) if "error" in answer] == [0, 13, 14, 39]
 
 
 def test_empty_lines_are_passed_over_and_the_last_needs_no_end(client: httpx.Client) -> None:

@@ -109,10 +109,44 @@ def test_an_enterprise_is_on_the_same_side_however_it_is_asked_about(site: Site)
         assert {record.key for record in logged} == {key for key in keys if versions[key] == number}
 
 
-def batch_versions(client: httpx.Client, lines: list[dict[str, Any]]) -> list[int]:
+def test_both_ways_give_the_same_answer_on_either_side(site: Site, taken: list[bool]) -> None:
+    site.deploy(1)
+    split(site, 0.5)
+    keys = example_keys(12)
+    said: dict[str, list[tuple[Any, ...]]] = {"quick": [], "route": [], "line": [], "named line": []}
+    with site.client() as client:
+        wait_until(lambda: share_now(client) == 0.5)
+        bodies = [{**forms(key)[4], "reasons": 2} for key in keys]
+        for body in bodies:
+            said["quick"].append(answer_parts(client.post("/v1/score", json=body).json()))
+            # A header that comes twice is nothing that the desk knows how to read.
+            twice = [("Accept-Language", "en"), ("Accept-Language", "en")]
+            said["route"].append(answer_parts(client.post("/v1/score", json=body, headers=twice).json()))
+        assert taken == [True, False] * len(bodies)
+        said["line"] = [answer_parts(one) for one in batch_answers(client, bodies)]
+        named = [{**body, "request_id": f"r{i}"} for i, body in enumerate(bodies)]
+        said["named line"] = [answer_parts(one) for one in batch_answers(client, named)]
+    assert said["quick"] == said["line"] == said["named line"] == said["route"]
+    assert [one[0] for one in said["quick"]] == [expected_version(key, 0.5) for key in keys]
+    for slot, number in (("champion", 1), (SLOT, 2)):
+        logged = latest_scores(site.database, PROJECT, slot=slot, limit=1_000)
+        assert len(logged) == 4 * [one[0] for one in said["quick"]].count(number) > 0
+        assert {record.version for record in logged} == {number}
+
+
+def answer_parts(answer: dict[str, Any]) -> tuple[Any, ...]:
+    assert answer.pop("request_id")
+    return answer.pop("version"), json.dumps(answer)
+
+
+def batch_answers(client: httpx.Client, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
     answer = client.post("/v1/score/batch", content=body, headers={"Content-Type": "application/x-ndjson"})
-    return [json.loads(line)["answer"]["version"] for line in answer.content.splitlines()[:-1]]
+    return [json.loads(line)["answer"] for line in answer.content.splitlines()[:-1]]
+
+
+def batch_versions(client: httpx.Client, lines: list[dict[str, Any]]) -> list[int]:
+    return [answer["version"] for answer in batch_answers(client, lines)]
 
 
 def test_who_is_not_known_is_the_champions(site: Site) -> None:
@@ -134,7 +168,7 @@ def test_a_challenger_that_cannot_answer_costs_no_answer(site: Site, monkeypatch
     site.deploy(1)
     split(site, 0.99)
     key = next(key for key in example_keys(30) if expected_version(key, 0.99) == 2)
-    plain, plain_values = service_module.score, Scorer.score_values
+    plain, plain_columns = service_module.score, Scorer.answer_columns
     problems: list[Exception] = []
 
     def failing(model: Any, *args: Any) -> Any:
@@ -142,10 +176,10 @@ def test_a_challenger_that_cannot_answer_costs_no_answer(site: Site, monkeypatch
             raise problems[-1]
         return plain(model, *args)
 
-    def failing_values(scorer: Scorer, *args: Any) -> Any:
+    def failing_columns(scorer: Scorer, *args: Any) -> Any:
         if scorer.version == 2:
-            raise InputError("no")
-        return plain_values(scorer, *args)
+            raise problems[-1]
+        return plain_columns(scorer, *args)
 
     monkeypatch.setattr(service_module, "score", failing)
     with site.client() as client:
@@ -155,14 +189,19 @@ def test_a_challenger_that_cannot_answer_costs_no_answer(site: Site, monkeypatch
             answers = [client.post("/v1/score", json=body) for body in forms(key)[:2]]
             assert [(answer.status_code, answer.json()["version"]) for answer in answers] == [(200, 1)] * 2
         monkeypatch.setattr(service_module, "score", plain)
-        monkeypatch.setattr(Scorer, "score_values", failing_values)
-        assert batch_versions(client, [forms(key)[4]] * 3) == [1] * 3
+        monkeypatch.setattr(Scorer, "answer_columns", failing_columns)
+        # However far a quicker way had come with it.
+        assert client.post("/v1/score", json=forms(key)[4]).json()["version"] == 1
+        problems.append(InputError("no"))
+        assert client.post("/v1/score", json=forms(key)[4]).json()["version"] == 1
+        assert batch_versions(client, [forms(key)[4], {**forms(key)[4], "request_id": "named"}] * 2) == [1] * 4
         monkeypatch.undo()
         # What the champion refuses too is refused, with the champion's words.
         bad = {**forms(key)[0], "tables": {**payload(key), "nonsense": []}}
         refused = client.post("/v1/score", json=bad)
         assert (refused.status_code, refused.json()["error"]["code"]) == (422, "unknown_table")
-        assert figure(str(client.base_url), "scorer_split_returned_total") == 2 * 2 + 3 + 1
+        # Once for each request; what is repeated is not scored again.
+        assert figure(str(client.base_url), "scorer_split_returned_total") == 2 * 2 + 2 + 3 + 1
 
 
 def test_shares_that_change_under_load_lose_and_mix_no_answer(site: Site) -> None:
