@@ -71,6 +71,8 @@ case "${1:-}" in
     need "systemd-analyze, which checks the service files" systemd command -v systemd-analyze
     need "shellcheck, which checks the scripts" shellcheck command -v shellcheck
     need "kubectl, which builds the Kubernetes files" kubernetes-client command -v kubectl
+    need "curl, with which an example calls the scoring service" curl command -v curl
+    need "a Java compiler, for the example in Java" default-jdk-headless command -v javac
     need "fontconfig" fontconfig command -v fc-list
     need "a Chinese font for the screenshots" fonts-noto-cjk has_chinese_font
     report_missing || [ -z "${CI:-}" ]

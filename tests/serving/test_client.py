@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,8 @@ from tests.serving.conftest import PROJECT, Site, wait_until
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
+PACKAGES = {"curl": "curl", "javac": "default-jdk-headless"}
+JSON = {"Content-Type": "application/json"}
 QUICK = Retries(first_pause_seconds=0.001, longest_pause_seconds=0.002)
 ANSWER = {
     "request_id": "r", "project": "p", "version": 1, "bundle_hash": "h", "key": "k", "as_of": "2025-01-01T00:00:00",
@@ -236,32 +240,68 @@ def test_the_file_alone_is_the_client() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd="/", env={"PATH": os.environ["PATH"]})
 
 
-def example(site: Site, address: str, folder: Path, command: list[str]) -> dict[str, Any]:
-    body = folder / "request.json"
-    body.write_text(
-        request_for(0, request_id=f"example-{command[0].rpartition('/')[2]}").model_dump_json(exclude_unset=True)
-    )
-    environment = os.environ | {
-        "SCORER": address, "SCORER_KEY": site.key, "BODY": str(body), "PYTHONPATH": str(ROOT)
-    }  # fmt: skip
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert ended.returncode == 0, ended.stderr
-    answer: dict[str, Any] = json.loads(ended.stdout)
-    return answer
-
-
-def test_the_examples_for_curl_and_python_work(service: tuple[Site, httpx.Client], tmp_path: Path) -> None:
-    site, http = service
-    address = str(http.base_url)
-    by_curl = example(site, address, tmp_path, ["sh", str(EXAMPLES / "score.sh")])
-    by_python = example(site, address, tmp_path, [sys.executable, str(EXAMPLES / "score.py")])
-    assert by_curl["probability"] == by_python["probability"]
-
-
-@pytest.mark.skipif(shutil.which("javac") is None, reason="no Java compiler (javac) on this machine")
-def test_the_example_for_java_compiles_and_works(service: tuple[Site, httpx.Client], tmp_path: Path) -> None:
-    site, http = service
-    compiler = ["javac", "-Xlint:all", "-Werror", "-d", str(tmp_path), str(EXAMPLES / "Score.java")]
+@pytest.fixture(scope="module", params=["curl", "python", "java"])
+def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Return the command that runs an example, that of Java compiled."""
+    if request.param == "python":
+        return [sys.executable, str(EXAMPLES / "score.py")]
+    program = {"curl": "curl", "java": "javac"}[request.param]
+    if shutil.which(program) is None:
+        reason = f"{program} is not on this machine: install the package {PACKAGES[program]}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    if request.param == "curl":
+        return ["sh", str(EXAMPLES / "score.sh")]
+    folder = tmp_path_factory.mktemp("java")
+    compiler = ["javac", "-Xlint:all", "-Werror", "-d", str(folder), str(EXAMPLES / "Score.java")]
     subprocess.run(compiler, check=True, timeout=120)
-    answer = example(site, str(http.base_url), tmp_path, ["java", "-cp", str(tmp_path), "Score"])
-    assert answer["project"] == PROJECT
+    return ["java", "-cp", str(folder), "Score"]
+
+
+def run_example(command: list[str], address: str, key: str, body: Path) -> "subprocess.CompletedProcess[str]":
+    environment = os.environ | {"SCORER": address, "SCORER_KEY": key, "BODY": str(body), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_examples_get_a_score_and_say_why_there_is_none(
+    service: tuple[Site, httpx.Client], tmp_path: Path, example: list[str]
+) -> None:
+    site, http = service
+    body = tmp_path / "request.json"
+    body.write_text(request_for(0, request_id=f"example-{Path(example[0]).name}").model_dump_json(exclude_unset=True))
+    ended = run_example(example, str(http.base_url), site.key, body)
+    assert ended.returncode == 0, ended.stderr
+    # Under its request id the same answer comes again, whoever asks.
+    assert json.loads(ended.stdout) == http.post("/v1/score", content=body.read_bytes(), headers=JSON).json()
+    refused = run_example(example, str(http.base_url), "no-key", body)
+    assert refused.returncode != 0
+    assert "not_authenticated" in refused.stdout + refused.stderr
+
+
+def test_the_examples_ask_again_where_the_service_is_busy(tmp_path: Path, example: list[str]) -> None:
+    body = tmp_path / "request.json"
+    body.write_text(request_for(0, request_id="busy").model_dump_json(exclude_unset=True))
+    answer = ANSWER | {"request_id": "busy"}
+    seen: list[bytes] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.append(self.rfile.read(int(self.headers["content-length"])))
+            content = json.dumps(answer if len(seen) == 2 else {}).encode()
+            self.send_response(200 if len(seen) == 2 else 503)
+            self.send_header("Retry-After", "0")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        ended = run_example(example, f"http://127.0.0.1:{server.server_port}", "key", body)
+        server.shutdown()
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout) == answer
+    assert seen == [body.read_bytes()] * 2
