@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import httpx
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 from openpyxl import load_workbook
 
+from automl.explaining import explain_row
 from automl.families import load_model
 from automl.label import LabelSpec
 from automl.scorecard.bins import Special
@@ -22,6 +24,7 @@ from core.errors import ConflictError, InputError, PermissionDeniedError
 from core.identity import SYSTEM, Identity
 from core.settings import Settings
 from model_registry.scorer import Scorer
+from monitoring.score_log import latest_scores
 from tests.serving.conftest import running
 from tests.workbench.conftest import ANALYST, OPERATOR, REVIEWER, VIEWER
 from workbench.flows import (
@@ -292,6 +295,51 @@ def test_service_page_file_sql_and_printed_card_give_one_code_for_one_case(deplo
     on_card = scorecard_exchange.card_of(ctx, NAME, 1).aliases
     assert printed == {frozen[alias] for alias in on_card} >= {"R40"}
     assert all(f'name="{alias}" reasonCode="{frozen[alias]}"' in pmml for alias in on_card)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_service_log_page_file_explanation_and_printed_codes_say_the_same_words_of_one_case(
+    deployed: Context, tmp_path: Path, language: str
+) -> None:
+    ctx = deployed.speaking(language)
+    bundle, matrix = ctx.registry.bundle(NAME, 1), features.matrix(ctx, NAME)
+    model = load_model(bundle.model_folder)
+    keys = [str(key) for key in matrix.keys[:6]]
+    scoring.batch(ctx, NAME, tmp_path / "scores.csv", rows=keys, n_reasons=4)
+    file = pd.read_csv(tmp_path / "scores.csv", encoding="utf-8-sig", keep_default_na=False).set_index("client_id")
+    handed_on = pd.read_csv(io.BytesIO(reason_codes.export(ctx, NAME, 1).content), encoding="utf-8-sig").set_index(
+        "feature"
+    )
+    reviewed = {row.feature: row for row in reason_codes.view(ctx, NAME, 1)}
+    printed = {code.code: code for code in reason_codes.sheet(ctx, NAME, 1).rows}
+    _, secret = Identity(ctx.database).create_key("portal", ["model.score"], by=SYSTEM)
+    headers = {"Authorization": f"Bearer {secret}", "Accept-Language": language}
+    served: dict[str, list[dict[str, Any]]] = {}
+    with running(ctx.settings) as address, httpx.Client(base_url=address, headers=headers, timeout=30) as client:
+        for key in keys:
+            payload = scoring.payload(ctx, NAME, key)
+            asked = {"project": NAME, "key": payload.key, "as_of": payload.cutoff.isoformat(), "tables": payload.tables}
+            served[key] = client.post("/v1/score", json=asked).json()["reasons"]
+    logged = {record.key: record.reasons for record in latest_scores(ctx.database, NAME, limit=len(keys))}
+    assert logged == served
+    assert "R40" in {one["code"] for reasons in served.values() for one in reasons}  # the project's own words too
+    for row, key in enumerate(keys):
+        said = [(one["code"], one["text"], one["statement"], one["direction"]) for one in served[key]]
+        assert 0 < len(said) <= 4
+        explained = explain_row(
+            model, bundle.calibration, matrix.values[row], bundle.plan, codes=bundle.reason_codes, language=language
+        )
+        for found in (scoring.score_stored(ctx, NAME, key).reasons, explained.reasons):
+            assert [(one.code, one.text, one.statement, one.direction) for one in found] == said
+        columns = [(file.loc[key, f"reason_{i}_code"], file.loc[key, f"reason_{i}"]) for i in range(1, 5)]
+        assert [pair for pair in columns if pair[0]] == [pair[:2] for pair in said]
+        for one in served[key]:
+            sentence = f"{one['direction']}_{language}"
+            assert (handed_on.loc[one["feature"], "code"], handed_on.loc[one["feature"], sentence]) == (
+                one["code"], one["statement"]
+            )  # fmt: skip
+            assert getattr(reviewed[one["feature"]], one["direction"]) == one["statement"]
+            assert getattr(printed[one["code"]], one["direction"])[language] == one["statement"]
 
 
 def test_an_edited_card_goes_through_review_and_deployment_like_any_model(deployed: Context) -> None:
