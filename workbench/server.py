@@ -28,7 +28,7 @@ from workbench.ui.pieces import show_error
 from workbench.ui.style import sign_in_style
 from workbench.ui.texts import t
 
-__all__ = ["create_app", "run"]
+__all__ = ["create_app", "run", "sign_in_routes"]
 
 _LOG = logging.getLogger(__name__)
 _HERE = Path(__file__).parent
@@ -72,13 +72,18 @@ def create_app(settings: Settings) -> st.App:
     ctx = open_context(settings)
     return st.App(
         _HERE / "app.py",
-        routes=[
-            Route("/sign-in", _sign_in(ctx), methods=["GET", "POST"]),
-            Route("/sign-out", _sign_out, methods=["GET"]),
-        ],
+        routes=sign_in_routes(ctx),
         middleware=[Middleware(SecurityHeaders)],
         on_script_error=_tell_fault,
     )
+
+
+def sign_in_routes(ctx: Context) -> list[Route]:
+    """Return the pages by which people sign in and out."""
+    return [
+        Route("/sign-in", _sign_in(ctx), methods=["GET", "POST"]),
+        Route("/sign-out", _sign_out, methods=["GET"]),
+    ]
 
 
 def run(settings: Settings) -> None:
@@ -175,7 +180,7 @@ def _page(
         name_label=text(msg("User")),
         password_label=text(msg("Password")),
         button=text(msg("Sign in")),
-        local=_local_users(ctx, language),
+        local=_local_users(ctx, language) or _first_use(ctx, language),
         languages=" · ".join(
             f'<a href="/sign-in?language={code}" lang="{code}">{label}</a>'
             for code, label in (("zh", "中文"), ("en", "English"))
@@ -199,3 +204,18 @@ def _local_users(ctx: Context, language: str) -> str:
         f'<form class="local" method="post" action="/sign-in?language={language}">{buttons}'
         f'<p class="muted">{escape(hint.text(language))}</p></form>'
     )
+
+
+def _first_use(ctx: Context, language: str) -> str:
+    """Return what to do where nobody can sign in yet; nothing where somebody can."""
+    if ctx.identity.users():
+        return ""
+    told = msg("Nobody can sign in here yet. On the server, one of these makes users; then load this page again:")
+    commands = "".join(
+        f"<p><code>{command}</code><br>{escape(what.text(language))}</p>"
+        for command, what in (
+            ("workbench users add NAME --role analyst", msg("a person of your own")),
+            ("workbench demo", msg("the sample project and its four users")),
+        )
+    )
+    return f'<div class="local"><p>{escape(told.text(language))}</p>{commands}</div>'
