@@ -10,11 +10,12 @@ import pandas as pd
 
 from automl.label import LabelSpec
 from automl.labelling import first_events
+from automl.rolls import RollSpec
 from core.errors import InputError
 from core.i18n import msg
 from warehouse.table_set import TableSet
 
-__all__ = ["Maturity", "RollRates", "RollSpec", "Vintage", "VintageStudy", "jeffreys", "roll_rates", "study_vintages"]
+__all__ = ["Maturity", "RollRates", "Vintage", "VintageStudy", "jeffreys", "roll_rates", "study_vintages"]
 
 WINDOWS: Final = (12, 15, 18)
 _HORIZON: Final = 24
@@ -90,35 +91,6 @@ class VintageStudy:
     maturities: tuple[Maturity, ...]
     horizon_months: int
     n_lived: int
-
-
-@dataclass(frozen=True)
-class RollSpec:
-    """Where instalments and subrogations lie.
-
-    Parameters
-    ----------
-    table : str
-        One row per instalment.
-    contract_column : str
-        What an instalment and a subrogation belong to.
-    due_column : str
-        When it was due.
-    paid_column : str, optional
-        When it was paid; empty, it was not. Left out, `overdue_days_column` says how late it was paid.
-    overdue_days_column : str, optional
-        Days it was paid late.
-    subrogation_table, subrogation_column : str, optional
-        Subrogations, with the same contract column, and when they were paid.
-    """
-
-    table: str
-    contract_column: str
-    due_column: str
-    paid_column: str | None = None
-    overdue_days_column: str | None = None
-    subrogation_table: str | None = None
-    subrogation_column: str | None = None
 
 
 @dataclass(frozen=True)
@@ -264,18 +236,14 @@ def _months_until(starts: np.ndarray, events: np.ndarray) -> np.ndarray:
 
 def _frame(table_set: TableSet, spec: RollSpec) -> pd.DataFrame:
     """Return contract, due date and date of payment of each instalment."""
-    raw = table_set.frame(spec.table)
-    needed = [spec.contract_column, spec.due_column, *filter(None, (spec.paid_column, spec.overdue_days_column))]
-    lacking = [column for column in needed if column not in raw.columns]
-    if lacking:
-        raise InputError(msg("there are no columns {columns}", columns=", ".join(lacking)), where=spec.table)
-    due = raw[spec.due_column]
+    raw = _with_columns(table_set, spec.table, spec.contract_column, spec.due_column, spec.paid_column,
+                        spec.overdue_days_column)  # fmt: skip
+    due = _times(raw[spec.due_column], spec.table)
     if spec.paid_column is not None:
-        paid = raw[spec.paid_column]
-    elif spec.overdue_days_column is not None:
-        paid = due + pd.to_timedelta(raw[spec.overdue_days_column].fillna(0), unit="D")
+        paid = _times(raw[spec.paid_column], spec.table)
     else:
-        raise InputError(msg("give the date of payment, or the days an instalment was paid late"), where=spec.table)
+        late = pd.to_numeric(raw[spec.overdue_days_column], errors="coerce").fillna(0)
+        paid = due + pd.to_timedelta(late, unit="D")
     frame = pd.DataFrame({"contract": raw[spec.contract_column], "due": due, "paid": paid})
     return frame[frame["due"].notna() & frame["contract"].notna()]
 
@@ -283,8 +251,26 @@ def _frame(table_set: TableSet, spec: RollSpec) -> pd.DataFrame:
 def _subrogations(table_set: TableSet, spec: RollSpec) -> "pd.Series[Any]":
     if spec.subrogation_table is None or spec.subrogation_column is None:
         return pd.Series([], dtype="datetime64[ns]", index=pd.Index([], dtype=object))
-    raw = table_set.frame(spec.subrogation_table)
-    return raw.groupby(raw[spec.contract_column].astype(str))[spec.subrogation_column].min()
+    raw = _with_columns(table_set, spec.subrogation_table, spec.contract_column, spec.subrogation_column)
+    paid = _times(raw[spec.subrogation_column], spec.subrogation_table)
+    return paid.groupby(raw[spec.contract_column].astype(str)).min()
+
+
+def _with_columns(table_set: TableSet, table: str, *columns: str | None) -> pd.DataFrame:
+    raw = table_set.frame(table)
+    lacking = [column for column in columns if column is not None and column not in raw.columns]
+    if lacking:
+        raise InputError(msg("there are no columns {columns}", columns=", ".join(lacking)), where=table)
+    return raw
+
+
+def _times(values: "pd.Series[Any]", table: str) -> "pd.Series[Any]":
+    if not pd.api.types.is_datetime64_any_dtype(values):
+        raise InputError(
+            msg("column {column} holds no dates", column=str(values.name)), where=table,
+            fix=msg("Choose a column of dates."), code="not_a_date",
+        )  # fmt: skip
+    return values
 
 
 def _state_at(

@@ -40,7 +40,7 @@ class Palette:
     """The colours of one theme, named for what they mean.
 
     `series` are for marks (lines, bars), in the order of use; `series_text` are the same hues, dark or light enough to
-    be read as letters.
+    be read as letters; `on_brand` is for letters on the brand colour.
     """
 
     background: str
@@ -49,6 +49,7 @@ class Palette:
     line: str
     brand: str
     brand_soft: str
+    on_brand: str
     good: str
     watch: str
     bad: str
@@ -84,6 +85,7 @@ LIGHT = Palette(
     line="#e4e7ec",
     brand="#1f5eff",
     brand_soft="#eef3ff",
+    on_brand="#ffffff",
     good="#0a7550",
     watch="#8f5400",
     bad="#c2334d",
@@ -99,6 +101,7 @@ DARK = Palette(
     line="#2a3441",
     brand="#7da2ff",
     brand_soft="#1c2a4a",
+    on_brand="#0e131a",
     good="#4cc796",
     watch="#e8b35e",
     bad="#f58397",

@@ -117,12 +117,21 @@ def chart_csv(figure: go.Figure) -> str:
     return out.getvalue()
 
 
-def start(style: Style, title: MessageLike, subtitle: str = "", *, height: int = 320, y_label: str = "") -> go.Figure:
+def start(
+    style: Style,
+    title: MessageLike,
+    subtitle: str = "",
+    *,
+    height: int = 320,
+    y_label: str = "",
+    title_width: int = _TITLE_WIDTH,
+) -> go.Figure:
     """Return an empty figure with its title, a quiet second line and room for them.
 
     `subtitle` and `y_label` are already safe; the label of the y axis stands level above it, where it can be read.
+    A line of the title holds `title_width` letters.
     """
-    lines = balanced(sentence_case(style.say(title)), _TITLE_WIDTH)
+    lines = balanced(sentence_case(style.say(title)), title_width)
     top = 3 * STEP + 20 * len(lines) + (20 if subtitle else 0) + (26 if y_label else 10)
     text = "<br>".join(lines)
     if subtitle:

@@ -267,8 +267,9 @@ def bad_rate_by_period(
     average = float(np.average(y[known], weights=n[known]))
     peak = int(np.nanargmax(np.where(known, y, np.nan)))
     finding = msg(
-        "The bad rate peaked at {peak} in {period}; the average is {average}",
+        "The bad rate peaked at {peak} of {n} cases in {period}; the average is {average}",
         peak=percent(y[peak]),
+        n=count(int(n[peak])),
         period=periods[peak],
         average=percent(average),
     )

@@ -13,6 +13,7 @@ __all__ = ["limit_by_approval", "net_by_approval"]
 
 Floats = npt.NDArray[np.float64]
 Triple = tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]
+_NARROW_TITLE = 36  # three of these stand side by side
 _MONEY_UNIT = {"en": 1e6, "zh": 1e4}
 
 
@@ -150,8 +151,8 @@ def limit_by_approval(
     def text(value: float) -> str:
         return percent(value) if is_ratio else f"{value:.1f}"
 
-    figure = start(style, title or _limit_finding(x, y, bound, name, is_floor=is_floor), height=280,
-                   y_label=style.say(name))  # fmt: skip
+    figure = start(style, title or _limit_finding(x, y, bound, name, is_floor=is_floor), height=300,
+                   y_label=style.say(name), title_width=_NARROW_TITLE)  # fmt: skip
     figure.add_traces(band(list(x), low, high, colors.current))
     sentences = [
         style.say(msg("Approving {rate}: {name} {value}", rate=percent(a, 0), name=name, value=text(b)))

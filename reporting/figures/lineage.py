@@ -14,7 +14,7 @@ __all__ = ["LineageNode", "lineage_graph"]
 
 _WIDTH, _HEIGHT = 0.84, 0.68
 _MOST_IN_A_LAYER = 14
-_NAME_WIDTH = 30
+_NAME_WIDTH = 27
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,19 @@ import plotly.graph_objects as go
 from core.i18n import Message, MessageLike, msg
 from core.i18n.formats import count, percent
 from reporting.figures.canvas import Style, empty, hover, note, start
-from reporting.figures.wording import shorten
+from reporting.figures.wording import balanced, shorten
 from reporting.tokens import CAPTION_SIZE, translucent
 
 __all__ = ["essential_links", "layered_layout", "tables_graph"]
 
-_BOX_WIDTH, _BOX_HEIGHT = 0.7, 0.72
+_BOX_WIDTH, _BOX_HEIGHT = 0.7, 0.76
 _MANY: Final = 16
 _ALL: Final = 0.9995  # shown as 100 %
-_PAGE_PIXELS, _LETTER_PIXELS = 1130, 6.4
+_PAGE_PIXELS, _NARROW_PIXELS = 1130, 910
+_LETTER_PIXELS, _BOLD_PIXELS = 6.4, 6.9
+_FEWEST_LETTERS, _MOST_LETTERS = 10, 26
+_PITCH, _LINE = 74, 16
+_KEY_LETTERS = 11
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class _Room:
         Letters that a line holds.
     size : int or None
         Size of the letters; None for that of the chart.
+    n_lines : int
+        Lines that a name may take.
     is_dense : bool
         Whether there are many tables: links that another way shows too are then drawn for the selected table only.
     """
@@ -39,14 +45,25 @@ class _Room:
     pitch: int
     n_letters: int
     size: int | None
+    n_lines: int
     is_dense: bool
 
     @classmethod
-    def of(cls, n_tables: int, n_layers: int) -> "_Room":
-        if n_tables <= _MANY:
-            return cls(74, 20, None, is_dense=False)
-        box_pixels = _PAGE_PIXELS / max(n_layers, 2) * _BOX_WIDTH
-        return cls(46, int(box_pixels / _LETTER_PIXELS), CAPTION_SIZE - 1, is_dense=True)
+    def of(cls, names: Sequence[str], n_layers: int) -> "_Room":
+        if len(names) > _MANY:
+            letters = int(_PAGE_PIXELS / max(n_layers, 2) * _BOX_WIDTH / _LETTER_PIXELS)
+            return cls(46, letters, CAPTION_SIZE - 1, 1, is_dense=True)
+        fitting = int(_NARROW_PIXELS / max(n_layers, 2) * _BOX_WIDTH / _BOLD_PIXELS)
+        letters = min(max(fitting, _FEWEST_LETTERS), _MOST_LETTERS)
+        n_lines = 2 if any(len(balanced(name, letters)) > 1 for name in names) else 1
+        return cls(_PITCH + _LINE * (n_lines - 1), letters, None, n_lines, is_dense=False)
+
+    def lines(self, name: str) -> list[str]:
+        """Return a name in as many lines as there is room for, cut where it is longer."""
+        if self.n_lines == 1:
+            return [shorten(name, self.n_letters)]
+        first, *rest = balanced(name, self.n_letters)
+        return [shorten(line, self.n_letters) for line in (first, " ".join(rest)) if line]
 
 
 @dataclass(frozen=True)
@@ -81,6 +98,7 @@ def tables_graph(
         Each with ``name`` and ``rows`` (int), and, if known, ``label`` (readable name), ``columns`` (int), ``note`` (a
         third line), ``times`` (a sentence for the pointer), ``is_used`` (bool) and ``share`` (0 to 1: how far it is).
     links : sequence of (parent, child) names
+        As often as there are columns that link the two; drawn once.
     root : str, optional
         The table a score is made for; it stands out.
     selected : str, optional
@@ -94,13 +112,16 @@ def tables_graph(
     if not tables:
         return empty(style, msg("Tables appear here once they have been imported."))
     names = [str(table["name"]) for table in tables]
-    pairs = [(p, c) for p, c in dict.fromkeys(links) if p in names and c in names]
+    known = [(p, c) for p, c in links if p in names and c in names]
+    pairs = list(dict.fromkeys(known))
     is_dense = len(tables) > _MANY
     places = layered_layout(names, essential_links(pairs) if is_dense else pairs)
     n_layers = 1 + max(layer for layer, _ in places.values())
-    room = _Room.of(len(tables), n_layers)
+    room = _Room.of([str(table.get("label") or table["name"]) for table in tables], n_layers)
     depth = max(sum(1 for layer, _ in places.values() if layer == k) for k in range(n_layers))
-    figure = start(style, title or _finding(tables, pairs, root), height=90 + room.pitch * max(depth, 2))
+    figure = start(
+        style, title or _finding(tables, len(known), root), height=90 + room.pitch * max(depth, 2)
+    )  # fmt: skip
     drawn = _drawn(pairs, selected) if is_dense else pairs
     sheet = _Sheet([], [])
     for parent, child in sorted(drawn, key=lambda pair: selected in pair):
@@ -121,10 +142,10 @@ def tables_graph(
     return figure
 
 
-def _finding(tables: Sequence[Mapping[str, Any]], links: Sequence[tuple[str, str]], root: str | None) -> Message:
+def _finding(tables: Sequence[Mapping[str, Any]], n_links: int, root: str | None) -> Message:
     values = {
         "tables": len(tables),
-        "links": len(links),
+        "links": n_links,
         "rows": count(sum(int(table["rows"]) for table in tables)),
     }
     names = {table["name"]: table.get("label") or table["name"] for table in tables}
@@ -227,24 +248,18 @@ def _label_links(
     notes: Mapping[tuple[str, str], Sequence[tuple[str, float]]],
     selected: str | None,
 ) -> None:
-    """Write the keys of the selected table's links, and the share of rows that found their parent, on the lines."""
+    """Write the keys of the selected table's links at their far ends, and what share of the rows found their parent."""
     for (parent, child), said in notes.items():
-        if selected in (parent, child) and said:
-            x, y = _beside(_ends(places[parent], places[child]), at_parent=child == selected)
-            lines = [f"{style.say(shorten(column, 12))}<br>{percent(share, 0)}" for column, share in said]
-            note(figure, "<br>".join(lines), x, y, style.colors.muted, xanchor="center")
-
-
-def _beside(ends: tuple[float, float, float, float], *, at_parent: bool) -> tuple[float, float]:
-    """Return the place of a link's line in the middle of the gap beside its child, or its parent."""
-    x0, y0, x1, y1 = ends
-    half_gap = (1 - _BOX_WIDTH) / 2 / (x1 - x0)
-    along = half_gap if at_parent else 1 - half_gap
-    low, high = 0.0, 1.0
-    for _ in range(20):  # the line is a Bézier curve whose two handles stand in the middle
-        t = (low + high) / 2
-        low, high = (t, high) if 1.5 * t - 1.5 * t * t + t * t * t < along else (low, t)
-    return x0 + (x1 - x0) * along, y0 + (y1 - y0) * (3 * low * low - 2 * low * low * low)
+        if selected not in (parent, child) or not said:
+            continue
+        x0, y0, x1, y1 = _ends(places[parent], places[child])
+        x, y, anchor, shift = (x0, y0, "left", 5) if child == selected else (x1, y1, "right", -5)
+        lines = [style.say(shorten(column, _KEY_LETTERS)) for column, _ in said]
+        lowest = min(share for _, share in said)
+        color = style.colors.muted if lowest >= _ALL else style.colors.watch
+        lines += [] if lowest >= _ALL else [percent(lowest, 0)]
+        font = {"color": color, "size": CAPTION_SIZE - 1}
+        note(figure, "<br>".join(lines), x, y, color, xanchor=anchor, xshift=shift, font=font)
 
 
 def _link(
@@ -287,11 +302,12 @@ def _box(
 
 def _words(style: Style, table: Mapping[str, Any], room: _Room) -> str:
     muted = style.colors.muted
-    label = style.say(shorten(str(table.get("label") or table["name"]), room.n_letters))
+    label = "<br>".join(map(style.say, room.lines(str(table.get("label") or table["name"]))))
     name = f"<b>{label}</b>" if table.get("is_used", True) else f'<span style="color:{muted}">{label}</span>'
     rows = style.say(msg("{n} rows", n=count(int(table["rows"]))))
     said = style.say(table["note"]) if table.get("note") else ""
-    wanted = [shorten(said, room.n_letters) or rows] if room.is_dense else [rows, said]
+    said = shorten(said, room.n_letters if room.is_dense else room.n_letters + 2)  # in lighter letters
+    wanted = [said or rows] if room.is_dense else [rows, said]
     lines = [line for line in wanted if line]
     return f'{name}<br><span style="color:{muted}">{"<br>".join(lines)}</span>'
 

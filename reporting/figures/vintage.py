@@ -8,11 +8,14 @@ import plotly.graph_objects as go
 from core.i18n import MessageLike, msg
 from core.i18n.formats import count, percent
 from reporting.figures.canvas import Style, empty, hover, note, start, swatches, threshold
-from reporting.tokens import translucent
+from reporting.figures.wording import safe
+from reporting.tokens import CAPTION_SIZE, STEP, translucent
 
 __all__ = ["roll_matrix", "vintage_curves"]
 
 _MOST_YEARS = 7
+_ROW_PX = 34
+_LEAST = 0.001
 
 
 def vintage_curves(
@@ -95,29 +98,51 @@ def roll_matrix(
     rows = [index for index in range(len(states)) if table[index].sum()]
     if not rows:
         return empty(style, msg("Roll rates appear once instalments have fallen due in two months."))
-    figure = start(style, title, style.join([sample]), height=110 + 46 * len(rows))
+    figure = start(style, title, style.join([sample]), height=130 + _ROW_PX * len(rows))
     for position, before in enumerate(rows):
-        total = table[before].sum()
-        for after in range(len(states)):
-            share = table[before, after] / total
-            sentence = style.say(
-                msg("Of {n} contract-months at {before}, {share} stood at {after} a month later", n=count(int(total)),
-                    before=states[before], share=percent(share), after=states[after])
-            )  # fmt: skip
-            color = style.colors.good if after < before else style.colors.bad if after > before else style.colors.muted
-            figure.add_scatter(
-                x=[after], y=[position], mode="markers", name=states[before], hoverinfo="text",
-                marker={"symbol": "square", "size": 34, "color": translucent(color, 0.06 + 0.6 * share)},
-                **hover([sentence]),
-            )  # fmt: skip
-            note(figure, percent(share) if table[before, after] else "–", after, position, style.colors.ink,
-                 xanchor="center", bgcolor="rgba(0,0,0,0)")  # fmt: skip
+        _roll_row(figure, style, states, table[before], (position, before))
     ticks = {"showgrid": False, "zeroline": False, "fixedrange": True}
     figure.update_layout(
-        xaxis={**ticks, "tickvals": list(range(len(states))), "ticktext": list(states), "side": "top",
-               "range": [-0.6, len(states) - 0.4], "showline": False},
+        margin={"t": figure.layout.margin.t + 44},
+        xaxis={**ticks, "tickvals": list(range(len(states))), "ticktext": [style.say(state) for state in states],
+               "side": "top", "range": [-0.5, len(states) - 0.5], "showline": False,
+               "title": {"text": style.say(msg("A month later")), "standoff": STEP}},
         yaxis={**ticks, "tickvals": list(range(len(rows))),
-               "ticktext": [f"{states[i]}  ({count(int(table[i].sum()))})" for i in rows],
-               "range": [len(rows) - 0.4, -0.6]},
+               "ticktext": [f"{style.say(states[i])}  ({count(int(table[i].sum()))})" for i in rows],
+               "range": [len(rows) - 0.5, -0.5]},
     )  # fmt: skip
+    rows_are = f"{style.say(msg('Month before'))}<br>{style.say(msg('(contract-months)'))}"
+    note(figure, rows_are, 0, 1, style.colors.muted, xref="paper", yref="paper", xanchor="right", yanchor="bottom",
+         xshift=-STEP, align="right")  # fmt: skip
     return figure
+
+
+def _roll_row(
+    figure: go.Figure, style: Style, states: Sequence[str], counts: "np.ndarray", place: tuple[int, int]
+) -> None:
+    """Draw where the contracts of one state stood a month later, `place` being the row and the state."""
+    position, before = place
+    total, colors = counts.sum(), style.colors
+    shares = [_share(number, total) for number in counts]
+    sentences = [
+        style.say(
+            msg("Of {n} contract-months at {before}, {share} stood at {after} a month later", n=count(int(total)),
+                before=states[before], share=share, after=state)
+        )
+        for share, state in zip(shares, states, strict=True)
+    ]  # fmt: skip
+    figure.add_scatter(
+        x=list(range(len(states))), y=[position] * len(states), mode="text", name=style.say(states[before]),
+        text=[safe(text) if number else "–" for text, number in zip(shares, counts, strict=True)],
+        textfont={"color": colors.ink, "size": CAPTION_SIZE}, **hover(sentences),
+    )  # fmt: skip
+    for after, number in enumerate(counts):
+        color = colors.good if after < before else colors.bad if after > before else colors.muted
+        cell = {"x0": after - 0.47, "x1": after + 0.47, "y0": position - 0.45, "y1": position + 0.45}
+        shade = translucent(color, 0.05 + 0.45 * number / total)
+        figure.add_shape(type="rect", line={"width": 0}, fillcolor=shade, layer="below", **cell)
+
+
+def _share(number: float, total: float) -> str:
+    """Return a share in words that a rare event does not vanish from."""
+    return f"<{percent(_LEAST)}" if 0 < number / total < _LEAST else percent(number / total)

@@ -31,6 +31,7 @@ Estimate = tuple[float, float, float]
 _CALENDAR_STEPS = (1, 2, 3, 4, 6, 12, 24, 36, 60, 120)  # of months, quarters or years
 _CHINESE = r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
 _CHINESE_GAP = re.compile(f"(?<={_CHINESE}) (?={_CHINESE})")
+_UNBROKEN = "\u00a0"
 _NOT_FIRST = "，。；：、）】》！？%,.;:)]"
 
 
@@ -175,12 +176,12 @@ def shorten(name: str, width: int = 30) -> str:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Return `text` in lines of at most about `width` letters, broken at blanks or between Chinese characters.
+    r"""Return `text` in lines of at most about `width` letters, broken at blanks or between Chinese characters.
 
     Examples
     --------
-    >>> wrap("one two three", 8)
-    ['one two', 'three']
+    >>> wrap("one two three", 8), wrap("共 145\u00a0万元", 8)
+    (['one two', 'three'], ['共', '145\xa0万元'])
     """
     lines, line = [], ""
     for piece in _pieces(text):
@@ -210,7 +211,8 @@ def _pieces(text: str) -> list[str]:
     for letter in text:
         wide = east_asian_width(letter) in "WF"
         after_break = not pieces or pieces[-1].endswith(" ") or east_asian_width(pieces[-1][-1]) in "WF"
-        if pieces and (letter == " " or letter in _NOT_FIRST or not (wide or after_break)):
+        is_glued = bool(pieces) and pieces[-1].endswith(_UNBROKEN)
+        if pieces and (letter == " " or letter in _NOT_FIRST or is_glued or not (wide or after_break)):
             pieces[-1] += letter
         else:
             pieces.append(letter)

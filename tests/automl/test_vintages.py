@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from automl.label import LabelSpec
 from automl.labelling import build
-from automl.vintages import RollSpec, jeffreys, roll_rates, study_vintages
+from automl.rolls import RollSpec
+from automl.vintages import jeffreys, roll_rates, study_vintages
 from core.errors import InputError
 from warehouse.data_model import ColumnSpec, DataModel, Relationship, TableSpec
 from warehouse.table_set import TableSet
@@ -151,7 +152,10 @@ def test_roll_rates_follow_contracts_from_month_end_to_month_end() -> None:
         "repay": _table("id", "due", contract="id", due="date", paid="date"),
         "subrogation": _table("id", "day", contract="id", day="date"),
     })  # fmt: skip
-    spec = RollSpec("repay", "contract", "due", "paid", None, "subrogation", "day")
+    spec = RollSpec(
+        table="repay", contract_column="contract", due_column="due", paid_column="paid",
+        subrogation_table="subrogation", subrogation_column="day",
+    )  # fmt: skip
     rates = roll_rates(TableSet.from_frames(frames, model), spec)
     counts = {
         (rates.states[i], rates.states[j]): n for i, row in enumerate(rates.counts) for j, n in enumerate(row) if n

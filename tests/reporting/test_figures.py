@@ -20,6 +20,8 @@ from reporting.tokens import palette
 NAMES = ["sales", "age", "<b>fee</b> & rate"]
 
 MOMENTS = [datetime(2026, 11, 28, 7, 0, second, tzinfo=UTC) for second in (0, 5, 10)]
+MONTHS_LATER = msg("Of contracts up to 30 days overdue, {share} are worse a month later", share="50%")
+
 CHARTS: dict[str, Callable[..., go.Figure]] = {
     "roc": lambda **k: figures.roc_with_ks(
         [0, 0.2, 1], [0, 0.7, 1], auc=(0.75, 0.7, 0.8), ks=(0.5, 0.4, 0.6), sample="97", **k
@@ -113,6 +115,9 @@ CHARTS: dict[str, Callable[..., go.Figure]] = {
         link_notes={("firm", "loan"): [("firm_id", 0.98)]},
         **k,
     ),
+    "rolls": lambda **k: figures.roll_matrix(
+        ["not overdue", "1-30 days", "subrogated"], [[9_999, 1, 0], [50, 30, 20], [0, 0, 0]], title=MONTHS_LATER, **k
+    ),
     "quality": lambda **k: figures.quality_matrix(
         NAMES, ["validity", "integrity"], [[100, 62.5], [100, 100], [9, 99]], **k
     ),
@@ -148,6 +153,7 @@ EMPTY: dict[str, Callable[..., go.Figure]] = {
     "missing": lambda **k: figures.missing_rates([], [], **k),
     "trials": lambda **k: figures.trials_progress([np.nan], **k),
     "tables": lambda **k: figures.tables_graph([], [], **k),
+    "rolls": lambda **k: figures.roll_matrix(["a", "b"], [[0, 0], [0, 0]], title=MONTHS_LATER, **k),
     "quality": lambda **k: figures.quality_matrix([], ["validity"], [], **k),
     "quality_course": lambda **k: figures.quality_history([], [], **k),
     "funnel": lambda **k: figures.feature_funnel(0, [], **k),
@@ -258,7 +264,7 @@ def test_the_best_approval_rate_is_told_with_its_doubt_and_money_in_the_readers_
 
 
 def test_a_limit_says_how_far_it_is_kept() -> None:
-    assert "kept up to 50% approved" in texts(CHARTS["limit"]())[0]
+    assert "kept up to 50% approved" in texts(CHARTS["limit"]())[0].replace("<br>", " ")
 
 
 def test_grades_that_kept_to_what_was_expected_are_counted() -> None:
@@ -388,6 +394,29 @@ def _reached(links: list[tuple[str, str]]) -> set[tuple[str, str]]:
     while more := {(a, d) for a, b in found for c, d in found if b == c} - found:
         found |= more
     return found
+
+
+def test_names_of_tables_stay_inside_their_boxes_and_each_linking_column_is_counted() -> None:
+    names = ["Persons", "Enterprises", "Guarantee applications", "Credit-report queries", "Subrogations", "Recoveries"]
+    tables = [
+        {"name": str(i), "label": name, "rows": 9, "note": "key a, b, c, d, e, f"} for i, name in enumerate(names)
+    ]
+    links = [*((str(i), str(i + 1)) for i in range(5)), ("0", "1")]
+    notes = {("0", "1"): [("legal_rep_id", 1.0), ("controller_id", 0.98)], ("1", "2"): [("ent_id", 1.0)]}
+    figure = figures.tables_graph(tables, links, selected="1", link_notes=notes)
+    assert "6 tables, 6 links" in texts(figure)[0]
+    boxes = [note.text for note in figure.layout.annotations if "<b>" in note.text]
+    lines = [line for text in boxes for line in re.sub("<(?!br)[^>]*>", "", text).split("<br>")]
+    assert {"Guarantee", "applications"} <= set(lines)
+    assert max(map(len, lines)) <= 18  # 910 pixels for six boxes
+    said = [note.text for note in figure.layout.annotations if "_id" in note.text]
+    assert said == ["legal…ep_id<br>contr…er_id<br>98%", "ent_id"]
+
+
+def test_a_rare_move_is_not_said_to_be_none() -> None:
+    figure = CHARTS["rolls"]()
+    assert list(marks(figure, "not overdue").text) == ["100.0%", "&lt;0.1%", "–"]
+    assert not [trace for trace in figure.data if trace.name == "subrogated"]  # nothing leaves it
 
 
 def test_fifty_tables_stay_readable() -> None:

@@ -11,6 +11,7 @@ from reporting.tokens import DARK, LIGHT, Palette, contrast_ratio
 def test_every_text_colour_can_be_read_on_panel_and_background(colors: Palette) -> None:
     texts = (colors.ink, colors.brand, colors.good, colors.watch, colors.bad, colors.muted, *colors.series_text)
     assert min(contrast_ratio(text, ground) for text in texts for ground in (colors.panel, colors.background)) >= 4.5
+    assert contrast_ratio(colors.on_brand, colors.brand) >= 4.5
 
 
 def test_contrast_agrees_with_the_published_example() -> None:

@@ -1,15 +1,19 @@
 """The label by clicking: what the form counts is what the feature step trains on, whatever the grain."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
-from automl.vintages import RollSpec
+from automl.rolls import RollSpec
 from core.errors import InputError
 from workbench.flows import features, importing, labelling, projects
 from workbench.flows.context import Context, open_context
+from workbench.flows.importing import ColumnProfile, TableProfile
+from workbench.flows.rolls_guess import guess_rolls
 from workbench.flows.spec import ProjectSpec
 
 NAME = "guarantees"
@@ -114,13 +118,69 @@ def test_a_form_that_is_not_whole_says_what_is_missing(ctx: Context) -> None:
 
 
 def test_vintages_and_roll_rates_are_found_in_the_tables(ctx: Context, project: str) -> None:
-    result = importing.stored(ctx, project)
-    assert result is not None
-    rolls = labelling.guess_rolls(result)
-    assert rolls == RollSpec("repay_record", "contract_id", "due_date", "pay_date", None, "compensation", "pay_date")
+    rolls, is_chosen = labelling.rolls_chosen(ctx, project)
+    assert rolls == RollSpec(
+        table="repay_record", contract_column="contract_id", due_column="due_date", paid_column="pay_date",
+        subrogation_table="compensation", subrogation_column="pay_date",
+    )  # fmt: skip
+    assert not is_chosen
     rates = labelling.rolls(ctx, project, rolls)
     assert sum(map(sum, rates.counts)) > 1_000
     values = {**_panel(), "cutoff": {"column": "disburse_date"}, "performance_window_months": 12}
     study = labelling.study(ctx, project, labelling.parse(values))
     assert [item.months for item in study.maturities] == [12, 15, 18]
     assert study.maturities[0].share <= study.maturities[1].share <= study.maturities[2].share
+
+
+def test_where_instalments_lie_is_chosen_and_kept_and_given_back(ctx: Context, project: str) -> None:
+    owner = open_context(ctx.settings)
+    guessed, _ = labelling.rolls_chosen(ctx, project)
+    assert guessed is not None
+    by_days = guessed.model_copy(update={"paid_column": None, "overdue_days_column": "overdue_days"})
+    labelling.choose_rolls(owner, project, by_days)
+    assert labelling.rolls_chosen(ctx, project) == (by_days, True)
+    assert ProjectSpec.from_yaml(projects.spec(ctx, project).to_yaml()).rolls == by_days
+    # Paid so many days late, or paid on that day: one and the same in these tables.
+    assert labelling.rolls(ctx, project, by_days) == labelling.rolls(ctx, project, guessed)
+    for wrong, said in (("due_column", "holds no dates"), ("contract_column", "no columns nothing")):
+        value = "repay_id" if wrong == "due_column" else "nothing"
+        with pytest.raises(InputError, match=said):
+            labelling.choose_rolls(owner, project, by_days.model_copy(update={wrong: value}))
+    labelling.choose_rolls(owner, project, None)
+    assert labelling.rolls_chosen(ctx, project) == (guessed, False)
+    with pytest.raises(ValidationError, match="paid_column and overdue_days_column"):
+        RollSpec(table="repay_record", contract_column="contract_id", due_column="due_date")
+    owner.database.dispose()
+
+
+def _columns(**types: str) -> tuple[ColumnProfile, ...]:
+    return tuple(
+        ColumnProfile(name, {}, kind, "feature", None, 0.0, 9, None, None, None, ()) for name, kind in types.items()
+    )
+
+
+def _table(name: str, n_rows: int, *key: str, **types: str) -> TableProfile:
+    return TableProfile(name, {}, n_rows, key, None, None, None, None, _columns(**types))
+
+
+def test_instalments_are_found_under_other_names_and_not_where_there_are_none(ctx: Context, project: str) -> None:
+    result = importing.stored(ctx, project)
+    assert result is not None
+    chinese = (
+        _table("还款计划", 900, "流水号", 流水号="id", 借据号="id", 应还日期="date", 实还日期="date", 金额="number"),
+        _table("代偿", 9, "代偿编号", 代偿编号="id", 借据号="id", 代偿日="date"),
+    )
+    assert guess_rolls(replace(result, tables=chinese)) == RollSpec(
+        table="还款计划", contract_column="借据号", due_column="应还日期", paid_column="实还日期",
+        subrogation_table="代偿", subrogation_column="代偿日",
+    )  # fmt: skip
+    # What begins to be overdue is not when it was due, and a table of contracts is not one of instalments.
+    misleading = (
+        _table("events", 90, "event_id", event_id="id", loan_id="id", overdue_since="date", paid_on="date"),
+        _table("loans", 900, "loan_id", loan_id="id", due_date="date", repaid_on="date"),
+        _table("postings", 99, loan_id="id", due_on="date", days_late="integer"),
+    )
+    assert guess_rolls(replace(result, tables=misleading)) == RollSpec(
+        table="postings", contract_column="loan_id", due_column="due_on", overdue_days_column="days_late"
+    )
+    assert guess_rolls(replace(result, tables=misleading[:2])) is None

@@ -10,16 +10,18 @@ from reporting import figures
 from reporting.figures import LineageNode
 from workbench.flows import catalogue, importing
 from workbench.flows.catalogue import Field, Lineage
+from workbench.flows.importing import ImportResult
 from workbench.ui.charts import chart
 from workbench.ui.column_words import role_word, type_word, unit_word
 from workbench.ui.empty_project import project_or_stop
 from workbench.ui.enterprises_panel import enterprises_panel
+from workbench.ui.first_rows import first_rows
 from workbench.ui.frame import PAGES, header
 from workbench.ui.pieces import chip, empty, panel_title, table
 from workbench.ui.session import Here, theme
 from workbench.ui.texts import language, say, t
 
-_MOST = 60
+_MOST = 40
 
 
 def _sentence(found: Sequence[Field]) -> str:
@@ -41,9 +43,6 @@ def _label(labels: dict[str, str], otherwise: str) -> str:
 
 
 def _list(found: Sequence[Field]) -> None:
-    if not found:
-        empty(t("Nothing found"), t("Try a part of a name, in either language."))
-        return
     table(
         (t("Field"), t("Table"), t("Type"), t("Role"), t("Unit"), t("Missing"), t("Data standard"), t("Features")),
         [
@@ -53,7 +52,7 @@ def _list(found: Sequence[Field]) -> None:
                 + (" " + chip(t("personal"), "watch") if field.is_personal else ""),
                 escape(_label(field.table_label, field.table)),
                 escape(type_word(field.type)),
-                escape(role_word(field.role)),
+                escape(role_word(field.role)).replace(" ", "\u00a0"),
                 escape(unit_word(field.unit or "–").replace(" ", "\u00a0")),
                 formats.percent(field.missing_rate),
                 _standard(field),
@@ -74,8 +73,7 @@ def _standard(field: Field) -> str:
     return f'<span class="mono" title="{source}">{escape(field.standard_field)}</span>'
 
 
-def _lineage(place: Here, found: Sequence[Field]) -> None:
-    panel_title(t("What a field has become"), t("From the column to features, versions and where they are at work."))
+def _one(place: Here, found: Sequence[Field], data: ImportResult) -> None:
     names = {f"{field.table}.{field.column}": field for field in found}
     most_used = max(names, key=lambda name: names[name].n_features * (names[name].role == "feature"))
     chosen = st.selectbox(
@@ -97,6 +95,8 @@ def _lineage(place: Here, found: Sequence[Field]) -> None:
                     for item in known.features
                 ],
             )
+    with st.expander(t("First rows of {table}", table=_label(field.table_label, field.table))):
+        first_rows(place, data.table(field.table), first=field.column)
 
 
 def _picture(field: Field, known: Lineage) -> None:
@@ -140,22 +140,31 @@ def _slot(name: str) -> str:
 
 def _main() -> None:
     place = project_or_stop(t("Catalogue"))
-    found = catalogue.fields(place.ctx, place.name) if importing.stored(place.ctx, place.name) is not None else ()
-    header(place, t("What is known, and what has it become?"), _sentence(found))
-    if not found:
+    data = importing.stored(place.ctx, place.name)
+    known = catalogue.fields(place.ctx, place.name) if data is not None else ()
+    header(place, t("What is known, and what has it become?"), _sentence(known))
+    if data is None or not known:
         with st.container(key="panel_no_data"):
             empty(t("No tables yet"), t("Fields, their meaning and their lineage appear here after the import."))
         st.page_link(PAGES["data"], label=t("Import tables"), icon=":material/arrow_forward:")
         return
     with st.container(key="panel_lineage"):
-        _lineage(place, found)
-    with st.container(key="panel_fields"):
-        panel_title(t("Fields"), t("Names in both languages, columns and fields of the data standard are searched."))
+        panel_title(
+            t("Find a field"), t("Names in both languages, columns and fields of the data standard are searched.")
+        )
         text = st.text_input(
             t("Search"), placeholder=t("for example: overdue, 逾期, contract.amount"), label_visibility="collapsed",
             key="catalogue_search",
         )  # fmt: skip
-        _list(catalogue.search(found, text or ""))
+        found = catalogue.search(known, text or "")
+        if found:
+            _one(place, found, data)
+        else:
+            empty(t("Nothing found"), t("Try a part of a name, in either language."))
+    if found:
+        with st.container(key="panel_fields"):
+            panel_title(t("Fields"), t("{n} found", n=formats.count(len(found))) if text else "")
+            _list(found)
     with st.container(key="panel_enterprises"):
         enterprises_panel(place)
 

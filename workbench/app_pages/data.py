@@ -13,6 +13,7 @@ from workbench.flows import importing, projects, uploads
 from workbench.flows.importing import ColumnProfile, ImportResult, TableProfile
 from workbench.ui.column_words import named, role_word, type_word, unit_word
 from workbench.ui.database_form import database_form
+from workbench.ui.first_rows import first_rows
 from workbench.ui.frame import PAGES, header
 from workbench.ui.pieces import action, empty, findings, panel_title, show_error, table
 from workbench.ui.sample_form import sample_choice
@@ -142,19 +143,7 @@ def _columns(place: Here, result: ImportResult) -> None:
     profile = by_name[chosen]
     _column_table(profile)
     with st.expander(t("First rows")):
-        _first_rows(place, profile)
-
-
-def _first_rows(place: Here, profile: TableProfile) -> None:
-    personal = any(column.is_personal for column in profile.columns)
-    open_values = False
-    if personal:
-        if place.can("data.personal"):
-            open_values = st.toggle(t("Show personal values; this is noted in the audit trail"), key="personal_values")
-        else:
-            st.caption(t("Personal values are masked; seeing them needs the role of administrator."))
-    rows = importing.preview(place.ctx, place.name, profile.name, 50, with_personal=open_values)
-    st.dataframe(rows, hide_index=True)
+        first_rows(place, profile)
 
 
 def _column_table(profile: TableProfile) -> None:
@@ -165,7 +154,7 @@ def _column_table(profile: TableProfile) -> None:
                 named(column.name, column.label),
                 escape(type_word(column.type)),
                 escape(role_word(column.role)),
-                escape(unit_word(column.unit or "–")),
+                escape(unit_word(column.unit or "–")).replace(" ", "\u00a0"),
                 formats.percent(column.missing_rate),
                 formats.count(column.n_distinct),
                 escape(_values(column)),
@@ -177,6 +166,8 @@ def _column_table(profile: TableProfile) -> None:
 
 
 def _values(column: ColumnProfile) -> str:
+    if column.type == "boolean" and column.mean is not None:
+        return t("yes: {share}", share=formats.percent(column.mean))
     if column.minimum is not None and column.maximum is not None:
         mean = "" if column.mean is None else t(", mean {mean}", mean=f"{column.mean:,.4g}")
         return t("{low} to {high}", low=column.minimum, high=column.maximum) + mean

@@ -38,7 +38,7 @@ def _main() -> None:
             empty(t("No tables yet"), t("Good and bad are read from the project's tables."))
         st.page_link(PAGES["data"], label=t("Import tables"), icon=":material/arrow_forward:")
         return
-    left, right = st.columns([0.6, 0.4], gap="small")
+    left, right = st.columns([0.66, 0.34], gap="small")
     with left, st.container(key="panel_builder"):
         spec = builder(place, result)
     with right, st.container(key="panel_counts"):

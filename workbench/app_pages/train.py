@@ -173,6 +173,7 @@ def _main() -> None:
                 _other_candidates(place, result)
         if result.findings:
             with st.container(key="panel_findings"):
+                panel_title(t("What the training found"))
                 findings(result.findings, result.feature_names)
         evaluation_panels(result.evaluation, "train")
         with st.container(key="panel_trials"):

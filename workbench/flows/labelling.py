@@ -9,14 +9,14 @@ from core.findings import Finding
 from core.i18n import msg
 from workbench.flows import importing, projects
 from workbench.flows.context import Context
-from workbench.flows.importing import ImportResult
 from workbench.flows.results import FindingField
 
 if TYPE_CHECKING:
     from automl.label import LabelSpec
-    from automl.vintages import RollRates, RollSpec, VintageStudy
+    from automl.rolls import RollSpec
+    from automl.vintages import RollRates, VintageStudy
 
-__all__ = ["LabelPreview", "guess_rolls", "parse", "preview", "rolls", "save", "study"]
+__all__ = ["LabelPreview", "choose_rolls", "parse", "preview", "rolls", "rolls_chosen", "save", "study"]
 
 
 @dataclass(frozen=True)
@@ -102,36 +102,33 @@ def rolls(ctx: Context, project: str, spec: "RollSpec") -> "RollRates":
     return roll_rates(importing.tables(ctx, project), spec)
 
 
-def guess_rolls(result: ImportResult) -> "RollSpec | None":
-    """Return where instalments and subrogations seem to lie, or None.
+def rolls_chosen(ctx: Context, project: str) -> "tuple[RollSpec | None, bool]":
+    """Return where instalments and subrogations lie, and whether a person said so; needs ``view``.
 
-    Instalments: a table with a due date and a date of payment or days overdue. Subrogations: one with a date of
-    payment that shares the column the instalments hang on. A person may say otherwise.
+    What nobody decided is guessed from names, types and links (`workbench.flows.rolls_guess`).
     """
-    from automl.vintages import RollSpec
+    from workbench.flows.rolls_guess import guess_rolls
 
-    tables = {profile.name: [column.name for column in profile.columns] for profile in result.tables}
-    for name, columns in tables.items():
-        due = _first(columns, ("due_date", "due"))
-        paid, late = (
-            _first(columns, ("pay_date", "paid_date", "paid_on")),
-            _first(columns, ("overdue_days", "days_late")),
-        )
-        contract = _first(columns, ("contract_id", "loan_id"))
-        if due is None or contract is None or (paid is None and late is None):
-            continue
-        subrogated = next(
-            (
-                (other, column)
-                for other, names in tables.items()
-                if any(word in other for word in ("compens", "subrog", "代偿"))
-                and contract in names
-                and (column := _first(names, ("pay_date", "paid_on", "subrogated_on", "date")))
-            ),
-            (None, None),
-        )
-        return RollSpec(name, contract, due, paid, None if paid else late, *subrogated)
-    return None
+    ctx.require("view")
+    held = projects.spec(ctx, project).rolls
+    if held is not None:
+        return held, True
+    result = importing.stored(ctx, project)
+    return (None if result is None else guess_rolls(result)), False
+
+
+def choose_rolls(ctx: Context, project: str, spec: "RollSpec | None") -> None:
+    """Write into the project's specification where instalments lie; None goes back to what is guessed.
+
+    Raises
+    ------
+    InputError
+        A table has no such column, or a date is none.
+    """
+    if spec is not None:
+        rolls(ctx, project, spec)
+    held = projects.spec(ctx, project)
+    projects.write_spec(ctx, project, held.model_copy(update={"rolls": spec}))
 
 
 def save(ctx: Context, project: str, spec: "LabelSpec") -> None:
@@ -139,7 +136,3 @@ def save(ctx: Context, project: str, spec: "LabelSpec") -> None:
     held = projects.spec(ctx, project)
     others = [label for label in held.labels if label.name != spec.name]
     projects.write_spec(ctx, project, held.model_copy(update={"labels": [spec, *others]}))
-
-
-def _first(columns: list[str], wanted: tuple[str, ...]) -> str | None:
-    return next((name for name in wanted if name in columns), None)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from automl.economics.spec import EconomicsSpec
 from automl.label import LabelSpec
 from automl.reason_codes import ReasonSpec
+from automl.rolls import RollSpec
 from automl.spec import TrainSpec
 from core.errors import NotFoundError
 from core.fingerprints import fingerprint_json
@@ -82,6 +83,8 @@ class ProjectSpec(BaseModel):
         What business systems may read of enterprises.
     reasons : ReasonSpec
         What is changed of the curated reason codes; frozen in each version that is trained from then on.
+    rolls : RollSpec, optional
+        Where instalments and subrogations lie, for roll rates. Left out: guessed from names, types and links.
     standard : StandardChoices
         What a person decided about the match of tables and columns to the data standard.
     approvals : ApprovalSpec
@@ -101,6 +104,7 @@ class ProjectSpec(BaseModel):
     economics: EconomicsSpec | None = None
     enterprises: EnterprisesSpec = Field(default_factory=EnterprisesSpec)
     reasons: ReasonSpec = Field(default_factory=ReasonSpec)
+    rolls: RollSpec | None = None
     standard: StandardChoices = Field(default_factory=StandardChoices)
     approvals: ApprovalSpec = Field(default_factory=ApprovalSpec)
 

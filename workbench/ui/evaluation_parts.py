@@ -95,18 +95,21 @@ def segment_panel(place: Here, version: int) -> None:
     overall = _auc(place, version)
     text = evaluation.level_text(place.ctx.speaking(language()), place.name, column)
     names = [text(one.name) for one in found]
-    chart(
-        figures.intervals_by_segment(
-            names,
-            *_areas(found),
-            [one.n for one in found],
-            overall=overall,
-            sample=t("rows the version did not see; intervals after DeLong"),
-            language=language(),
-            theme=theme(),
-        ),
-        "segments",
-    )
+    if any(one.metrics for one in found):
+        chart(
+            figures.intervals_by_segment(
+                names,
+                *_areas(found),
+                [one.n for one in found],
+                overall=overall,
+                sample=t("rows the version did not see; intervals after DeLong"),
+                language=language(),
+                theme=theme(),
+            ),
+            "segments",
+        )
+    else:
+        panel_title(t("No segment has enough bads and goods for a figure of its own."))
     _slice_table(t("Segment"), names, found)
 
 

@@ -78,6 +78,8 @@ def sample_name(name: str) -> str:
         "holdout": t("hold-out"),
         "repeated_cross_validation": t("repeated cross-validation"),
         "development": t("training rows, not fitted on"),
+        "out_of_time_new": t("out-of-time, new entities"),
+        "out_of_time_returning": t("out-of-time, returning entities"),
     }
     return words.get(name, name)
 
@@ -112,7 +114,7 @@ def _brier(sample: SampleEvaluation) -> None:
     if parts is not None:
         st.caption(
             t(
-                "Brier score = reliability {reliability} - resolution {resolution} + uncertainty {uncertainty} + "
+                "Brier score = reliability {reliability} − resolution {resolution} + uncertainty {uncertainty} + "
                 "spread inside {n} bins {within}.",
                 reliability=formats.metric(parts.reliability),
                 resolution=formats.metric(parts.resolution),

@@ -152,7 +152,8 @@ def _treatment_row(one: SegmentTreatment, name: str) -> tuple[str, ...]:
 
 
 def _with_bounds(value: str, low: str, high: str) -> str:
-    return f'{value} <span class="caption">[{low}, {high}]</span>'
+    bounds = "" if formats.MISSING in (low, high) else f' <span class="caption">[{low}, {high}]</span>'
+    return value + bounds
 
 
 def change_panel(place: Here, result: TrainResult, key: str, grade: str) -> None:

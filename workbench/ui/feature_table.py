@@ -87,7 +87,7 @@ def _kept(rows: Sequence[FeatureRow]) -> None:
             (
                 escape(row.name(language())),
                 f'<span class="mono muted">{escape(row.table)}</span>',
-                escape(window_word(row.window) if row.window else "–"),
+                escape(window_word(row.window) if row.window else "–").replace(" ", "\u00a0"),
                 _live(row.liveness),
                 formats.percent(row.missing_rate),
                 formats.metric(row.information_value),

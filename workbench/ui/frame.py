@@ -57,6 +57,7 @@ def header(here: Here, title: str, sentence: str) -> None:
             _project_choice(here)
             _language_choice()
             _user_menu(here)
+    _keep_language()
 
 
 def loop_strip(state: LoopState) -> None:
@@ -106,11 +107,15 @@ def _project_choice(here: Here) -> None:
 def _language_choice() -> None:
     other, label = ("zh", "中文") if language() == "en" else ("en", "English")
     st.button(label, type="tertiary", key="language_choice", on_click=_choose_language, args=(other,))
+
+
+def _keep_language() -> None:
+    """Let the browser keep a choice just made, so that a page loaded anew still speaks it."""
     if recall("language_chosen"):
         forget("language_chosen")
-        # The browser keeps the choice, so that a page loaded anew still speaks it.
         keep = f"{LANGUAGE_COOKIE}={language()}; max-age={LANGUAGE_LIFETIME_SECONDS}; path=/; samesite=lax"
-        st.html(f"<script>document.cookie = {json.dumps(keep)};</script>", unsafe_allow_javascript=True)
+        with st.sidebar:  # where what is not seen takes no room beside the buttons
+            st.html(f"<script>document.cookie = {json.dumps(keep)};</script>", unsafe_allow_javascript=True)
 
 
 def _choose_language(chosen: str) -> None:

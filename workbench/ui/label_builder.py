@@ -282,11 +282,11 @@ def _event_rows(tables: dict[str, TableProfile], events: list[EventCondition], k
         hide_index=True,
         placeholder="–",
         column_config={
-            "time": st.column_config.SelectboxColumn(t("Event, by its time"), options=times, width=165),
-            "days": st.column_config.NumberColumn(t("Days later"), format="%g", width=70),
+            "time": st.column_config.SelectboxColumn(t("Event, by its time"), options=times, width=155),
+            "days": st.column_config.NumberColumn(t("Days later"), format="%g", width=85),
             "column": st.column_config.SelectboxColumn(t("Only where"), options=columns, width=175),
             "op": st.column_config.SelectboxColumn(t("Test"), options=_OPERATORS, width=55),
-            "value": st.column_config.TextColumn(t("Value"), width=60),
+            "value": st.column_config.TextColumn(t("Value"), width=65),
         },
         key=f"events_{key}_{language()}",
     )

@@ -5,7 +5,8 @@ from html import escape
 import streamlit as st
 
 from automl.label import LabelSpec
-from automl.vintages import RollRates, RollSpec, VintageStudy
+from automl.rolls import RollSpec
+from automl.vintages import RollRates, VintageStudy
 from core.errors import WorkbenchError
 from core.i18n import formats
 from reporting import figures
@@ -14,7 +15,8 @@ from workbench.flows.context import Context
 from workbench.flows.importing import ImportResult
 from workbench.flows.labelling import LabelPreview
 from workbench.ui.charts import chart
-from workbench.ui.pieces import empty, findings, panel_title, show_error, table
+from workbench.ui.pieces import chip, empty, findings, panel_title, show_error, table
+from workbench.ui.roll_choice import roll_choice
 from workbench.ui.session import Here, theme
 from workbench.ui.texts import language, t
 from workbench.ui.times import day
@@ -135,7 +137,8 @@ def _maturities(study: VintageStudy, spec: LabelSpec) -> None:
         return
     rows = [
         (
-            escape(t("{n} months", n=item.months)) + (" ←" if item.months == spec.performance_window_months else ""),
+            escape(t("{n} months", n=item.months))
+            + (f" {chip(t('this label'), 'brand')}" if item.months == spec.performance_window_months else ""),
             f'{formats.percent(item.share)} <span class="caption">'
             f"[{formats.percent(item.low)}, {formats.percent(item.high)}]</span>",
             formats.count(item.n_mature),
@@ -152,8 +155,16 @@ def _maturities(study: VintageStudy, spec: LabelSpec) -> None:
 
 
 def roll_panel(place: Here, result: ImportResult) -> None:
-    """Draw how contracts roll from month to month, where instalments are found."""
-    spec = labelling.guess_rolls(result)
+    """Draw how contracts roll from month to month, and the choice of where instalments and subrogations lie."""
+    held, is_chosen = labelling.rolls_chosen(place.ctx, place.name)
+    drawn = st.container()
+    with st.expander(t("Where instalments and subrogations lie"), expanded=held is None):
+        spec = roll_choice(place, result, held, is_chosen=is_chosen)
+    with drawn:
+        _rolls_drawn(place, result, spec)
+
+
+def _rolls_drawn(place: Here, result: ImportResult, spec: RollSpec | None) -> None:
     if spec is None:
         panel_title(t("Roll rates"))
         empty(t("No instalments found"), t("A table with a contract, a due date and a date of payment is needed."))
@@ -162,15 +173,17 @@ def roll_panel(place: Here, result: ImportResult) -> None:
         with st.spinner(t("Following the instalments")):
             rates = _rolls(place.ctx, place.name, _data(place), spec)
     except WorkbenchError as error:
+        panel_title(t("Roll rates"))
         show_error(error)
         return
+    titles = {table.name: table.label.get(language(), table.name) for table in result.tables}
     chart(
         figures.roll_matrix(
             [_roll_state(state) for state in rates.states],
             rates.counts,
             title=_roll_title(rates),
-            sample=t("{table} and {other}, month ends {first} to {last}", table=spec.table,
-                     other=spec.subrogation_table or "–", first=rates.first, last=rates.last),
+            sample=t("{table} and {other}, month ends {first} to {last}", table=titles[spec.table],
+                     other=titles.get(spec.subrogation_table or "", "–"), first=rates.first, last=rates.last),
             language=language(),
             theme=theme(),
         ),

@@ -65,8 +65,8 @@ def _fault(item: "QualityFinding", titles: dict[str, str], number: int) -> None:
     with right:
         if item.count:
             draw(
-                f'<div class="number">{escape(formats.count(item.count))} '
-                f'<span class="caption">{escape(formats.percent(item.share, 2))}</span></div>'
+                f'<div class="flush-right">{escape(t("{n} rows", n=formats.count(item.count)))} '
+                f'<span class="caption">{escape(formats.percent(item.share))}</span></div>'
             )
     if item.samples:
         with st.expander(t("First rows that have it"), key=f"rows_{number}"):

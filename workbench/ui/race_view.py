@@ -1,5 +1,6 @@
 """The race on a page: live while it runs, and with the price of every candidate when it has ended."""
 
+from collections.abc import Sequence
 from html import escape
 
 import streamlit as st
@@ -18,6 +19,7 @@ __all__ = ["candidates", "family_name", "live_race"]
 
 _POLL_SECONDS = 1.0
 _MEGABYTE = 1_000_000
+_LEAST_SECONDS = 0.05
 
 
 def family_name(family: str) -> str:
@@ -36,16 +38,37 @@ def live_race() -> None:
         left = "" if race.seconds_left is None else t("{n} s of the search left.", n=round(race.seconds_left))
         panel_title(t("The race so far"), left)
         table(
-            (t("Family"), t("Best AUC"), t("Trials"), t("Failed"), t("Seconds")),
-            [_runner(row) for row in race.rows],
-            numbers=(1, 2, 3, 4),
+            (t("Family"), t("Best AUC"), "", t("Trials"), t("Trials that failed"), t("Seconds")),
+            [_runner(row, _span(race.rows)) for row in race.rows],
+            numbers=(1, 3, 4, 5),
         )
         st.caption(t("Mean AUC over the folds of the best trial, with the interval of the mean by their spread."))
 
 
-def _runner(row: RaceRow) -> tuple[str, ...]:
+def _runner(row: RaceRow, span: tuple[float, float]) -> tuple[str, ...]:
     best = "–" if row.best is None else _cell(formats.metric(row.best), formats.interval(row.low, row.high))
-    return (escape(family_name(row.family)), best, str(row.n_trials), str(row.n_failed), f"{row.seconds:.0f}")
+    seconds = "<1" if 0 < row.seconds < 1 else f"{row.seconds:.0f}"
+    failed = str(row.n_failed) if row.n_failed else "–"
+    return (escape(family_name(row.family)), best, _stand(row, span), str(row.n_trials), failed, escape(seconds))
+
+
+def _span(rows: Sequence[RaceRow]) -> tuple[float, float]:
+    """Return the least and the greatest AUC that an interval of the race reaches."""
+    ends = [end for row in rows for end in (row.best, row.low, row.high) if end is not None]
+    return (min(ends), max(ends)) if ends else (0.0, 1.0)
+
+
+def _stand(row: RaceRow, span: tuple[float, float]) -> str:
+    """Return where a family stands between the ends of the race, as a mark on its interval."""
+    if row.best is None:
+        return ""
+    low, high = (row.best if end is None else end for end in (row.low, row.high))
+    wide = span[1] - span[0] or 1.0
+    left, right, here = (100 * (end - span[0]) / wide for end in (low, high, row.best))
+    return (
+        f'<div class="stand"><span style="left:{left:.1f}%;width:{right - left:.1f}%"></span>'
+        f'<i style="left:{here:.1f}%"></i></div>'
+    )
 
 
 def candidates(result: TrainResult) -> None:
@@ -68,7 +91,7 @@ def _candidate(row: CandidateRow) -> tuple[str, ...]:
             formats.count(row.price.n_leaves),
             _size(row.price.size_bytes),
             t("{n} ms", n=f"{row.price.row_ms:.2f}"),
-            t("{n} s", n=f"{row.price.explain_seconds:.1f}"),
+            escape(t("{n} s", n=_seconds(row.price.explain_seconds))),
         )
     return (
         " ".join([escape(family_name(row.family)), *marks]) + _members(row),
@@ -77,6 +100,10 @@ def _candidate(row: CandidateRow) -> tuple[str, ...]:
         *price,
         str(row.n_trials),
     )
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f}" if seconds >= _LEAST_SECONDS else "<0.1"
 
 
 def _size(n_bytes: int) -> str:

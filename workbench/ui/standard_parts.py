@@ -88,8 +88,8 @@ def _field_list(found: Sequence[Entry], *, is_field: bool) -> None:
                 escape(type_word(entry.type or "")),
                 escape(unit_word(entry.unit or _NONE)).replace(" ", "\u00a0"),
                 f'<span class="mono">{escape(", ".join(entry.code_tables) or _NONE)}</span>',
-                html(entry.source),
-                *((html(entry.known_at),) if entry.known_at is not None else ()),
+                f'<span class="caption">{html(entry.source)}</span>',
+                *((f'<span class="caption">{html(entry.known_at)}</span>',) if entry.known_at is not None else ()),
             )
             for entry in found
         ],
@@ -126,7 +126,7 @@ def _label(label: Any) -> str:
 
 
 def _other(label: Any) -> str:
-    return label.get("zh" if language() == "en" else "en") or _NONE
+    return label.get("zh" if language() == "en" else "en", _NONE) if label.get(language()) else _NONE
 
 
 def match_panel(place: Here, state: StandardState) -> None:
@@ -216,15 +216,15 @@ def _editor(one: MatchedTable, *, may: bool) -> Any:
         height="content",
         disabled=["column", "label", "type", "confidence", "evidence", "differences"] if may else True,
         column_config={
-            "column": t("Column"),
-            "label": t("Name"),
-            "type": t("Type"),
+            "column": st.column_config.TextColumn(t("Column"), width=100),
+            "label": st.column_config.TextColumn(t("Name"), width=130),
+            "type": st.column_config.TextColumn(t("Type"), width=92),
             "field": st.column_config.SelectboxColumn(
-                t("Field of the standard"), options=options, required=True, width=270
+                t("Field of the standard"), options=options, required=True, width=262
             ),
-            "confidence": st.column_config.ProgressColumn(t("Confidence"), min_value=0, max_value=1, format="percent"),
-            "evidence": t("What speaks for it"),
-            "differences": st.column_config.NumberColumn(t("Differences"), width="small"),
+            "confidence": st.column_config.NumberColumn(t("Confidence"), format="percent", width=78),
+            "differences": st.column_config.NumberColumn(t("Differences"), width=80),
+            "evidence": st.column_config.TextColumn(t("What speaks for it"), width=165),
         },
         key=f"standard_editor_{one.name}_{one.standard_table}",
     )
@@ -249,7 +249,7 @@ def _evidence(column: MatchedColumn) -> str:
     if column.is_chosen:
         return t("decided by a person")
     words = {
-        "name": t("the standard's own name"),
+        "name": t("same name"),
         "alias": t("another name of it"),
         "label": t("its label"),
         "words": t("words in common"),

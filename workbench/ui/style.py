@@ -7,7 +7,7 @@ from reporting import tokens
 
 __all__ = ["page_style", "sign_in_style"]
 
-_NAMES = ("background", "panel", "ink", "line", "brand", "brand_soft", "good", "watch", "bad", "muted")
+_NAMES = ("background", "panel", "ink", "line", "brand", "brand_soft", "on_brand", "good", "watch", "bad", "muted")
 
 
 def page_style(theme: str) -> str:

@@ -80,7 +80,7 @@ def tables_picture(
         said.setdefault((parent, child), []).append((column, matched))
     figure = figures.tables_graph(
         nodes,
-        list(said),
+        [(parent, child) for parent, child, _, _ in links],
         root=root,
         selected=selected,
         link_notes=said,

@@ -12,7 +12,7 @@ from workbench.jobs.queue import Job, JobState
 from workbench.ui.pieces import draw, show_error
 from workbench.ui.session import Here, here
 from workbench.ui.state import forget, recall, remember
-from workbench.ui.texts import language, say, t
+from workbench.ui.texts import capital, language, say, t
 
 __all__ = ["ask_for", "may_finish_early", "running", "watch"]
 
@@ -77,7 +77,9 @@ def _poll(kinds: tuple[str, ...]) -> None:
 def _draw_job(place: Here, job: Job) -> None:
     left, right = st.columns([0.72, 0.28], vertical_alignment="center")
     with left:
-        what = say(job.message) or (t("Waiting for a worker") if job.state == JobState.QUEUED else t("Starting"))
+        what = capital(say(job.message)) or (
+            t("Waiting for a worker") if job.state == JobState.QUEUED else t("Starting")
+        )
         st.progress(min(max(job.fraction, 0.0), 1.0), text=f"{what} {_remaining(job)}")
     with right, st.container(horizontal=True, horizontal_alignment="right"):
         if job.kind in may_finish_early:
