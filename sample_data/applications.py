@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sample_data.histories import Edges, Histories, any_before, counted_before, exposure
-from sample_data.latent import MEAN_SIZE, REGIONS, SECTOR_EFFECT, Firms, logistic, trailing_growth
+from sample_data.latent import MEAN_SIZE, REGION_SHARE, REGIONS, SECTOR_EFFECT, Firms, logistic, trailing_growth
 from sample_data.timeline import AS_OF_DAY, Array, add_months, day, month_of, year_of
 
 __all__ = ["BATCH", "CURED", "DIRECT", "GOOD", "REFERRED", "SUBROGATED", "SUBROGATED_LATE", "Rounds", "simulate"]
@@ -18,6 +18,10 @@ _N_ROUNDS = 8
 # .8 of those by count (small tickets fail more often); 70% approved; one ticket in twenty above 5 million.
 _SUBROGATION_INTERCEPT = -4.75
 _TYPICAL_TICKET = np.array([165.0, 90.0, 165.0])  # by channel, in 10,000 CNY
+# Log odds by the day of the application, for what the economy brings in the year after: who asks in the half year
+# before the shock lives through it, who asks once the restrictions of the epidemic are lifted, through the recovery.
+_OUTLOOK_FROM = np.array([day("2021-07-01"), day("2022-01-01"), day("2022-12-07"), day("2023-04-01")])
+_OUTLOOK = np.array([0.0, 0.3, 0.05, -0.8, 0.06])
 _CRISIS = -0.6  # state of the economy, as a sector feels it, below which banks stop waiting
 _LEAST_VIEW, _LEAST_VIEW_OF_BATCH = -0.67, -1.07
 _OVERDUE_SHIFT = 0.91  # log odds from "subrogated" to "overdue over 30 days or subrogated"
@@ -45,7 +49,7 @@ def simulate(rng: np.random.Generator, firms: Firms, edges: Edges, histories: Hi
     dict of str to array of shape (n_applications,)
         One row per application, in order of time, with everything that is hidden about it too.
     """
-    world = _World(firms, edges, histories, rng.normal(0, 0.18, (len(REGIONS), 8)))
+    world = _World(firms, edges, histories, _region_years(rng))
     firm, days = np.arange(firms.n), firms.first_application
     n_contracts = np.zeros(firms.n, dtype=np.int64)
     rounds: list[Rounds] = []
@@ -59,6 +63,13 @@ def simulate(rng: np.random.Generator, firms: Firms, edges: Edges, histories: Hi
     joined = {name: np.concatenate([part[name] for part in rounds]) for name in rounds[0]}
     order = np.lexsort((joined["firm"], joined["second"], joined["day"]))
     return {name: values[order] for name, values in joined.items()}
+
+
+def _region_years(rng: np.random.Generator) -> Array:
+    """Draw how much better or worse each region fares in each year than the whole, of shape (n_regions, 8)."""
+    frailty: Array = rng.normal(0, 0.18, (len(REGIONS), 8))
+    centred: Array = frailty - REGION_SHARE @ frailty
+    return centred
 
 
 def _one_round(rng: np.random.Generator, world: _World, firm: Array, days: Array, n_prior: Array) -> Rounds:
@@ -161,6 +172,7 @@ def _subrogation_logit(rng: np.random.Generator, world: _World, facts: Rounds) -
         + 0.25 * (to_revenue > 0.35)
         - 0.3 * np.log(facts["amount"] / _TYPICAL_TICKET[facts["channel"]])
         + world.region_year[firms.region[firm], year_of(facts["day"]) - 2018]
+        + _OUTLOOK[np.searchsorted(_OUTLOOK_FROM, facts["day"], side="right")]
         + np.log(0.7) * facts["is_tech"]
         + np.log(1.15) * (facts["channel"] == BATCH)
         + np.log(1.2) * (facts["n_prior"] == 0)

@@ -13,7 +13,8 @@ _SECTOR_SHARE = np.array([0.42, 0.24, 0.08, 0.05, 0.06, 0.05, 0.04, 0.06])
 SECTOR_SENSITIVITY = np.array([1.0, 0.9, 1.3, 1.6, 0.8, 0.5, 0.4, 0.8])
 SECTOR_EFFECT = np.array([0.0, 0.15, 0.45, 0.35, 0.05, -0.10, 0.10, 0.05])
 REGIONS = ("3301", "3302", "3303", "3310", "3306", "3307", "3304", "3305", "3308", "3311", "3309")
-_REGION_SHARE = np.array([0.22, 0.15, 0.14, 0.10, 0.09, 0.09, 0.08, 0.05, 0.03, 0.03, 0.02])
+_REGION_WEIGHT = np.array([0.22, 0.15, 0.14, 0.10, 0.09, 0.09, 0.08, 0.05, 0.03, 0.03, 0.02])
+REGION_SHARE = _REGION_WEIGHT / _REGION_WEIGHT.sum()
 MEAN_SIZE = 6.7  # log of yearly revenue in 10,000 CNY
 _FIRST_APPLICATION_DAY = day("2019-01-01")
 _BATCH_MONTH = int(month_of(np.array([day("2022-07-01")]))[0])
@@ -71,7 +72,7 @@ def draw_firms(rng: np.random.Generator, n: int) -> Firms:
     quality0 = rng.standard_normal(n)
     owner = 0.5 * quality0 + np.sqrt(0.75) * rng.standard_normal(n)
     sector = rng.choice(len(SECTORS), n, p=_SECTOR_SHARE)
-    region = rng.choice(len(REGIONS), n, p=_REGION_SHARE / _REGION_SHARE.sum())
+    region = rng.choice(len(REGIONS), n, p=REGION_SHARE)
     size = rng.normal(MEAN_SIZE + 0.25 * quality0, 1.0)
     macro = macro_path(rng)
     sensitivity = SECTOR_SENSITIVITY[sector]

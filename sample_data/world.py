@@ -19,10 +19,16 @@ if TYPE_CHECKING:
     from warehouse.data_model import DataModel
     from warehouse.table_set import TableSet
 
-__all__ = ["DEMO_PROJECT", "World", "complete_data_model", "generate_world", "write_world"]
+__all__ = ["DEMO_PROJECT", "WORLD_VERSION", "World", "complete_data_model", "generate_world", "write_world"]
 
 DEMO_PROJECT: Final = Path(__file__).parent / "project.yaml"
 """The sample project: data model with labels in both languages, two labels, feature and training settings."""
+
+WORLD_VERSION: Final = 2
+"""Of the process that draws the world: the same seed and version give the same bytes.
+
+2: losses of every year at the rates of the specification.
+"""
 
 _ADDITIONS: Final = Path(__file__).parent / "complete.yaml"
 _FEWEST = 50

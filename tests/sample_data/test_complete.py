@@ -316,11 +316,8 @@ def test_growth_on_the_year_before_spreads_as_the_specification_says(
 ) -> None:
     # Spread: noise 0.15 and 0.06 quality, noise 0.24 and 0.09 quality; quality has a spread of about 0.97.
     wide = tables[table].pivot(index="ent_id", columns="month", values=column)
-    large = (
-        wide[(wide > 15).all(axis=1) | (column != "insured_count")]
-        if column != "insured_count"
-        else wide[wide.min(axis=1) > 15]
-    )
+    # By the first month known: firms that are large in every month are those that grew.
+    large = wide[wide.bfill(axis=1).iloc[:, 0] > 30] if column == "insured_count" else wide
     growth = np.log(large).diff(12, axis=1).to_numpy()
     growth = growth[~np.isnan(growth)]
     assert len(growth) > 2_000

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from core.errors import ConflictError, InputError, PermissionDeniedError
-from sample_data import complete
+from sample_data import WORLD_VERSION, complete
 from sample_data.complete import Size
 from tests.workbench.conftest import VIEWER
 from warehouse.table_set import TableSet
@@ -63,7 +63,7 @@ def test_the_command_writes_names_in_the_language_asked_for(
             main(["sample-world", str(tmp_path / names), "--size", "full", "--names", names, "--json"])
         assert ended.value.code == 0
         answer = json.loads(capsys.readouterr().out.splitlines()[-1])
-        assert (answer["size"], len(answer["n_rows"])) == ("full", 53)
+        assert (answer["size"], answer["world_version"], len(answer["n_rows"])) == ("full", WORLD_VERSION, 53)
         firm = pd.read_parquet(tmp_path / names / "tables" / "enterprise.parquet")["ent_name"][0]
         assert firm.isascii() == (names == "en")
     for wrong in (["--size", "small"], [str(tmp_path / "x"), "--size", "huge"], [str(tmp_path / "zh")]):

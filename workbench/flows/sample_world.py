@@ -51,11 +51,12 @@ SIZES: Final = (
 
 @dataclass(frozen=True)
 class Written:
-    """What was written to a folder: rows per table, and how long it took."""
+    """What was written to a folder: rows per table, and how long it took; seed and version give it again."""
 
     folder: str
     size: str
     seed: int
+    world_version: int
     n_rows: dict[str, int]
     seconds: float
 
@@ -85,12 +86,12 @@ def write(
     ConflictError
         The folder is not empty.
     """
-    from sample_data import write_world
+    from sample_data import WORLD_VERSION, write_world
 
     ctx.require("data.import")
     started = time.monotonic()
     rows = write_world(folder, size, seed, names=names or ctx.language, dirty=dirty, progress=ctx.progress)
-    return Written(str(folder), size, seed, rows, time.monotonic() - started)
+    return Written(str(folder), size, seed, WORLD_VERSION, rows, time.monotonic() - started)
 
 
 def load(
