@@ -24,6 +24,7 @@ _DEVIATIONS: Final = 5.0
 _WINDOW: Final = 3.0
 _LEAST_WINDOW: Final = 0.7  # a firm may ask for five times as much as it used to
 _LEAST_SPREAD: Final = 0.05
+_ON_THE_WAY: Final = 1.0
 _FAR: Final = 12.0
 _TAIL: Final = 3.5
 _FEW: Final = 30
@@ -61,11 +62,13 @@ def _unit_slips(case: TableCase, name: str, numbers: Array, distance: Array, spr
     """Yield amounts that look ten thousand times, ratios that look a hundred times, too large or too small.
 
     A value is held against the median of its owner's values in the column, where there are at least three, else against
-    that of the column. It is a slip where dividing by the factor brings it within three deviations of that median while
-    it stands more than five away, and where more values stand there than on the way: a long tail is no slip. A column
-    that spreads over more than a fifth of the factor cannot tell slips from large values and is not judged. Sizes that
-    pass through zero are small now and then: only columns without negative values can be too small. Percent among
-    ratios are too large only, ratios among percent too small only.
+    that of the column. It is a slip where dividing by the factor brings it within five deviations of that median
+    (three where five would leave no decade in between) while it stands more than five away, and where more values stand
+    there than on the way: a long tail is no slip. A column that spreads over more than a fifth of the factor cannot
+    tell slips from large values and is not judged. What the column tells of a value stands where the median of its
+    owner is more than half the factor away: few values do not say how they spread. Sizes that pass through zero are
+    small now and then: only columns without negative values can be too small. Percent among ratios are too large only,
+    ratios among percent too small only.
     """
     factor = _factor(case, name)
     for sign in _directions(case.unit(name), numbers) if factor else ():
@@ -166,7 +169,8 @@ def _slips(distance: Array, spread: float, owner: Array | None, factor: int) -> 
     usual = residual[is_own & ~candidates]
     own_spread = max(_TO_DEVIATION * float(np.median(np.abs(usual))), _LEAST_SPREAD) if len(usual) else spread
     by_owner = _is_slip(residual, own_spread, factor)
-    return candidates & np.where(is_own, by_owner, by_column)
+    by_both = by_column & (np.nan_to_num(residual) > factor / 2)
+    return candidates & np.where(is_own, by_owner | by_both, by_column)
 
 
 def _stand_out(distance: Array, owner: Array, factor: int) -> Array:
@@ -183,11 +187,13 @@ def _is_slip(distance: Array, spread: float, factor: int) -> Array:
     nothing = np.zeros(len(distance), dtype=bool)
     if factor < _DEVIATIONS * spread:
         return nothing
-    window = max(_WINDOW * spread, _LEAST_WINDOW)
+    # As far about the factor as about the median, but for a decade between the two that shows whether there is a tail.
+    widest = min(_DEVIATIONS * spread, factor - _ON_THE_WAY - _DEVIATIONS * spread)
+    window = max(_WINDOW * spread, _LEAST_WINDOW, widest)
     far = np.nan_to_num(distance, nan=0.0)
     slips: Array = (np.abs(far - factor) <= window) & (far > _DEVIATIONS * spread)
     end = factor - window
-    start = max(min(_DEVIATIONS * spread, end - 1), _TAIL * spread)
+    start = max(min(_DEVIATIONS * spread, end - _ON_THE_WAY), _TAIL * spread)
     n_slips, n_on_the_way = int(slips.sum()), int(((far > start) & (far < end)).sum())
     if n_slips <= n_on_the_way:
         return nothing
