@@ -15,7 +15,16 @@ from features.plan import FeaturePlan, Link, TableSchema
 if TYPE_CHECKING:
     from warehouse.table_set import TableSet
 
-__all__ = ["NEVER", "EngineData", "TableArrays", "find_nulls", "late_from", "rows_seen_from", "unique_index"]
+__all__ = [
+    "NEVER",
+    "EngineData",
+    "TableArrays",
+    "convert_units",
+    "find_nulls",
+    "late_from",
+    "rows_seen_from",
+    "unique_index",
+]
 
 NEVER: Final = np.iinfo(np.int64).max
 _DAY_NS: Final = 86_400_000_000_000
@@ -196,6 +205,16 @@ class EngineData:
         event = leaf.event_time
         events = np.full(rows.size, NO_TIME) if event is None else event[rows]
         return History.build(rows, anchors, events, seen, leaf.order_keys, self.tables[base].n_rows)
+
+
+def convert_units(schema: TableSchema, names: Sequence[str], numbers: np.ndarray) -> None:
+    """Bring number columns, shape (n_columns, n_rows), in place to the units that features are computed in.
+
+    Every way in calls it once, right after the values are read: tables, stored rows and live rows.
+    """
+    with np.errstate(over="ignore"):  # what becomes infinite is refused by the caller, like what came so
+        for name, factor in schema.factors.items():
+            numbers[names.index(name)] *= factor
 
 
 def find_nulls(table: str, names: Sequence[str], numbers: np.ndarray) -> np.ndarray:

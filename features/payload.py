@@ -9,7 +9,7 @@ import numpy as np
 from core.errors import InputError
 from core.i18n import Message, msg
 from features.column_rows import ColumnRows, as_columns, column_of
-from features.engine_data import EngineData, TableArrays, unique_index
+from features.engine_data import EngineData, TableArrays, convert_units, unique_index
 from features.plan import ColumnKind, FeaturePlan, Link, TableSchema
 
 __all__ = ["read_rows"]
@@ -84,7 +84,7 @@ def _table(table: str, schema: TableSchema, columns: Mapping[str, list[Any]], n_
         return [name for name, its_kind in schema.columns.items() if its_kind == kind]
 
     number_names = of("number")
-    numbers = _number_matrix(table, {name: columns[name] for name in number_names}, n_rows)
+    numbers = _number_matrix(table, schema, {name: columns[name] for name in number_names}, n_rows)
     encoded = {name: _encode(columns[name]) for name in of("category")}
     order_keys = tuple(_order_key(columns[name], schema.columns[name], table, name) for name in schema.primary_key)
     return TableArrays(
@@ -115,11 +115,12 @@ def _encode(values: list[str | None]) -> tuple[np.ndarray, tuple[str, ...]]:
     return np.array([codes[value] for value in values], dtype=np.int32), levels
 
 
-def _number_matrix(table: str, columns: Mapping[str, list[Any]], n_rows: int) -> np.ndarray:
-    """Return number columns, shape (n_columns, n_rows)."""
+def _number_matrix(table: str, schema: TableSchema, columns: Mapping[str, list[Any]], n_rows: int) -> np.ndarray:
+    """Return number columns, shape (n_columns, n_rows), in the units of features."""
     numbers = np.empty((len(columns), n_rows))
     for row, (name, values) in zip(numbers, columns.items(), strict=True):
         row[:] = _as_floats(values, table, name)
+    convert_units(schema, list(columns), numbers)
     if np.isinf(numbers).any():
         for row, (name, values) in zip(numbers, columns.items(), strict=True):
             _refuse_infinite(row, values, table, name)

@@ -79,6 +79,9 @@ class TableSchema:
         For each column that is filled in later: the column that says when.
     primary_key : tuple of str
         Orders rows of one moment.
+    factors : mapping of str to float
+        What the values of a number column are multiplied by as they are read, where features are in another unit than
+        the data. Tables, stored rows and live rows are read by the same rule; whatever reads a feature has it applied.
     """
 
     columns: Mapping[str, ColumnKind]
@@ -87,6 +90,7 @@ class TableSchema:
     known_at_lag_days: float = 0.0
     late: Mapping[str, str] = field(default_factory=dict)
     primary_key: tuple[str, ...] = ()
+    factors: Mapping[str, float] = field(default_factory=dict)
 
     def pruned(self, wanted: Iterable[str]) -> "TableSchema":
         """Return the schema with only the `wanted` columns and those that time and order them."""
@@ -95,7 +99,13 @@ class TableSchema:
         keep |= {column for column in (self.event_time, self.known_at) if column}
         keep |= set(late.values()) | set(self.primary_key)
         columns = {name: kind for name, kind in self.columns.items() if name in keep}
-        return replace(self, columns=columns, late=late)
+        factors = {name: factor for name, factor in self.factors.items() if name in columns}
+        return replace(self, columns=columns, late=late, factors=factors)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the schema as JSON values; factors only where there are any, as older plans have none."""
+        content = asdict(self)
+        return content if self.factors else {name: value for name, value in content.items() if name != "factors"}
 
 
 @dataclass(frozen=True)
@@ -400,7 +410,7 @@ class FeaturePlan:
             "cutoff": "exclusive",
             "windows": list(self.windows),
             "definitions": [definition.to_json() for definition in self.definitions],
-            "tables": {name: asdict(schema) for name, schema in self.tables.items()},
+            "tables": {name: schema.to_json() for name, schema in self.tables.items()},
             "levels": {alias: list(levels) for alias, levels in self.levels.items()},
         }
 

@@ -138,6 +138,11 @@ def table_schema(spec: "TableSpec", key_columns: Iterable[str]) -> TableSchema:
         known_at_lag_days=spec.known_at_lag_days if spec.known_at is None else 0.0,
         late={column: group.known_at for group in spec.late_columns for column in group.columns},
         primary_key=tuple(spec.primary_key),
+        factors={
+            name: column.feature_factor
+            for name, column in spec.columns.items()
+            if columns[name] == "number" and column.feature_factor != 1.0
+        },
     )
 
 
@@ -319,7 +324,8 @@ def _units(plan: FeaturePlan, table_set: "TableSet") -> dict[str, str]:
     for item in plan.definitions:
         if item.column is None or not _keeps_unit(item):
             continue
-        unit = table_set.spec(_leaf(plan, item)).columns[item.column].unit
+        column = table_set.spec(_leaf(plan, item)).columns[item.column]
+        unit = column.feature_unit or column.unit
         if unit is not None:
             found[item.alias] = unit
     return found

@@ -7,7 +7,7 @@ import pandas as pd
 
 from core.errors import ConfigurationError, InputError
 from core.i18n import msg
-from features.engine_data import EngineData, TableArrays, find_nulls, unique_index
+from features.engine_data import EngineData, TableArrays, convert_units, find_nulls, unique_index
 from features.plan import FeaturePlan, Link, TableSchema
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def _table(table: str, schema: TableSchema, frame: pd.DataFrame) -> TableArrays:
     numbers = np.empty((len(number_names), len(frame)))
     for index, name in enumerate(number_names):
         numbers[index] = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+    convert_units(schema, number_names, numbers)
     encoded = {name: encode(frame[name]) for name, kind in schema.columns.items() if kind == "category"}
     times = {
         name: frame[name].to_numpy(dtype="datetime64[ns]").view(np.int64)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from core.errors import InputError
 from core.i18n import msg
-from features.engine_data import EngineData, TableArrays, find_nulls, unique_index
+from features.engine_data import EngineData, TableArrays, convert_units, find_nulls, unique_index
 from features.histories import NO_TIME
 from features.plan import FeaturePlan, Link, TableSchema
 
@@ -83,6 +83,7 @@ def _table(table: str, schema: TableSchema, rows: Any) -> TableArrays:
     numbers = np.empty((len(number_names), rows.num_rows))
     for index, name in enumerate(number_names):
         _fill_numbers(numbers[index], rows.column(name))
+    convert_units(schema, number_names, numbers)
     encoded = {name: _encode(rows.column(name)) for name, kind in schema.columns.items() if kind == "category"}
     times = {name: _stamps(rows.column(name)) for name, kind in schema.columns.items() if kind == "time"}
     return TableArrays(

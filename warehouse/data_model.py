@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from core.errors import ConfigurationError, NotFoundError
 from core.fingerprints import fingerprint_json
 from core.i18n import Language, Message, msg
+from warehouse.unit_factors import convertible_units, unit_factor
 from warehouse.yaml_text import parse_yaml, read_yaml
 
 __all__ = [
@@ -33,6 +34,7 @@ ColumnRole = Literal[
 ]
 
 TIME_TYPES: frozenset[ColumnType] = frozenset({"date", "datetime"})
+NUMBER_TYPES: frozenset[ColumnType] = frozenset({"number", "integer"})
 TEXT_TYPES: frozenset[ColumnType] = frozenset({"id", "category", "text"})
 STRUCTURAL_ROLES: frozenset[ColumnRole] = frozenset({"key", "foreign_key", "event_time", "known_at"})
 CLOSED_ROLES: frozenset[ColumnRole] = frozenset({"target", "personal", "forbidden"})
@@ -78,7 +80,10 @@ class ColumnSpec(_Spec):
     label : dict, default={}
         Readable name per language (``en``, ``zh``).
     unit : str or None, default=None
-        Unit of a number, such as ``CNY`` or ``days``.
+        Unit of a number as it stands in the data, such as ``CNY`` or ``days``.
+    feature_unit : str or None, default=None
+        Unit that features of a number are computed in, such as ``10k CNY`` where the data is in ``CNY``; by default
+        that of the data. Tables, labels and quality checks stay with the unit of the data.
     code_table : str or None, default=None
         Code table of the data standard that says what the values of a category mean.
     levels : dict of str to dict, default={}
@@ -89,8 +94,34 @@ class ColumnSpec(_Spec):
     role: ColumnRole = "feature"
     label: dict[Language, str] = Field(default_factory=dict)
     unit: str | None = None
+    feature_unit: str | None = None
     code_table: str | None = None
     levels: dict[str, dict[Language, str]] = Field(default_factory=dict)
+
+    @property
+    def feature_factor(self) -> float:
+        """What values are multiplied by where features are made of them; 1 where they stay as they are.
+
+        Raises
+        ------
+        ConfigurationError
+            The column is no number, has no unit, or one that cannot be converted to `feature_unit`.
+        """
+        if self.feature_unit is None:
+            return 1.0
+        factor = None if self.unit is None else unit_factor(self.unit, self.feature_unit)
+        if factor is None or self.type not in NUMBER_TYPES:
+            raise ConfigurationError(
+                msg(
+                    "a {type} in the unit {unit} cannot be converted to {feature_unit}",
+                    type=self.type,
+                    unit=self.unit or "–",
+                    feature_unit=self.feature_unit,
+                ),
+                fix=msg("Give a number the unit it is in and, for features, one of: {names}.",
+                        names=", ".join(convertible_units())),
+            )  # fmt: skip
+        return factor
 
     @property
     def level_names(self) -> dict[str, dict[Language, str]]:
@@ -236,6 +267,8 @@ class DataModel(_Spec):
                 del table["is_macro"]  # younger than the fingerprints of many models
             for column in table["columns"].values():  # what values are called changes no value
                 del column["code_table"], column["levels"]
+                if column["feature_unit"] is None:
+                    del column["feature_unit"]  # younger than the fingerprints of many models
         content["relationships"].sort(key=lambda link: tuple(link.values()))
         return fingerprint_json(content)
 
@@ -300,6 +333,7 @@ def _check_table(name: str, table: TableSpec) -> None:
             _require(table, column, name, msg("a group of late columns"))
     for column, spec in table.columns.items():
         _require_code_table(spec, f"{name}, column {column}")
+        _require_feature_unit(spec, f"{name}, column {column}")
 
 
 def _require(table: TableSpec, column: str, where: str, user: Message) -> None:
@@ -317,6 +351,13 @@ def _require_code_table(column: ColumnSpec, where: str) -> None:
         raise ConfigurationError(
             error.message, where=where, fix=msg("Name a code table of the data standard, or give levels.")
         ) from error
+
+
+def _require_feature_unit(column: ColumnSpec, where: str) -> None:
+    try:
+        column.feature_factor  # noqa: B018 - looked up
+    except ConfigurationError as error:
+        raise ConfigurationError(error.message, where=where, fix=error.fix) from error
 
 
 def _require_time(table: TableSpec, column: str, where: str) -> None:

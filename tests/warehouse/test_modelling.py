@@ -180,6 +180,7 @@ def test_differences_are_told_in_words_of_both_languages(shop):
     new = old
     for edit in (
         {"do": "set_column", "table": "orders", "column": "amount", "field": "unit", "value": "10k CNY"},
+        {"do": "set_column", "table": "orders", "column": "amount", "field": "feature_unit", "value": "CNY"},
         {"do": "set_column", "table": "clients", "column": "city", "field": "role", "value": "forbidden"},
         {"do": "set_known_at", "table": "orders", "column": None, "lag_days": 15},
         {"do": "set_link", "child": "orders", "column": "client_id", "parent": None},
@@ -189,8 +190,10 @@ def test_differences_are_told_in_words_of_both_languages(shop):
         "clients.city: the role is forbidden, was feature",
         "orders: rows are known 15 days after the event, was 0",
         "orders.client_id: refers to nothing, referred to clients.client_id",
+        "orders.amount: the unit of its features is CNY, was none",
         "orders.amount: the unit is 10k CNY, was none",
     ]
+    assert "models made before keep theirs" in str(differences(old, new)[3].effect.text("en"))
     assert differences(old, new)[0].text("zh") == "clients.city: 角色为 禁止使用，原为 特征"
     assert str(differences(old, new)[2].effect.text("en")) == "no feature comes from across this link any more"
     assert differences(new, new) == ()
@@ -210,6 +213,7 @@ EDITS = st.sampled_from(
     [
         {"do": "set_column", "table": "orders", "column": "amount", "field": "unit", "value": "CNY"},
         {"do": "set_column", "table": "orders", "column": "amount", "field": "unit", "value": "percent"},
+        {"do": "set_column", "table": "orders", "column": "amount", "field": "feature_unit", "value": "ratio"},
         {"do": "set_column", "table": "orders", "column": "amount", "field": "role", "value": "ignore"},
         {"do": "set_key", "table": "orders", "columns": []},
         {"do": "set_macro", "table": "orders", "is_macro": True},

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from warehouse.data_model import DataModel
+from warehouse.modelling.edits import apply_edit
 from warehouse.standard import load
 from warehouse.standard.matching import match_columns
 from warehouse.standard.naming import normal_name, similarity, unit_of
@@ -89,6 +90,20 @@ def test_differences_from_the_standard_are_findings(match):
     assert "担保申请, column 申请金额（元）" in found["standard_values_missing"]
     asked_for = [finding.text() for finding in match.findings if finding.code == "standard_field_missing"]
     assert [text.split("asks for ")[1].split(" ")[0] for text in asked_for] == ["ent_id", "channel"]
+
+
+def test_another_unit_tells_how_to_bring_features_to_that_of_the_standard(match):
+    (finding,) = [finding for finding in match.findings if finding.code == "standard_unit_differs"]
+    assert "choose 10k CNY as the unit in features" in finding.fix.text()
+    assert "multiplied by 0.0001" in finding.fix.text()
+
+
+def test_a_unit_that_features_are_brought_to_is_no_difference(chinese):
+    column = {"do": "set_column", "table": "担保申请", "column": "申请金额（元）"}
+    model = apply_edit(chinese.data_model, {**column, "field": "unit", "value": "CNY"})
+    model = apply_edit(model, {**column, "field": "feature_unit", "value": "10k CNY"})
+    converted = TableSet.from_frames({name: chinese.frame(name) for name in chinese.names}, model)
+    assert "standard_unit_differs" not in by_code(match_columns(converted, STANDARD))
 
 
 def test_codes_outside_the_table_are_counted_and_shown(match):

@@ -158,6 +158,7 @@ _COLUMN_WORDS: Final[dict[str, Callable[..., Message]]] = {
     "role": lambda **both: msg("the role is {now}, was {before}", **both),
     "label": lambda **both: msg("the name is {now}, was {before}", **both),
     "unit": lambda **both: msg("the unit is {now}, was {before}", **both),
+    "feature_unit": lambda **both: msg("the unit of its features is {now}, was {before}", **both),
     "code_table": lambda **both: msg("the code table is {now}, was {before}", **both),
     "levels": lambda **both: msg("the meanings of the values are {now}, were {before}", **both),
 }
@@ -172,13 +173,15 @@ def _of_column(field: str, before: Any, after: Any) -> tuple[Message, MessageLik
             effect = msg("no feature is made of it any more")
     elif field == "type":
         effect = msg("other features are made of it")
+    elif field == "feature_unit":
+        effect = msg("its features have other values; models made before keep theirs")
     words: Callable[[str], MessageLike] = _VALUE_WORDS.get(field, str)
     both = {"now": after, "before": before}
     said = {key: words(value) if isinstance(value, str) else _said(value) for key, value in both.items()}
     return _COLUMN_WORDS[field](**said), effect
 
 
-_VALUE_WORDS: Final = {"type": type_word, "role": role_word, "unit": unit_word}
+_VALUE_WORDS: Final = {"type": type_word, "role": role_word, "unit": unit_word, "feature_unit": unit_word}
 
 
 def _both(before: Any, after: Any, none: Any = None) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from warehouse.modelling.words import role_word
 
 __all__ = ["EDITS", "apply_edit"]
 
-_OF_COLUMNS: Final = ("type", "role", "label", "unit", "code_table", "levels")
+_OF_COLUMNS: Final = ("type", "role", "label", "unit", "feature_unit", "code_table", "levels")
 
 
 def apply_edit(model: DataModel, edit: Mapping[str, Any]) -> DataModel:
@@ -118,7 +118,7 @@ def _set_link(
 
 
 def _set_column(model: DataModel, *, table: str, column: str, field: str, value: Any) -> DataModel:
-    """Set the type, role, unit, label, code table or levels of a column; None goes back to none."""
+    """Set the type, role, units, label, code table or levels of a column; None goes back to none."""
     spec = _with_columns(model, table, column)
     if field not in _OF_COLUMNS:
         raise ConfigurationError(msg("a column has no field {name}", name=repr(field)), where=f"{table}.{column}")

@@ -14,7 +14,7 @@ _TABLE_FIELDS: Final = (
     "label", "file", "sheet", "encoding", "delimiter", "primary_key", "event_time", "known_at", "known_at_lag_days",
     "is_macro",
 )  # fmt: skip
-_COLUMN_FIELDS: Final = ("type", "role", "label", "unit", "code_table", "levels")
+_COLUMN_FIELDS: Final = ("type", "role", "label", "unit", "feature_unit", "code_table", "levels")
 
 
 def as_facts(model: DataModel) -> dict[Fact, Any]:

@@ -14,13 +14,14 @@ import numpy as np
 import pandas as pd
 
 from core.findings import Finding, Severity
-from core.i18n import msg
+from core.i18n import Message, msg
 from warehouse.data_model import TEXT_TYPES, TIME_TYPES, ColumnSpec, DataModel, TableSpec
 from warehouse.standard.catalogue import Field, Standard, StandardTable
 from warehouse.standard.check_digits import is_credit_code, is_identity_number
 from warehouse.standard.choices import StandardChoices
 from warehouse.standard.naming import normal_name, similarity, unit_of
 from warehouse.table_set import TableSet
+from warehouse.unit_factors import unit_factor
 
 __all__ = ["ColumnMatch", "StandardMatch", "TableMatch", "match_columns"]
 
@@ -426,7 +427,7 @@ def _differences(column: _Column, field: Field, standard: Standard) -> Iterable[
             where=column.where,
         )
     unit = unit_of(field.unit, is_unit=True) if field.unit else None
-    if unit and column.unit and column.unit != unit:
+    if unit and column.unit and unit not in (column.unit, column.spec.feature_unit):
         yield Finding(
             "standard_unit_differs",
             Severity.WATCH,
@@ -437,10 +438,23 @@ def _differences(column: _Column, field: Field, standard: Standard) -> Iterable[
                 field=field.id,
             ),
             where=column.where,
-            fix=msg("Convert the values, or correct the unit in the data model."),
+            fix=_unit_fix(column.unit, unit),
         )
     if column.rows is not None:
         yield from _value_differences(column, column.rows, field, standard)
+
+
+def _unit_fix(given: str, wanted: str) -> Message:
+    factor = unit_factor(given, wanted)
+    if factor is None:
+        return msg("Convert the values, or correct the unit in the data model.")
+    return msg(
+        "Where {unit} is right, choose {standard} as the unit in features on the Tables page: they are multiplied by "
+        "{factor}, live too. Else correct the unit.",
+        unit=given,
+        standard=wanted,
+        factor=f"{factor:g}",
+    )
 
 
 def _value_differences(column: _Column, rows: TableSet, field: Field, standard: Standard) -> Iterable[Finding]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from warehouse.modelling.words import TYPES, UNITS
+from warehouse.unit_factors import convertible_units
 from workbench.flows.model_desk import Desk
 from workbench.ui.column_words import role_word, type_word, unit_word
 from workbench.ui.model_work import change, key, widget_value
@@ -40,6 +41,7 @@ def columns_of(desk: Desk, table: str, *, may: bool) -> None:
         t("Role"): [role_word(spec.columns[name].role) for name in names],
         t("Type"): [type_word(spec.columns[name].type) for name in names],
         t("Unit"): [unit_word(unit) if (unit := spec.columns[name].unit) else _NONE for name in names],
+        t("Unit in features"): [_feature_unit(spec, name) for name in names],
         t("Known since"): [late.get(name) or _NONE for name in names],
     }
     held = {role_word(spec.columns[name].role) for name in names}
@@ -56,6 +58,9 @@ def columns_of(desk: Desk, table: str, *, may: bool) -> None:
             t("Role"): choice(options=list(dict.fromkeys([*roles, *sorted(held)])), required=True, help=_about_roles()),
             t("Type"): choice(options=list(types), required=True),
             t("Unit"): choice(options=[_NONE, *units], required=True, help=_about_units()),
+            t("Unit in features"): choice(
+                options=[_NONE, *map(unit_word, convertible_units())], required=True, help=_about_feature_units()
+            ),
             t("Known since"): choice(
                 options=[_NONE, *dates],
                 required=True,
@@ -63,13 +68,18 @@ def columns_of(desk: Desk, table: str, *, may: bool) -> None:
             ),
         },
         on_change=_edited,
-        args=(table, names, grid, {t("Role"): roles, t("Type"): types, t("Unit"): units}),
+        args=(table, names, grid, {t("Role"): roles, t("Type"): types, t("Unit"): units, t("Unit in features"): units}),
     )
     draw(f'<div class="caption">{escape(_about_units())}</div>')
 
 
 def _label(spec: "TableSpec", name: str) -> str:
     return {str(known): text for known, text in spec.columns[name].label.items()}.get(language(), "")
+
+
+def _feature_unit(spec: "TableSpec", name: str) -> str:
+    unit = spec.columns[name].feature_unit
+    return unit_word(unit) if unit else _NONE
 
 
 def _own_units(spec: "TableSpec") -> list[str]:
@@ -90,6 +100,13 @@ def _about_units() -> str:
     )
 
 
+def _about_feature_units() -> str:
+    return t(
+        "For features in another unit than the data, such as ten thousand yuan for yuan: values are multiplied as rows "
+        "are read, in training and live alike. Ready features are not."
+    )
+
+
 def _edited(table: str, names: list[str], grid: str, words: Mapping[str, Mapping[str, str]]) -> None:
     """Turn what was clicked in the grid into edits: the grid tells row and column heading."""
     for row, cells in widget_value(grid)["edited_rows"].items():
@@ -104,7 +121,8 @@ def _set(table: str, column: str, heading: str, value: Any, words: Mapping[str, 
     elif heading == t("Known since"):
         change({"do": "set_late", **place, "known_at": None if value == _NONE else value})
     else:
-        field = {t("Role"): "role", t("Type"): "type", t("Unit"): "unit"}[heading]
+        fields = {t("Role"): "role", t("Type"): "type", t("Unit"): "unit", t("Unit in features"): "feature_unit"}
+        field = fields[heading]
         known = words[heading].get(str(value))
         if known is not None or value == _NONE:
             change({"do": "set_column", **place, "field": field, "value": known})
