@@ -8,6 +8,7 @@ import pandas as pd
 from core.errors import ConfigurationError
 from core.findings import Finding, Severity
 from core.i18n import msg
+from warehouse.credit_reports.notes import counted
 from warehouse.credit_reports.subjects import Subjects, subject_columns, subjects_of
 from warehouse.data_model import Relationship, TableSpec
 from warehouse.standard import load
@@ -16,7 +17,6 @@ from warehouse.table_set import TableSet
 __all__ = ["add_reports", "subjects_in"]
 
 _HEADS: Final = "credit_report"
-_N_SHOWN: Final = 5
 _OURS: Final = frozenset({"ent_id"})
 _PARENTS: Final = ("ent_id", "query_id", "app_id", "edge_id")
 
@@ -159,23 +159,25 @@ def _told(n_added: int, known: list[str], differs: list[str]) -> tuple[Finding, 
             msg("{n} new credit reports were added to the tables that are here", n=n_added),
         )
     ]
-    if known:
-        shown = ", ".join(known[:_N_SHOWN])
-        findings.append(
-            Finding(
-                "report_known",
-                Severity.INFO,
-                msg("{n} reports are here already and were not added again: {shown}", n=len(known), shown=shown),
-            )
-        )
-    if differs:
-        shown = ", ".join(differs[:_N_SHOWN])
-        findings.append(
-            Finding(
-                "report_differs",
-                Severity.BAD,
-                msg("{n} reports are here already with other content: {shown}", n=len(differs), shown=shown),
-                fix=msg("What is here stays. One number is one report: find out which is right."),
-            )
-        )
+    told = (
+        (
+            "report_known",
+            Severity.INFO,
+            msg("{n} reports are here already and were not added again: {shown}"),
+            "",
+            known,
+        ),
+        (
+            "report_differs",
+            Severity.BAD,
+            msg("{n} reports are here already with other content: {shown}"),
+            msg("What is here stays. One number is one report: find out which is right."),
+            differs,
+        ),
+    )
+    findings += [
+        Finding(code, severity, counted(message, len(numbers), numbers), fix=fix)
+        for code, severity, message, fix, numbers in told
+        if numbers
+    ]
     return tuple(findings)

@@ -1,63 +1,61 @@
 """What reading credit reports brought to light, counted over all reports and told once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from core.findings import Finding, Severity
 from core.i18n import Message, msg
 
-__all__ = ["Notes"]
+__all__ = ["Notes", "counted"]
 
 _N_SHOWN: Final = 5
 _MAX_SHOWN: Final = 40
 
-_KINDS: Final[dict[str, tuple[Severity, Callable[[int, str], Message], Message]]] = {
+_KINDS: Final[dict[str, tuple[Severity, Message, Message]]] = {  # what is said, with the number and the first few
     "report_code_unknown": (
         Severity.WATCH,
-        lambda n, shown: msg("{n} values are not in the code table of the element: {shown}", n=n, shown=shown),
+        msg("{n} values are not in the code table of the element: {shown}"),
         msg("The values are kept. Ask whether the code table has grown."),
     ),
     "report_count_differs": (
         Severity.BAD,
-        lambda n, shown: msg("{n} blocks say another number of items than they have: {shown}", n=n, shown=shown),
+        msg("{n} blocks say another number of items than they have: {shown}"),
         msg("Part of the report is missing: get it again."),
     ),
     "report_element_unknown": (
         Severity.WATCH,
-        lambda n, shown: msg("{n} elements or segments are not in the catalogue: {shown}", n=n, shown=shown),
+        msg("{n} elements or segments are not in the catalogue: {shown}"),
         msg("Their values are kept in the table cr_element. The format may have a newer version."),
     ),
     "report_encoding_differs": (
         Severity.WATCH,
-        lambda n, shown: msg("{n} files are written in another encoding than they say: {shown}", n=n, shown=shown),
+        msg("{n} files are written in another encoding than they say: {shown}"),
         msg("They were read as their bytes are. Have the program that writes them corrected."),
     ),
     "report_of_person": (
         Severity.BAD,
-        lambda n, shown: msg("{n} reports are on persons and were left out: {shown}", n=n, shown=shown),
+        msg("{n} reports are on persons and were left out: {shown}"),
         msg("Only reports on enterprises are read from XML so far."),
     ),
     "report_section_missing": (
         Severity.BAD,
-        lambda n, shown: msg("{n} reports lack this segment and are known in part only: {shown}", n=n, shown=shown),
+        msg("{n} reports lack this segment and are known in part only: {shown}"),
         msg("Get them again; what they have was taken."),
     ),
     "report_subject_unknown": (
         Severity.BAD,
-        lambda n, shown: msg("{n} reports are on enterprises that no table knows: {shown}", n=n, shown=shown),
+        msg("{n} reports are on enterprises that no table knows: {shown}"),
         msg("They stand under the credit code. Import the table of enterprises with number and credit code."),
     ),
     "report_twice": (
         Severity.INFO,
-        lambda n, shown: msg(
-            "{n} reports came more than once, word for word, and were taken once: {shown}", n=n, shown=shown
-        ),
+        msg("{n} reports came more than once, word for word, and were taken once: {shown}"),
         msg("Nothing needs to be done."),
     ),
     "report_value_unreadable": (
         Severity.BAD,
-        lambda n, shown: msg("{n} values are no number or no date and were read as missing: {shown}", n=n, shown=shown),
+        msg("{n} values are no number or no date and were read as missing: {shown}"),
         msg("Look into the report, and have its sender corrected."),
     ),
 }
@@ -86,4 +84,9 @@ class Notes:
         """Yield one finding per code and element."""
         for (code, where), seen in sorted(self._seen.items()):
             severity, message, fix = _KINDS[code]
-            yield Finding(code, severity, message(seen.n, ", ".join(seen.shown)), where, fix)
+            yield Finding(code, severity, counted(message, seen.n, seen.shown), where, fix)
+
+
+def counted(message: Message, n: int, shown: Sequence[str]) -> Message:
+    """Return a text with how many there are and the first few of them."""
+    return Message(message.template, {"n": n, "shown": ", ".join(shown[:_N_SHOWN])})
