@@ -342,6 +342,21 @@ def test_a_person_may_stop_the_assessment(world):
         assess(world, STANDARD, progress=CallbackProgress(stop))
 
 
+def test_a_person_may_stop_the_comparison_with_the_standard_at_any_column(world):
+    asked = []
+
+    def stop(fraction: float, message: Message) -> None:
+        if "data standard" in message.text("en"):
+            asked.append((fraction, message.text("en")))
+            if len(asked) == 40:
+                raise CancelledError(message)
+
+    with pytest.raises(CancelledError, match="comparing the table"):
+        assess(world, STANDARD, progress=CallbackProgress(stop))
+    assert len({text for _, text in asked}) < 10 < len(asked)  # told column by column, not only table by table
+    assert 0.2 <= asked[0][0] <= asked[-1][0] < 0.4
+
+
 def test_the_same_data_and_rules_give_the_same_report(world, clean):
     again = assess(only(world, "contract"), STANDARD).table("contract")
     assert again == clean.table("contract")

@@ -78,8 +78,9 @@ def assess(
     progress = progress or SilentProgress()
     if figures is None:
         progress.report(0.0, msg("describing the tables"))
-        figures = profile(table_set)
-    match = None if standard is None else match_columns(table_set, standard, choices)
+        figures = profile(table_set, progress=progress.part(0.0, _PROFILE_SHARE / 2))
+    matching = progress.part(_PROFILE_SHARE / 2, _PROFILE_SHARE)
+    match = None if standard is None else match_columns(table_set, standard, choices, progress=matching)
     fields = {name: match.fields_of(name, standard) if match and standard else {} for name in table_set.names}
     rules = rules or propose_rules(table_set, standard, fields)
     tables = []

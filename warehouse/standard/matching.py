@@ -5,9 +5,9 @@ its values. Confidence runs from 0 to 1: 1 is the standard's own name, .95 anoth
 words agree; a type of another kind takes a third away, values that fit give back half of what is missing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +15,7 @@ import pandas as pd
 
 from core.findings import Finding, Severity
 from core.i18n import Message, msg
+from core.progress import Progress, SilentProgress
 from warehouse.data_model import TEXT_TYPES, TIME_TYPES, ColumnSpec, DataModel, TableSpec
 from warehouse.standard.catalogue import Field, Standard, StandardTable
 from warehouse.standard.check_digits import is_credit_code, is_identity_number
@@ -137,7 +138,11 @@ class _Column:
 
 
 def match_columns(
-    source: TableSet | DataModel, standard: Standard, choices: StandardChoices | None = None
+    source: TableSet | DataModel,
+    standard: Standard,
+    choices: StandardChoices | None = None,
+    *,
+    progress: Progress | None = None,
 ) -> StandardMatch:
     """Match the columns of `source` to the fields of `standard`.
 
@@ -149,13 +154,22 @@ def match_columns(
         What to match with.
     choices : StandardChoices, optional
         What a person decided: it goes before what names, types and values speak for.
+    progress : Progress, optional
+        Told each table; may cancel between two looks at a column.
+
+    Raises
+    ------
+    CancelledError
+        A person asked to stop.
     """
-    choices = choices or StandardChoices()
+    choices, progress = choices or StandardChoices(), progress or SilentProgress()
     model = source if isinstance(source, DataModel) else source.data_model
     tables: list[TableMatch] = []
     columns: list[ColumnMatch] = []
     findings: list[Finding] = []
-    for name, spec in model.tables.items():
+    for index, (name, spec) in enumerate(model.tables.items()):
+        message = msg("comparing the table {table} with the data standard", table=name)
+        told = partial(progress.report, index / len(model.tables), message)
         rows = None if isinstance(source, DataModel) else source
         given = [_Column(name, column, column_spec, rows) for column, column_spec in spec.columns.items()]
         best, confidence = _best_table(name, spec, given, standard)
@@ -163,9 +177,9 @@ def match_columns(
             code = choices.tables[name]
             best, confidence = None if code is None else standard.table(code), 1.0
         tables.append(TableMatch(name, None if best is None else best.code, round(confidence, 3)))
-        matched = _chosen(given, _match_table(given, best, standard), choices.columns.get(name, {}))
+        matched = _chosen(given, _match_table(given, best, standard, told), choices.columns.get(name, {}))
         columns += matched
-        findings += _findings(name, given, best, matched, standard)
+        findings += _findings(name, given, best, matched, standard, told)
     return StandardMatch(tuple(tables), tuple(columns), tuple(findings))
 
 
@@ -207,14 +221,16 @@ def _best_table(
     return (standard.tables[best], scores[best]) if scores.get(best, 0) >= _MIN_TABLE_CONFIDENCE else (None, 0.0)
 
 
-def _match_table(columns: list[_Column], table: StandardTable | None, standard: Standard) -> list[ColumnMatch]:
+def _match_table(
+    columns: list[_Column], table: StandardTable | None, standard: Standard, told: Callable[[], None]
+) -> list[ColumnMatch]:
     """Give each column the field it fits best, surest first, no field twice."""
     inside = [] if table is None else list(table.fields.values())
-    scored = [(*_score(column, field, standard), column, field) for column in columns for field in inside]
+    scored = [(*_score(column, field, standard), column, field) for column in _each(columns, told) for field in inside]
     sure = {column.name for confidence, _, column, _ in scored if confidence >= _OTHER_NAME}
     scored += [
         (confidence * _ELSEWHERE, evidence, column, field)
-        for column in columns
+        for column in _each(columns, told)
         if column.name not in sure
         for field, is_named in _elsewhere(column, table, standard)
         for confidence, evidence in [_score(column, field, standard, needs_values=not is_named)]
@@ -232,6 +248,13 @@ def _match_table(columns: list[_Column], table: StandardTable | None, standard: 
         matches.append(ColumnMatch(column.table, column.name, field.table, field.code, round(confidence, 3), evidence))
     order = {column.name: position for position, column in enumerate(columns)}
     return sorted(matches, key=lambda match: order[match.column])
+
+
+def _each(columns: Iterable[_Column], told: Callable[[], None]) -> Iterator[_Column]:
+    """Yield the columns; `told` is called before each, and may cancel."""
+    for column in columns:
+        told()
+        yield column
 
 
 def _elsewhere(column: _Column, table: StandardTable | None, standard: Standard) -> Iterator[tuple[Field, bool]]:
@@ -378,14 +401,19 @@ def _texts(values: "pd.Series[Any]") -> np.ndarray[Any, Any]:
 
 
 def _findings(
-    name: str, columns: list[_Column], table: StandardTable | None, matches: list[ColumnMatch], standard: Standard
+    name: str,
+    columns: list[_Column],
+    table: StandardTable | None,
+    matches: list[ColumnMatch],
+    standard: Standard,
+    told: Callable[[], None],
 ) -> Iterable[Finding]:
     if table is None:
         yield Finding(
             "standard_table_unknown", Severity.INFO, msg("the table is none of the data standard"), where=name
         )
     found = {match.column: standard.field(match.standard_table, match.field) for match in matches}
-    for column in columns:
+    for column in _each(columns, told):
         if column.name in found:
             yield from _differences(column, found[column.name], standard)
         elif table is not None:
