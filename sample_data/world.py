@@ -34,6 +34,7 @@ _ADDITIONS: Final = Path(__file__).parent / "complete.yaml"
 _FEWEST = 50
 _ORACLE_FILE: Final = "oracle.parquet"
 _TABLES_FOLDER: Final = "tables"
+_REPORTS_FOLDER: Final = "reports"
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ def write_world(
     *,
     names: "NameLanguage" = "zh",
     dirty: bool = False,
+    n_reports: int = 0,
     progress: Progress | None = None,
 ) -> dict[str, int]:
     """Generate a complete world straight into Parquet files, a part of a table at a time.
@@ -131,6 +133,12 @@ def write_world(
     The same world as `generate_world` gives, in memory that does not grow with the credit reports. ``folder/tables``
     holds one file per table and ``data_model.yaml``, ready to be imported or loaded as a `TableSet`; the truth is
     apart from them, in ``folder/oracle.parquet``.
+
+    Parameters
+    ----------
+    n_reports : int, default=0
+        How many of the newest credit reports on enterprises are written as XML to ``folder/reports`` in place of rows
+        of the tables; imported after the tables they are the same rows.
 
     Returns
     -------
@@ -140,22 +148,33 @@ def write_world(
     Raises
     ------
     InputError
-        Too few firms, a negative seed or an unknown size.
+        Too few firms, a negative seed, an unknown size, fewer than no reports, or reports together with faults.
     ConflictError
         The folder is not empty.
     """
     from sample_data import complete
+    from sample_data.held_reports import HeldReports
     from sample_data.writing import write_parts
     from warehouse.table_set import new_folder, require_free
 
     chosen, folder = complete.size_of(size), Path(folder)
     progress = progress or SilentProgress()
     require_free(folder)
+    if n_reports < 0 or (n_reports and dirty):
+        raise InputError(
+            msg("reports are written as XML from a world without faults only, and not fewer than none"),
+            where=f"n_reports={n_reports!r}, dirty={dirty!r}",
+        )
     base = _drawn(chosen.n_enterprises, seed, names, progress)
     oracle = _oracle(base)
     parts = complete.complete_parts(base, chosen, dirty=dirty)
+    held = HeldReports(n_reports)
     with new_folder(folder) as target:
-        rows = write_parts(parts, complete_data_model(), target / _TABLES_FOLDER, progress)
+        rows = write_parts(
+            held.pass_on(parts) if n_reports else parts, complete_data_model(), target / _TABLES_FOLDER, progress
+        )
+        if n_reports:
+            held.write(target / _REPORTS_FOLDER)
         oracle.to_parquet(target / _ORACLE_FILE, index=False)
     progress.report(1.0, msg("the sample world is ready"))
     return rows

@@ -1,7 +1,7 @@
 """Tables written down part by part, so that memory holds one part at a time."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,6 +23,7 @@ def write_parts(
 ) -> dict[str, int]:
     """Write tables given in parts as the folder that `TableSet.load` reads; return the number of rows per table.
 
+    Tables of which there is no part are left out of the data model too.
     The fingerprint in the manifest is that of the files, not of the values.
     """
     folder.mkdir(parents=True)
@@ -37,11 +38,18 @@ def write_parts(
                 writers[name] = open_files.enter_context(writer)
             writers[name].write_table(arrow)
             rows[name] = rows.get(name, 0) + len(frame)
-    (folder / "data_model.yaml").write_text(model.to_yaml(), encoding="utf-8")
+    (folder / "data_model.yaml").write_text(_of(model, rows).to_yaml(), encoding="utf-8")
     files = {path.name: fingerprint_file(path) for path in sorted(folder.iterdir())}
     manifest = {"format": 1, "fingerprint": fingerprint_json(files), "files": files}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
     return rows
+
+
+def _of(model: DataModel, names: Container[str]) -> DataModel:
+    """Return the model of only these tables."""
+    tables = {name: table for name, table in model.tables.items() if name in names}
+    links = [link for link in model.relationships if link.parent in names and link.child in names]
+    return model.model_copy(update={"tables": tables, "relationships": links})
 
 
 def conformed(frame: pd.DataFrame, spec: TableSpec) -> pd.DataFrame:

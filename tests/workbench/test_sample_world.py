@@ -54,19 +54,52 @@ def test_a_project_gets_the_tables_that_a_folder_gets(ctx: Context, project: str
         sample_world.load(ctx.acting_as(VIEWER), project, size="small")
 
 
+def test_reports_written_as_xml_come_back_by_an_import_as_the_rows_they_were(
+    ctx: Context, project: str, tmp_path: Path
+) -> None:
+    sample_world.write(ctx, tmp_path / "whole", size="small", seed=3)
+    sample_world.write(ctx, tmp_path / "held", size="small", seed=3, n_reports=110)
+    assert len(list((tmp_path / "held" / "reports").glob("*.xml"))) == 2  # a hundred to a file
+    importing.run(ctx, project, tmp_path / "held" / "tables")
+    whole, n_before = (
+        TableSet.load(tmp_path / "whole" / "tables"),
+        importing.tables(ctx, project).n_rows("credit_report"),
+    )
+    assert n_before == whole.n_rows("credit_report") - 110
+    told = importing.run(ctx, project, tmp_path / "held" / "reports")
+    assert {finding.code for finding in told.findings} >= {"reports_added"}
+    assert not {"report_value_unreadable", "report_subject_unknown"} & {finding.code for finding in told.findings}
+    found = importing.tables(ctx, project)
+    assert set(found.names) == {name for name in whole.names if whole.n_rows(name)}
+    for name in found.names:
+        if name.startswith(("cr_", "credit_")):
+            key = whole.spec(name).primary_key
+            both = [each.frame(name).sort_values(key, ignore_index=True) for each in (found, whole)]
+            pd.testing.assert_frame_equal(*both, check_dtype=False, obj=name)
+    with pytest.raises(InputError, match="without faults"):
+        sample_world.write(ctx, tmp_path / "x", size="small", dirty=True, n_reports=1)
+
+
 def test_the_command_writes_names_in_the_language_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
     for names in ("zh", "en"):
         with pytest.raises(SystemExit) as ended:
-            main(["sample-world", str(tmp_path / names), "--size", "full", "--names", names, "--json"])
+            reports = ["--reports", "3"] if names == "en" else []
+            main(["sample-world", str(tmp_path / names), "--size", "full", "--names", names, *reports, "--json"])
         assert ended.value.code == 0
         answer = json.loads(capsys.readouterr().out.splitlines()[-1])
         assert (answer["size"], answer["world_version"], len(answer["n_rows"])) == ("full", WORLD_VERSION, 53)
         firm = pd.read_parquet(tmp_path / names / "tables" / "enterprise.parquet")["ent_name"][0]
         assert firm.isascii() == (names == "en")
-    for wrong in (["--size", "small"], [str(tmp_path / "x"), "--size", "huge"], [str(tmp_path / "zh")]):
+        assert (tmp_path / names / "reports" / "reports_001.xml").exists() == (names == "en")
+    for wrong in (
+        ["--size", "small"],
+        ["--project", "p", "--reports", "3"],
+        [str(tmp_path / "x"), "--size", "huge"],
+        [str(tmp_path / "zh")],
+    ):
         with pytest.raises(SystemExit) as ended:
             main(["sample-world", *wrong])
         assert ended.value.code == 1

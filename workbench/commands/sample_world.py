@@ -42,6 +42,11 @@ _SIZE_HELP = msg(
 )
 
 
+_REPORTS_HELP = msg(
+    "Leave the newest N credit reports out of the tables and write them as XML to FOLDER/reports, to try their import."
+)
+
+
 def write(
     folder: Annotated[Path | None, typer.Argument(help=say(msg("New folder: tables, and the truth apart.")))] = None,
     size: Annotated[str, typer.Option("--size", metavar="small|demo|full", help=say(_SIZE_HELP))] = "small",
@@ -54,6 +59,7 @@ def write(
     faults: Annotated[
         bool, typer.Option("--faults", help=say(msg("Put doubled rows, wrong units and swapped dates into it.")))
     ] = False,
+    reports: Annotated[int, typer.Option("--reports", min=0, metavar="N", help=say(_REPORTS_HELP))] = 0,
     project: ProjectOption = None,
     as_name: AsOption = None,
     language: LanguageOption = None,
@@ -62,6 +68,8 @@ def write(
     """Generate the sample world into a folder, or into a project."""
     if folder is None and project is None:
         raise InputError(msg("give a folder or --project"), fix=msg("See: workbench sample-world --help"))
+    if reports and folder is None:
+        raise InputError(msg("credit reports are written to a folder"), where="--reports", fix=msg("Give a folder."))
     chosen = _size(size)
     spoken = checked_language(names)
     with session(as_json=as_json, as_name=as_name, language=language) as run:
@@ -70,8 +78,10 @@ def write(
             result = sample_world.load(run.ctx, project, size=chosen, seed=seed, names=spoken, dirty=faults)
             run.answer(answers.import_json(result), lambda: answers.show_import(run, result))
         else:
-            written = sample_world.write(run.ctx, folder, size=chosen, seed=seed, names=spoken, dirty=faults)
-            run.answer(to_json(written), lambda: _show(run, written))
+            written = sample_world.write(
+                run.ctx, folder, size=chosen, seed=seed, names=spoken, dirty=faults, n_reports=reports
+            )
+            run.answer(to_json(written), lambda: _show(run, written, has_reports=reports > 0))
 
 
 def _size(given: str) -> sample_world.SizeName:
@@ -82,8 +92,9 @@ def _size(given: str) -> sample_world.SizeName:
     raise InputError(msg("expected one of {names}", names=known), where=f"--size {given}")
 
 
-def _show(run: Session, written: sample_world.Written) -> None:
+def _show(run: Session, written: sample_world.Written, *, has_reports: bool) -> None:
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    reports = [msg("Then the credit reports: workbench import {folder}", folder=f"{written.folder}/reports")]
     print_lines(
         [
             run.text(
@@ -94,5 +105,6 @@ def _show(run: Session, written: sample_world.Written) -> None:
                 )
             ),
             run.text(msg("Import it with: workbench import {folder}", folder=f"{written.folder}/tables")),
+            *(run.text(line) for line in reports if has_reports),
         ]
     )  # fmt: skip

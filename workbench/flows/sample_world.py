@@ -69,6 +69,7 @@ def write(
     seed: int = DEFAULT_SEED,
     names: "NameLanguage | None" = None,
     dirty: bool = False,
+    n_reports: int = 0,
 ) -> Written:
     """Write the world as Parquet to a new folder; needs ``data.import``.
 
@@ -80,17 +81,22 @@ def write(
         Language of invented names; that of the context where left out.
     dirty : bool, default=False
         Put faults into some rows, to try the quality checks on.
+    n_reports : int, default=0
+        Write so many credit reports as XML to ``folder/reports`` in place of rows, to try their import on.
 
     Raises
     ------
     ConflictError
         The folder is not empty.
+    InputError
+        Reports and faults are asked for together.
     """
     from sample_data import WORLD_VERSION, write_world
 
     ctx.require("data.import")
     started = time.monotonic()
-    rows = write_world(folder, size, seed, names=names or ctx.language, dirty=dirty, progress=ctx.progress)
+    spoken = names or ctx.language
+    rows = write_world(folder, size, seed, names=spoken, dirty=dirty, n_reports=n_reports, progress=ctx.progress)
     return Written(str(folder), size, seed, WORLD_VERSION, rows, time.monotonic() - started)
 
 
