@@ -8,7 +8,7 @@ import pandas as pd
 from core.errors import ConfigurationError
 from core.findings import Finding, Severity
 from core.i18n import msg
-from warehouse.credit_reports.notes import counted
+from warehouse.credit_reports.notes import Notes
 from warehouse.credit_reports.subjects import Subjects, subject_columns, subjects_of
 from warehouse.data_model import Relationship, TableSpec
 from warehouse.standard import load
@@ -152,32 +152,13 @@ def _links(stored: TableSet, new: TableSet, specs: Mapping[str, TableSpec]) -> l
 
 
 def _told(n_added: int, known: list[str], differs: list[str]) -> tuple[Finding, ...]:
-    findings = [
-        Finding(
-            "reports_added",
-            Severity.INFO,
-            msg("{n} new credit reports were added to the tables that are here", n=n_added),
-        )
-    ]
-    told = (
-        (
-            "report_known",
-            Severity.INFO,
-            msg("{n} reports are here already and were not added again: {shown}"),
-            "",
-            known,
-        ),
-        (
-            "report_differs",
-            Severity.BAD,
-            msg("{n} reports are here already with other content: {shown}"),
-            msg("What is here stays. One number is one report: find out which is right."),
-            differs,
-        ),
+    added = Finding(
+        "reports_added",
+        Severity.INFO,
+        msg("{n} new credit reports were added to the tables that are here", n=n_added),
     )
-    findings += [
-        Finding(code, severity, counted(message, len(numbers), numbers), fix=fix)
-        for code, severity, message, fix, numbers in told
-        if numbers
-    ]
-    return tuple(findings)
+    notes = Notes()
+    for code, numbers in (("report_known", known), ("report_differs", differs)):
+        for number in numbers:
+            notes.add(code, number)
+    return added, *notes.findings()

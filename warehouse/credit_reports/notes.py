@@ -1,18 +1,18 @@
 """What reading credit reports brought to light, counted over all reports and told once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from core.findings import Finding, Severity
-from core.i18n import Message, msg
+from core.i18n import Message, MessageLike, msg
 
-__all__ = ["Notes", "counted"]
+__all__ = ["Notes"]
 
 _N_SHOWN: Final = 5
 _MAX_SHOWN: Final = 40
 
-_KINDS: Final[dict[str, tuple[Severity, Message, Message]]] = {  # what is said, with the number and the first few
+_KINDS: Final[dict[str, tuple[Severity, Message, MessageLike]]] = {  # what is said, with the number and the first few
     "report_code_unknown": (
         Severity.WATCH,
         msg("{n} values are not in the code table of the element: {shown}"),
@@ -23,6 +23,11 @@ _KINDS: Final[dict[str, tuple[Severity, Message, Message]]] = {  # what is said,
         msg("{n} blocks say another number of items than they have: {shown}"),
         msg("Part of the report is missing: get it again."),
     ),
+    "report_differs": (
+        Severity.BAD,
+        msg("{n} reports are here already with other content: {shown}"),
+        msg("What is here stays. One number is one report: find out which is right."),
+    ),
     "report_element_unknown": (
         Severity.WATCH,
         msg("{n} elements or segments are not in the catalogue: {shown}"),
@@ -32,6 +37,11 @@ _KINDS: Final[dict[str, tuple[Severity, Message, Message]]] = {  # what is said,
         Severity.WATCH,
         msg("{n} files are written in another encoding than they say: {shown}"),
         msg("They were read as their bytes are. Have the program that writes them corrected."),
+    ),
+    "report_known": (
+        Severity.INFO,
+        msg("{n} reports are here already and were not added again: {shown}"),
+        "",
     ),
     "report_of_person": (
         Severity.BAD,
@@ -84,9 +94,5 @@ class Notes:
         """Yield one finding per code and element."""
         for (code, where), seen in sorted(self._seen.items()):
             severity, message, fix = _KINDS[code]
-            yield Finding(code, severity, counted(message, seen.n, seen.shown), where, fix)
-
-
-def counted(message: Message, n: int, shown: Sequence[str]) -> Message:
-    """Return a text with how many there are and the first few of them."""
-    return Message(message.template, {"n": n, "shown": ", ".join(shown[:_N_SHOWN])})
+            values = {"n": seen.n, "shown": ", ".join(seen.shown)}
+            yield Finding(code, severity, Message(message.template, values), where, fix)
