@@ -25,10 +25,9 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _CONTAINERS = (dict, list)
 _WHITESPACE = b" \t\n\r"
 # Shorter integers stand in 64 bits, so that orjson reads them as they are. A fraction may be as long as it likes: what
-# counts is a number that begins with so many digits, after one of the marks before a value and perhaps a sign.
+# counts is a number that begins with so many digits, after a sign or whatever else may stand before it.
 _LONG = b":" + b"0" * 19
-_DIGITS_AND_MARKS_ALIKE = bytes.maketrans(b"123456789,[", b"000000000::")
-_NO_PART_OF_A_NUMBER = _WHITESPACE + b"-"
+_ALIKE = bytes.maketrans(b"123456789,[- \t\n\r", b"000000000:::::::")
 _LONG_INTEGER = re.compile(rb"(?<![0-9.])[0-9]{19,}(?![0-9.eE])")
 
 
@@ -88,8 +87,7 @@ def _is_sure(body: bytes, value: Any, within: int = 0) -> bool:
         return False
     if body.count(b":") != n_pairs and body.translate(None, _WHITESPACE).count(b'":') != n_pairs:
         return False
-    alike = (b":" + body).translate(_DIGITS_AND_MARKS_ALIKE, _NO_PART_OF_A_NUMBER)
-    return _LONG not in alike or _LONG_INTEGER.search(body) is None
+    return _LONG not in (b":" + body).translate(_ALIKE) or _LONG_INTEGER.search(body) is None
 
 
 def _count_pairs(value: Any, max_containers: int, max_depth: int) -> int | None:
