@@ -32,7 +32,8 @@ from model_registry.rules import (
     require_same,
     subject_of,
 )
-from model_registry.tables import deployment, model_version, review_event
+from model_registry.slots import Slots
+from model_registry.tables import model_version, review_event
 from model_registry.versions import (
     CHAMPION,
     LIVE_CHALLENGER,
@@ -75,6 +76,7 @@ class Registry:
         self._database = database
         self._artifact_root = artifact_root
         self._audit = AuditTrail(database)
+        self._slots = Slots(self._audit)
         self._mirror = RegistryMirror(database, artifact_root, mirror_wait_seconds, is_on=mlflow)
 
     # Versions
@@ -277,17 +279,16 @@ class Registry:
         with self._database.begin() as connection:
             version = _read_version(connection, project, number, lock=True)
             require_deployable(version, slot, proved)
-            held = _newest(connection, project, slot)
+            held = self._slots.newest(connection, project, slot)
             is_there = held is not None and held.number == number
             if held is not None and is_there and held.share == part:
                 raise ConflictError(
                     msg("Version {number} is in this slot already", number=number), where=subject_of(project, number)
                 )
             if slot == LIVE_CHALLENGER:
-                require_rival(version, _holds(connection, project, CHAMPION))
+                require_rival(version, self._slots.number(connection, project, CHAMPION))
             action = "share" if is_there else "deploy"
-            entry = self._insert_deployment(connection, action, version, slot, by=by, reason=reason, share=part)
-            self._end_split_with_itself(connection, version, by)
+            entry = self._slots.fill(connection, action, version, slot, by=by, reason=reason, share=part)
         self._mirror.start()
         return entry
 
@@ -302,17 +303,14 @@ class Registry:
         by.require("model.deploy")
         require_reason(reason)
         with self._database.begin() as connection:
-            history = _history(connection, project, slot)
+            history = self._slots.history(connection, project, slot)
             share = next((entry.share for entry in reversed(history) if entry.share), 0.0)
             for number in earlier_numbers(history):
                 version = _read_version(connection, project, number, lock=True)
                 if self._may_return(version, slot):
                     if slot == LIVE_CHALLENGER:
-                        require_rival(version, _holds(connection, project, CHAMPION))
-                    entry = self._insert_deployment(
-                        connection, "rollback", version, slot, by=by, reason=reason, share=share
-                    )
-                    self._end_split_with_itself(connection, version, by)
+                        require_rival(version, self._slots.number(connection, project, CHAMPION))
+                    entry = self._slots.fill(connection, "rollback", version, slot, by=by, reason=reason, share=share)
                     break
             else:
                 raise ConflictError(
@@ -330,11 +328,11 @@ class Registry:
         by.require("model.deploy")
         require_reason(reason)
         with self._database.begin() as connection:
-            number = _holds(connection, project, slot)
+            number = self._slots.number(connection, project, slot)
             if number is None:
                 raise ConflictError(msg("The slot {slot} of {project} is empty", slot=slot, project=project))
             version = _read_version(connection, project, number)
-            entry = self._insert_deployment(connection, "withdraw", version, slot, by=by, reason=reason)
+            entry = self._slots.empty(connection, version, slot, by=by, reason=reason)
         self._mirror.start()
         return entry
 
@@ -344,19 +342,13 @@ class Registry:
 
     def deployments(self, project: str | None = None) -> list[Deployment]:
         """Return what every slot that is not empty holds now, of one project or of all."""
-        newest = sa.select(sa.func.max(deployment.c.id)).group_by(deployment.c.project, deployment.c.slot)
-        query = sa.select(deployment).where(deployment.c.id.in_(newest), deployment.c.number.is_not(None))
-        if project is not None:
-            query = query.where(deployment.c.project == project)
         with self._database.connect() as connection:
-            rows = connection.execute(query.order_by(deployment.c.project, deployment.c.slot)).all()
-        return [Deployment.from_row(row) for row in rows]
+            return self._slots.held(connection, project)
 
     def deployment_history(self, project: str) -> list[Deployment]:
         """Return every change of every slot of `project`, newest first."""
-        query = sa.select(deployment).where(deployment.c.project == project).order_by(deployment.c.id.desc())
         with self._database.connect() as connection:
-            return [Deployment.from_row(row) for row in connection.execute(query)]
+            return self._slots.history(connection, project)[::-1]
 
     def mirror(self) -> None:
         """Bring MLflow up to date with our rows; every step that changes something does it too."""
@@ -412,7 +404,7 @@ class Registry:
         with self._database.begin() as connection:
             version = _read_version(connection, project, number, lock=True)
             target = state_after(step, version)
-            _check_step(connection, step, version, values)
+            self._check_step(connection, step, version, values)
             changed = connection.execute(
                 sa.update(model_version)
                 .where(
@@ -435,6 +427,18 @@ class Registry:
                 details=details or {},
             )
             return _read_version(connection, project, number)
+
+    def _check_step(self, connection: Connection, step: str, version: ModelVersion, values: dict[str, Any]) -> None:
+        if step == "approve":
+            require_same(version, values["approved_hash"], version.submitted_hash)
+        if step == "retire":
+            held = self._slots.held(connection, version.project)
+            if slots := [entry.slot for entry in held if entry.number == version.number]:
+                raise ConflictError(
+                    msg("The version is deployed ({slots}) and cannot be retired", slots=", ".join(slots)),
+                    where=subject_of(version.project, version.number),
+                    fix=msg("Deploy another version to the slot, or empty it, first."),
+                )
 
     def _record(
         self,
@@ -468,44 +472,6 @@ class Registry:
             connection=connection,
         )
 
-    def _end_split_with_itself(self, connection: Connection, version: ModelVersion, by: Actor) -> None:
-        """Empty the live challenger's slot where what is in it has become the champion."""
-        champion = _holds(connection, version.project, CHAMPION)
-        if champion is not None and _holds(connection, version.project, LIVE_CHALLENGER) == champion:
-            reason = "it became the champion"
-            self._insert_deployment(connection, "withdraw", version, LIVE_CHALLENGER, by=by, reason=reason)
-
-    def _insert_deployment(
-        self,
-        connection: Connection,
-        action: str,
-        version: ModelVersion,
-        slot: str,
-        *,
-        by: Actor,
-        reason: str,
-        share: float = 0.0,
-    ) -> Deployment:
-        is_filled = action != "withdraw"
-        values = {
-            "project": version.project,
-            "slot": slot,
-            "action": action,
-            "number": version.number if is_filled else None,
-            "bundle_hash": version.bundle_hash if is_filled else None,
-            "at": now(),
-            "actor": by.name,
-            "reason": reason,
-            "share": share if is_filled else 0.0,
-        }
-        row = connection.execute(sa.insert(deployment).values(**values).returning(deployment)).one()
-        details = {"slot": slot, "reason": reason, "bundle_hash": version.bundle_hash}
-        if values["share"]:
-            details["share"] = f"{share:g}"
-        subject = subject_of(version.project, version.number)
-        self._audit.append(by.name, f"model.{action}", subject, details, connection=connection)
-        return Deployment.from_row(row)
-
     def _require_checker(self, project: str, number: int, by: Actor) -> None:
         """Refuse a reviewer who built or submitted the version, and keep the attempt in the audit trail."""
         by.require("model.review")
@@ -538,37 +504,3 @@ def _read_version(connection: Connection, project: str, number: int, *, lock: bo
     if row is None:
         raise NotFoundError(msg("There is no version {number} of {project}", number=number, project=project))
     return ModelVersion.from_row(row)
-
-
-def _history(connection: Connection, project: str, slot: str) -> list[Deployment]:
-    query = sa.select(deployment).where(deployment.c.project == project, deployment.c.slot == slot)
-    return [Deployment.from_row(row) for row in connection.execute(query.order_by(deployment.c.id))]
-
-
-def _newest(connection: Connection, project: str, slot: str) -> Deployment | None:
-    history = _history(connection, project, slot)
-    return history[-1] if history else None
-
-
-def _holds(connection: Connection, project: str, slot: str) -> int | None:
-    newest = _newest(connection, project, slot)
-    return newest.number if newest is not None else None
-
-
-def _check_step(connection: Connection, step: str, version: ModelVersion, values: dict[str, Any]) -> None:
-    if step == "approve":
-        require_same(version, values["approved_hash"], version.submitted_hash)
-    if step == "retire":
-        newest = sa.select(sa.func.max(deployment.c.id)).group_by(deployment.c.project, deployment.c.slot)
-        query = sa.select(deployment.c.slot).where(
-            deployment.c.id.in_(newest),
-            deployment.c.project == version.project,
-            deployment.c.number == version.number,
-        )
-        slots = connection.execute(query).scalars().all()
-        if slots:
-            raise ConflictError(
-                msg("The version is deployed ({slots}) and cannot be retired", slots=", ".join(slots)),
-                where=subject_of(version.project, version.number),
-                fix=msg("Deploy another version to the slot, or empty it, first."),
-            )
