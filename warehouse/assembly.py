@@ -17,6 +17,7 @@ from warehouse.checks import check_table
 from warehouse.column_types import infer_type
 from warehouse.conversion import convert_column
 from warehouse.data_model import (
+    NUMBER_TYPES,
     TIME_TYPES,
     ColumnRole,
     ColumnSpec,
@@ -322,6 +323,8 @@ def _column_spec(draft: _Draft, name: str, primary_key: list[str], refers: set[s
     spec = draft.given.columns.get(name)
     given = {} if spec is None else {key: getattr(spec, key) for key in spec.model_fields_set}
     role = draft.given_role(name) or _inferred_role(draft, name, primary_key, refers)
+    if draft.given_type(name) in NUMBER_TYPES and draft.types[name] not in NUMBER_TYPES:
+        given.pop("feature_unit", None)  # the saved model's number came as a text, which is told: nothing to convert
     return ColumnSpec(**{**given, "type": draft.types[name], "role": role})
 
 

@@ -278,6 +278,9 @@ def test_an_import_that_no_longer_fits_the_saved_model_is_found_and_not_refused(
     (tmp_path / "clients.csv").write_text("client_id,grade,age\nk1,1,30\nk2,2,41\nk3,3,50\n", "utf-8")
     (tmp_path / "loans.csv").write_text("loan_id,client_id,paid_on\nl1,k1,2024-01-02\nl2,k3,2024-01-05\n", "utf-8")
     saved = completed(import_tables(tmp_path).data_model)
+    for field, unit in (("unit", "CNY"), ("feature_unit", "10k CNY")):
+        saved = apply_edit(saved, {"do": "set_column", "table": "clients", "column": "grade", "field": field,
+                                   "value": unit})  # fmt: skip
     (tmp_path / "loans.csv").unlink()
     (tmp_path / "clients.csv").write_text("client_id,grade,town\nk1,1,X\nk2,n/a 5,Y\nk3,3,X\n", "utf-8")
     (tmp_path / "bills.csv").write_text("bill_id,client_id\nb1,k1\nb2,k2\nb3,k2\n", "utf-8")
@@ -291,7 +294,8 @@ def test_an_import_that_no_longer_fits_the_saved_model_is_found_and_not_refused(
         ("model_type_differs", "clients.grade"),
     }
     assert [str(link) for link in found.data_model.relationships] == ["bills.client_id -> clients.client_id"]
-    assert found.data_model.tables["clients"].columns["grade"].type in ("category", "text")
+    grade = found.data_model.tables["clients"].columns["grade"]
+    assert (grade.type in ("category", "text"), grade.unit, grade.feature_unit) == (True, "CNY", None)
     with pytest.raises(InputError, match="no file for the table loans"):
         import_tables(tmp_path, saved)
     (tmp_path / "clients.csv").write_text("client_id,grade,age\nk1,1,30\nk1,2,41\n", "utf-8")

@@ -94,7 +94,7 @@ def test_differences_from_the_standard_are_findings(match):
 
 def test_another_unit_tells_how_to_bring_features_to_that_of_the_standard(match):
     (finding,) = [finding for finding in match.findings if finding.code == "standard_unit_differs"]
-    assert "choose 10k CNY as the unit in features" in finding.fix.text()
+    assert "choose 10k CNY as the feature unit" in finding.fix.text()
     assert "multiplied by 0.0001" in finding.fix.text()
 
 

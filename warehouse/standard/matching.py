@@ -477,7 +477,7 @@ def _unit_fix(given: str, wanted: str) -> Message:
     if factor is None:
         return msg("Convert the values, or correct the unit in the data model.")
     return msg(
-        "Where {unit} is right, choose {standard} as the unit in features on the Tables page: they are multiplied by "
+        "Where {unit} is right, choose {standard} as the feature unit on the Tables page: they are multiplied by "
         "{factor}, live too. Else correct the unit.",
         unit=given,
         standard=wanted,

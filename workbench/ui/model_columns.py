@@ -41,7 +41,7 @@ def columns_of(desk: Desk, table: str, *, may: bool) -> None:
         t("Role"): [role_word(spec.columns[name].role) for name in names],
         t("Type"): [type_word(spec.columns[name].type) for name in names],
         t("Unit"): [unit_word(unit) if (unit := spec.columns[name].unit) else _NONE for name in names],
-        t("Unit in features"): [_feature_unit(spec, name) for name in names],
+        t("Feature unit"): [_feature_unit(spec, name) for name in names],
         t("Known since"): [late.get(name) or _NONE for name in names],
     }
     held = {role_word(spec.columns[name].role) for name in names}
@@ -58,7 +58,7 @@ def columns_of(desk: Desk, table: str, *, may: bool) -> None:
             t("Role"): choice(options=list(dict.fromkeys([*roles, *sorted(held)])), required=True, help=_about_roles()),
             t("Type"): choice(options=list(types), required=True),
             t("Unit"): choice(options=[_NONE, *units], required=True, help=_about_units()),
-            t("Unit in features"): choice(
+            t("Feature unit"): choice(
                 options=[_NONE, *map(unit_word, convertible_units())], required=True, help=_about_feature_units()
             ),
             t("Known since"): choice(
@@ -68,7 +68,7 @@ def columns_of(desk: Desk, table: str, *, may: bool) -> None:
             ),
         },
         on_change=_edited,
-        args=(table, names, grid, {t("Role"): roles, t("Type"): types, t("Unit"): units, t("Unit in features"): units}),
+        args=(table, names, grid, {t("Role"): roles, t("Type"): types, t("Unit"): units, t("Feature unit"): units}),
     )
     draw(f'<div class="caption">{escape(_about_units())}</div>')
 
@@ -121,7 +121,7 @@ def _set(table: str, column: str, heading: str, value: Any, words: Mapping[str, 
     elif heading == t("Known since"):
         change({"do": "set_late", **place, "known_at": None if value == _NONE else value})
     else:
-        fields = {t("Role"): "role", t("Type"): "type", t("Unit"): "unit", t("Unit in features"): "feature_unit"}
+        fields = {t("Role"): "role", t("Type"): "type", t("Unit"): "unit", t("Feature unit"): "feature_unit"}
         field = fields[heading]
         known = words[heading].get(str(value))
         if known is not None or value == _NONE:
