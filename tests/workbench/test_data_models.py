@@ -4,11 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from core.audit import AuditTrail
 from core.errors import ConfigurationError, ConflictError, InputError, NotFoundError, PermissionDeniedError
 from core.identity import Actor
+from features.definitions import FeatureDefinition, PathStep
+from features.matrix import build_matrix
+from features.planning import make_plan
 from tests.workbench.conftest import ANALYST, OPERATOR, REVIEWER, VIEWER
 from tests.workbench.lending import lending_project
 from warehouse.data_model import DataModel
@@ -34,6 +38,31 @@ ROLE = {"do": "set_column", "table": "clients", "column": "sector", "field": "ro
 @pytest.fixture
 def project(ctx: Context, tmp_path: Path) -> str:
     return lending_project(ctx, tmp_path / "source", n_clients=150)
+
+
+def test_features_come_in_the_unit_that_is_confirmed_and_the_tables_stay_as_they_are(
+    ctx: Context, project: str
+) -> None:
+    column = {**UNIT, "field": "feature_unit", "value": "10k CNY"}
+    desk = model_desk.edit(ctx, project, column)
+    (against,) = [one for one in data_models.check(ctx, project, desk.model).findings if one.severity == "bad"]
+    assert (against.code, against.where) == ("model_contradicts_itself", "payments, column amount_cny")
+    assert "in the unit – cannot be converted to 10k CNY" in str(against.message)
+    desk = model_desk.edit(ctx, project, UNIT)
+    assert data_models.check(ctx, project, desk.model).fits
+    assert "payments.amount_cny: the unit of its features is 10k CNY, was none" in [one.text() for one in desk.changes]
+    before = importing.tables(ctx, project).frame("payments")["amount_cny"]
+    model_desk.save(ctx, project)
+    data_models.apply(ctx, project)
+    after = importing.tables(ctx, project)
+    assert after.frame("payments")["amount_cny"].equals(before)
+    payments = PathStep("down", "payments", "client_id", "client_id")
+    items = [FeatureDefinition.create((payments,), "amount_cny", "max", window=None)]
+    plan = make_plan(after, "clients", "client_id", items)
+    assert set(plan.units.values()) == {"10k CNY"}
+    keys = after.frame("clients")["client_id"].to_numpy()
+    largest = build_matrix(after, plan, keys, np.full(len(keys), np.datetime64("2024-09-01"))).values[:, 0]
+    assert 0.05 < np.nanmax(largest) < 0.09  # payments of 100 to 900 yuan
 
 
 def test_a_correction_is_saved_put_to_the_tables_and_signed_by_another(ctx: Context, project: str) -> None:
