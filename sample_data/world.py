@@ -66,7 +66,7 @@ def generate_world(
 ) -> World:
     """Generate a world of firms from 2017 to 2024, with applications since 2019.
 
-    Without `size` it has the fourteen tables of the sample project; twenty thousand firms give some 25,000 contracts
+    Without `size` it has the fourteen tables of the sample project; twenty thousand firms give some 24,000 contracts
     and 1,000 bads of the first label, in about ten seconds. With `size` it has all tables: the fourteen as they are
     without the others, but for added columns. The same arguments give the same world, bit for bit.
 
