@@ -25,9 +25,19 @@ if TYPE_CHECKING:
     from automl.split import Split
     from features.matrix import FeatureMatrix
 
-__all__ = ["InferringFamily", "RejectRow", "RejectStudy", "Rejects", "rejects_of", "study_rejects", "wrap_families"]
+__all__ = [
+    "InferringFamily",
+    "RejectGrade",
+    "RejectRow",
+    "RejectStudy",
+    "Rejects",
+    "rejects_of",
+    "study_rejects",
+    "wrap_families",
+]
 
 _N_BANDS = 10
+_N_GRADES = 7
 _MOST_WEIGHT = 10.0
 _LEAST_REJECTS = 20
 _FACTORS = (1.0, 1.5, 2.0, 3.0)
@@ -257,6 +267,8 @@ class RejectRow:
         AUC less that of the model without the rejects, paired over the same rows.
     accepted_quantiles, rejected_quantiles : tuple of float
         Of the log-odds: at 10, 25, 50, 75 and 90 %.
+    accepted_by_grade, rejected_by_grade : tuple of float or None
+        Bad rate that the model expects of the applicants of each grade of the study; None where there are none.
     """
 
     method: str
@@ -271,17 +283,36 @@ class RejectRow:
     gain_high: float
     accepted_quantiles: tuple[float, ...]
     rejected_quantiles: tuple[float, ...]
+    accepted_by_grade: tuple[float | None, ...]
+    rejected_by_grade: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class RejectGrade:
+    """Training applicants of one grade: a seventh of all, accepted and rejected, by the model that leaves rejects out.
+
+    The grades of an applicant stay the same under every way, so that what changes in a grade is the way's doing.
+    """
+
+    name: str
+    n_accepted: int
+    n_bad: int
+    n_rejected: int
 
 
 @dataclass(frozen=True)
 class RejectStudy:
-    """What each way of treating the rejects does; `rows` begin with the model that leaves them out."""
+    """What each way of treating the rejects does; `rows` begin with the model that leaves them out.
+
+    `grades` are lettered from the safest, A, on.
+    """
 
     n_accepted: int
     n_rejected: int
     n_unseen: int
     n_unseen_bad: int
     rows: tuple[RejectRow, ...]
+    grades: tuple[RejectGrade, ...]
 
 
 def study_rejects(
@@ -309,14 +340,40 @@ def study_rejects(
     ways = [("none", 1.0), ("reweighting", 1.0), *((m, f) for m in ("fuzzy", "parcelling") for f in factors)]
     rows: list[RejectRow] = []
     without: np.ndarray | None = None
+    places: tuple[np.ndarray, np.ndarray] | None = None
     for method, factor in ways:
         inferring = None if method == "none" else RejectSpec(method=method, odds_factor=factor)
         model, margin = _fitted(
             data, rejects, inferring, matrix.values[unseen], spec, held_out=len(split.out_of_time) > 0
         )
         without = margin if without is None else without
-        rows.append(_row(method, factor, model, (margin, without, y, entities), data, rejects, spec.seed))
-    return RejectStudy(len(data.y), len(rejects), len(unseen), int(y.sum()), tuple(rows))
+        expected = model.margin(data.values), model.margin(rejects.values)
+        places = _places(*expected) if places is None else places
+        rows.append(_row(method, factor, expected, places, (margin, without, y, entities), spec.seed))
+    assert places is not None  # noqa: S101  # there are always ways
+    return RejectStudy(len(data.y), len(rejects), len(unseen), int(y.sum()), tuple(rows), _grades(data.y, *places))
+
+
+def _places(accepted: np.ndarray, rejected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the grade of each applicant, from 0, the safest: as many of all, accepted and rejected, in each."""
+    cuts = np.unique(np.quantile(np.concatenate([accepted, rejected]), np.arange(1, _N_GRADES) / _N_GRADES))
+    return np.searchsorted(cuts, accepted, side="right"), np.searchsorted(cuts, rejected, side="right")
+
+
+def _grades(y: np.ndarray, accepted: np.ndarray, rejected: np.ndarray) -> tuple[RejectGrade, ...]:
+    n = 1 + int(max(accepted.max(), rejected.max()))
+    counts = (np.bincount(accepted, minlength=n), np.bincount(accepted, weights=y, minlength=n),
+              np.bincount(rejected, minlength=n))  # fmt: skip
+    return tuple(
+        RejectGrade(chr(ord("A") + grade), int(n_accepted), int(n_bad), int(n_rejected))
+        for grade, (n_accepted, n_bad, n_rejected) in enumerate(zip(*counts, strict=True))
+    )
+
+
+def _by_grade(margin: np.ndarray, grade: np.ndarray, n_grades: int) -> tuple[float | None, ...]:
+    """Return the bad rate that a model expects in each grade."""
+    rate = sigmoid(margin)
+    return tuple(float(rate[grade == place].mean()) if (grade == place).any() else None for place in range(n_grades))
 
 
 def _fitted(
@@ -340,15 +397,18 @@ def _fitted(
 
 
 def _row(
-    method: str, factor: float, model: Model, judged: tuple[np.ndarray, ...], data: TrainingData,
-    rejects: Rejects, seed: int,
+    method: str, factor: float, expected: tuple[np.ndarray, np.ndarray], places: tuple[np.ndarray, np.ndarray],
+    judged: tuple[np.ndarray, ...], seed: int,
 ) -> RejectRow:  # fmt: skip
     margin, without, y, entities = judged
-    accepted, rejected = model.margin(data.values), model.margin(rejects.values)
+    accepted, rejected = expected
+    n_grades = 1 + int(max(place.max() for place in places))
     figure = auc_with_interval(y, margin, _N_DRAWS, np.random.default_rng(seed), entities)
     gain = paired_auc_difference(y, margin, without, _N_DRAWS, np.random.default_rng(seed), entities)
     quantiles = [tuple(np.quantile(values, _QUANTILES).tolist()) for values in (accepted, rejected)]
     return RejectRow(
         method, factor, float(sigmoid(rejected).mean()), float(sigmoid(accepted).mean()), *figure, *gain,
-        *quantiles,
+        accepted_quantiles=quantiles[0], rejected_quantiles=quantiles[1],
+        accepted_by_grade=_by_grade(accepted, places[0], n_grades),
+        rejected_by_grade=_by_grade(rejected, places[1], n_grades),
     )  # fmt: skip

@@ -13,6 +13,7 @@ from reporting.figures.leaning import shares_over_time
 from reporting.figures.lineage import LineageNode, lineage_graph
 from reporting.figures.performance import bad_rate_by_decile, calibration_curve, roc_with_ks, score_distribution
 from reporting.figures.quality import quality_history, quality_matrix
+from reporting.figures.rejects import reject_effect, reject_shares
 from reporting.figures.scorecard import bin_evidence
 from reporting.figures.segments import capture_curve, intervals_by_segment, rates_by_grade
 from reporting.figures.stability import feature_drift_compare, missing_rates, psi_bars
@@ -48,6 +49,8 @@ __all__ = [
     "quality_matrix",
     "rates_by_grade",
     "reason_waterfall",
+    "reject_effect",
+    "reject_shares",
     "requests_over_time",
     "roc_with_ks",
     "roll_matrix",

@@ -108,6 +108,23 @@ def test_the_study_shows_the_effect_and_its_sensitivity(refused: tuple) -> None:
     # Rejects as the model itself expects them teach it nothing new, but for what the penalty draws in.
     assert abs(by_way["fuzzy", 1.0].gain) < 0.02
     assert none.rejected_quantiles[2] > none.accepted_quantiles[2]
+    # The grades hold every applicant once, as many in each; what is expected of them adds up to the overall rates.
+    sizes = np.array([(grade.n_accepted, grade.n_rejected) for grade in study.grades])
+    assert sizes.sum(axis=0).tolist() == [study.n_accepted, study.n_rejected]
+    assert np.ptp(sizes.sum(axis=1)) <= 2
+    for row in study.rows:
+        for place, by_grade, rate in (
+            (0, row.accepted_by_grade, row.accepted_bad_rate), (1, row.rejected_by_grade, row.reject_bad_rate)
+        ):  # fmt: skip
+            expected = np.array([value or 0.0 for value in by_grade])
+            assert expected @ sizes[:, place] / sizes[:, place].sum() == pytest.approx(rate)
+    assert list(none.accepted_by_grade) == sorted(none.accepted_by_grade)
+    assert sum(grade.n_bad for grade in study.grades) == labels.y[split.train].sum()
+    # The odds of a reject being twice those of an accepted one bring most where most were rejected.
+    rise = [after - before for before, after in
+            zip(by_way["parcelling", 1.0].rejected_by_grade, by_way["parcelling", 2.0].rejected_by_grade, strict=True)
+            if before is not None]  # fmt: skip
+    assert rise[-1] > 0
 
 
 @pytest.mark.parametrize("method", ["parcelling", "fuzzy", "reweighting"])

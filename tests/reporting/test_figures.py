@@ -118,6 +118,13 @@ CHARTS: dict[str, Callable[..., go.Figure]] = {
     "rolls": lambda **k: figures.roll_matrix(
         ["not overdue", "1-30 days", "subrogated"], [[9_999, 1, 0], [50, 30, 20], [0, 0, 0]], title=MONTHS_LATER, **k
     ),
+    "reject_shares": lambda **k: figures.reject_shares(["A", "B", "C"], [50, 30, 20], [10, 20, 70], **k),
+    "reject_effect": lambda **k: figures.reject_effect(
+        ["A", "B"],
+        [(msg("Left out"), [0.01, 0.1]), (msg("Parcelling"), [0.02, 0.25])],
+        ([0.01, np.nan], [0.0, np.nan], [0.03, np.nan]),
+        **k,
+    ),
     "quality": lambda **k: figures.quality_matrix(
         NAMES, ["validity", "integrity"], [[100, 62.5], [100, 100], [9, 99]], **k
     ),
@@ -154,6 +161,8 @@ EMPTY: dict[str, Callable[..., go.Figure]] = {
     "trials": lambda **k: figures.trials_progress([np.nan], **k),
     "tables": lambda **k: figures.tables_graph([], [], **k),
     "rolls": lambda **k: figures.roll_matrix(["a", "b"], [[0, 0], [0, 0]], title=MONTHS_LATER, **k),
+    "reject_shares": lambda **k: figures.reject_shares([], [], [], **k),
+    "reject_effect": lambda **k: figures.reject_effect([], [], ([], [], []), **k),
     "quality": lambda **k: figures.quality_matrix([], ["validity"], [], **k),
     "quality_course": lambda **k: figures.quality_history([], [], **k),
     "funnel": lambda **k: figures.feature_funnel(0, [], **k),
@@ -411,6 +420,11 @@ def test_names_of_tables_stay_inside_their_boxes_and_each_linking_column_is_coun
     assert max(map(len, lines)) <= 18  # 910 pixels for six boxes
     said = [note.text for note in figure.layout.annotations if "_id" in note.text]
     assert said == ["legal…ep_id<br>contr…er_id<br>98%", "ent_id"]
+
+
+def test_the_effect_of_rejects_is_said_where_it_is_largest() -> None:
+    assert "Parcelling moves grade B most: 10.0% to 25.0%" in texts(CHARTS["reject_effect"]())[0].replace("<br>", " ")
+    assert "70.0% of the refused stand in the grades C to C" in texts(CHARTS["reject_shares"]())[0].replace("<br>", " ")
 
 
 def test_a_rare_move_is_not_said_to_be_none() -> None:

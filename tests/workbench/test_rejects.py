@@ -58,6 +58,8 @@ def test_rejects_are_found_studied_chosen_and_trained_with(ctx: Context, tmp_pat
     assert view.n_rejected >= 20
     assert view.rows[0].method == "none"
     assert view.rows[0].reject_bad_rate > view.rows[0].accepted_bad_rate
+    assert [grade.name for grade in view.grades] == list("ABCDEFG")
+    assert all(grade.low <= grade.n_bad / max(grade.n_accepted, 1) <= grade.high for grade in view.grades)
 
     plain = training.run(owner, NAME, budget=Budget(n_trials=1), register=False)
     rejects.choose(owner, NAME, RejectSpec(method="fuzzy", odds_factor=2.0))

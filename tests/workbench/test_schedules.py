@@ -279,6 +279,26 @@ def test_a_rest_is_not_caught_up(desk: Desk) -> None:
     assert desk.runs()[0].n_missed == 0
 
 
+def test_it_runs_at_once_when_asked_and_at_its_own_times_all_the_same(desk: Desk) -> None:
+    own = desk.add().next_at
+    scheduler = desk.scheduler()
+    desk.book.run_now("p", "nightly", by=OWNER, now=desk.wall.now)
+    assert scheduler.tick().begun == 1
+    assert scheduler.tick().begun == 0
+    (run,) = desk.runs()
+    assert (run.due_at, run.n_missed) == (desk.wall.now, 0)
+    assert desk.book.get("p", "nightly").next_at == own
+    desk.end()
+    desk.wall.wait(hours=14)
+    assert scheduler.tick().begun == 1
+    assert desk.runs()[0].due_at == own
+    with pytest.raises(PermissionDeniedError):
+        desk.book.run_now("p", "nightly", by=VIEWER)
+    desk.book.switch("p", "nightly", is_on=False, by=OWNER)
+    with pytest.raises(ConflictError, match="rests"):
+        desk.book.run_now("p", "nightly", by=OWNER)
+
+
 def test_a_nightly_check_looks_back_from_the_day_it_is_due_in_its_zone(desk: Desk) -> None:
     desk.add(kind="monitor", args={"days": 30, "source": "tables"})
     desk.wall.wait(hours=14)

@@ -49,6 +49,7 @@ def add_to(app: typer.Typer) -> None:
     group.command("change", help=say(msg("Let a schedule be due at other times.")))(change)
     group.command("on", help=say(msg("Let a schedule run again, from its next time on.")))(switch_on)
     group.command("off", help=say(msg("Let a schedule rest.")))(switch_off)
+    group.command("run", help=say(msg("Let a schedule be due at once; its own times stay.")))(run_now)
     group.command("remove", help=say(msg("Remove a schedule and its history.")))(remove)
     group.command("history", help=say(msg("Show what came of a schedule.")))(history)
     group.command("run-due", help=say(msg("Ask once for the jobs that are due; a worker runs them.")))(run_due)
@@ -139,6 +140,16 @@ def switch_off(
 ) -> None:  # fmt: skip
     """Let a schedule rest."""
     _switch(name, project, as_name, language, as_json=as_json, is_on=False)
+
+
+def run_now(
+    name: NameArgument, project: ProjectOption = None, as_name: AsOption = None, language: LanguageOption = None,
+    as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Let a schedule be due at once."""
+    with session(as_json=as_json, as_name=as_name, language=language) as run:
+        owner = chosen_project(run.ctx, project)
+        _answer(run, ScheduleBook(run.ctx.database).run_now(owner, name, by=run.ctx.actor))
 
 
 def remove(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from automl.spec import RejectSpec
 
-__all__ = ["RejectEffect", "RejectView", "choose", "guess", "mask", "stored", "study"]
+__all__ = ["RejectEffect", "RejectGradeRow", "RejectView", "choose", "guess", "mask", "stored", "study"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,23 @@ class RejectEffect:
     gain: tuple[float, float, float]
     accepted_quantiles: tuple[float, ...]
     rejected_quantiles: tuple[float, ...]
+    accepted_by_grade: tuple[float | None, ...] = ()
+    rejected_by_grade: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class RejectGradeRow:
+    """Training applicants of one grade, by the model that leaves the rejects out; the safest are A.
+
+    `low` and `high` bound the observed bad rate of the accepted ones (95 %, Jeffreys).
+    """
+
+    name: str
+    n_accepted: int
+    n_bad: int
+    n_rejected: int
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -48,6 +65,7 @@ class RejectView:
     n_unseen: int
     n_unseen_bad: int
     rows: tuple[RejectEffect, ...]
+    grades: tuple[RejectGradeRow, ...] = ()
 
 
 def guess(ctx: Context, project: str) -> tuple[str, tuple[str, ...]] | None:
@@ -103,6 +121,7 @@ def study(ctx: Context, project: str, *, column: str, values: tuple[str, ...]) -
 
     from automl.reject_inference import study_rejects
     from automl.spec import RejectSpec
+    from automl.vintages import jeffreys
 
     ctx.require("model.train")
     step = require_step(ctx, project, Step.FEATURES)
@@ -115,13 +134,17 @@ def study(ctx: Context, project: str, *, column: str, values: tuple[str, ...]) -
         RejectEffect(
             row.method, row.odds_factor, row.reject_bad_rate, row.accepted_bad_rate,
             (row.auc, row.auc_low, row.auc_high), (row.gain, row.gain_low, row.gain_high),
-            row.accepted_quantiles, row.rejected_quantiles,
+            row.accepted_quantiles, row.rejected_quantiles, row.accepted_by_grade, row.rejected_by_grade,
         )
         for row in found.rows
     )  # fmt: skip
+    grades = tuple(
+        RejectGradeRow(one.name, one.n_accepted, one.n_bad, one.n_rejected, *jeffreys(one.n_accepted, one.n_bad))
+        for one in found.grades
+    )
     view = RejectView(
         datetime.now(UTC), step.fingerprint, column, values, found.n_accepted, found.n_rejected, found.n_unseen,
-        found.n_unseen_bad, rows,
+        found.n_unseen_bad, rows, grades,
     )  # fmt: skip
     with writing_file(_path(ctx, project)) as path:
         write_json(path, view)

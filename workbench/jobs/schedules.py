@@ -248,6 +248,22 @@ class ScheduleBook:
             is_on=is_on, next_at=next_due(known.cron, known.time_zone, moment),
         )  # fmt: skip
 
+    def run_now(self, project: str, name: str, *, by: Actor, now: datetime | None = None) -> Schedule:
+        """Let a schedule be due at once; its own times stay as they are.
+
+        Raises
+        ------
+        ConflictError
+            The schedule rests.
+        """
+        known = self.get(project, name)
+        if not known.is_on:
+            raise ConflictError(
+                msg("the schedule {name} rests", name=name), where=project, fix=msg("Let it run again first.")
+            )
+        moment = now or datetime.now(UTC)
+        return self._change(known, "schedule.run", by, next_at=min(known.next_at, moment))
+
     def reschedule(
         self, project: str, name: str, *, cron: str, time_zone: str, by: Actor, now: datetime | None = None
     ) -> Schedule:  # fmt: skip

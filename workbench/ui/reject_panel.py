@@ -7,15 +7,19 @@ import streamlit as st
 from automl.spec import RejectSpec
 from core.errors import WorkbenchError
 from core.i18n import formats
+from reporting import figures
 from workbench.flows import projects, rejects
 from workbench.flows.rejects import RejectEffect, RejectView
+from workbench.ui.charts import chart
 from workbench.ui.pieces import chip, draw, empty, panel_title, show_error, table
-from workbench.ui.session import Here
-from workbench.ui.texts import t
+from workbench.ui.session import Here, theme
+from workbench.ui.texts import language, t
 from workbench.ui.times import ago
 from workbench.ui.work import ask_for
 
 __all__ = ["reject_panel"]
+
+_WITH_FACTOR = ("fuzzy", "parcelling")
 
 
 def reject_panel(place: Here) -> None:
@@ -53,17 +57,72 @@ def _study(view: RejectView) -> None:
         t("Bad rate of accepted"),
         t("AUC on accepted"),
         t("Change"),
-        t("Median log-odds, accepted"),
-        t("Median log-odds, rejected"),
+        t("Log-odds, accepted"),
+        t("Log-odds, rejected"),
     )
     table(header, rows, numbers=tuple(range(1, 8)))
     st.caption(
         t("Logistic baseline on {accepted} accepted and {rejected} refused cases; AUC on {unseen} unseen accepted "
           "cases with {bads} bads, changes paired over them. Bad rates are what the model expects: those of rejects "
-          "cannot be tested. Studied {age}.",
+          "cannot be tested. Log-odds: the median, and from 10 to 90 % of the cases. Studied {age}.",
           accepted=formats.count(view.n_accepted), rejected=formats.count(view.n_rejected),
           unseen=formats.count(view.n_unseen), bads=formats.count(view.n_unseen_bad), age=ago(view.finished_at))
     )  # fmt: skip
+    if view.grades:
+        _by_grade(view)
+
+
+def _by_grade(view: RejectView) -> None:
+    """Draw where the rejects stand, and what each way expects of each grade."""
+    names = [grade.name for grade in view.grades]
+    left, right = st.columns([0.42, 0.58], gap="medium")
+    with left:
+        chart(
+            figures.reject_shares(
+                names, [grade.n_accepted for grade in view.grades], [grade.n_rejected for grade in view.grades],
+                language=language(), theme=theme(),
+            ),
+            "reject_shares",
+        )  # fmt: skip
+    factors = sorted({row.odds_factor for row in view.rows if row.method in _WITH_FACTOR})
+    with right:
+        factor = st.segmented_control(
+            t("Odds of a reject, times"), factors, default=factors[len(factors) // 2], required=True,
+            format_func=lambda one: f"× {one:g}", key="reject_factor",
+        )  # fmt: skip
+        shown = [row for row in view.rows if row.method not in _WITH_FACTOR or row.odds_factor == factor]
+        chart(
+            figures.reject_effect(
+                names,
+                [(_method(row.method), _of_all(view, row)) for row in shown],
+                _observed(view),
+                language=language(),
+                theme=theme(),
+            ),
+            "reject_effect",
+        )
+    st.caption(
+        t("Grades are those of the model that leaves the rejects out, so each applicant stays in one under every way. "
+          "A reject's rate is expected, never observed: the bars are of accepted cases alone, on training rows.")
+    )  # fmt: skip
+
+
+def _of_all(view: RejectView, row: RejectEffect) -> list[float]:
+    """Return the bad rate that a way expects of all applicants of each grade, accepted and rejected."""
+    rates = []
+    for grade, accepted, rejected in zip(view.grades, row.accepted_by_grade, row.rejected_by_grade, strict=True):
+        n = grade.n_accepted + grade.n_rejected
+        expected = grade.n_accepted * (accepted or 0.0) + grade.n_rejected * (rejected or 0.0)
+        rates.append(expected / n if n else float("nan"))
+    return rates
+
+
+def _observed(view: RejectView) -> tuple[list[float], list[float], list[float]]:
+    nothing = float("nan")
+    value = [grade.n_bad / grade.n_accepted if grade.n_accepted else nothing for grade in view.grades]
+    low = [grade.low if grade.n_accepted else nothing for grade in view.grades]
+    high = [grade.high if grade.n_accepted else nothing for grade in view.grades]
+    return value, low, high
 
 
 def _row(row: RejectEffect) -> tuple[str, ...]:
@@ -72,14 +131,19 @@ def _row(row: RejectEffect) -> tuple[str, ...]:
     change = f"{_signed(gain[0])} <span class='caption'>[{_signed(gain[1])}, {_signed(gain[2])}]</span>"
     return (
         escape(_method(row.method)),
-        "–" if row.method in ("none", "reweighting") else f"× {row.odds_factor:g}",
+        f"× {row.odds_factor:g}" if row.method in _WITH_FACTOR else "–",
         formats.percent(row.reject_bad_rate),
         formats.percent(row.accepted_bad_rate),
         f"{formats.metric(auc[0])} <span class='caption'>{formats.interval(auc[1], auc[2])}</span>",
         "–" if is_first else change,
-        f"{row.accepted_quantiles[2]:.2f}".replace("-", "−"),
-        f"{row.rejected_quantiles[2]:.2f}".replace("-", "−"),
+        _spread(row.accepted_quantiles),
+        _spread(row.rejected_quantiles),
     )
+
+
+def _spread(quantiles: tuple[float, ...]) -> str:
+    low, middle, high = (f"{quantiles[i]:.2f}".replace("-", "−") for i in (0, 2, 4))
+    return f"{middle} <span class='caption'>[{low}, {high}]</span>"
 
 
 def _signed(number: float) -> str:
@@ -89,8 +153,8 @@ def _signed(number: float) -> str:
 def _method(method: str) -> str:
     return {
         "none": t("Left out"),
-        "reweighting": t("Reweighting"),
-        "fuzzy": t("Fuzzy augmentation"),
+        "reweighting": t("Augmentation"),
+        "fuzzy": t("Fuzzy"),
         "parcelling": t("Parcelling"),
     }[method]
 
@@ -107,7 +171,7 @@ def _choice(place: Here, view: RejectView) -> None:
         )
         factor = st.number_input(
             t("Odds of a reject, times"), min_value=0.1, max_value=20.0, step=0.5, width=200,
-            value=held.odds_factor if held is not None else 1.5, disabled=method in ("none", "reweighting"),
+            value=held.odds_factor if held is not None else 1.5, disabled=method not in _WITH_FACTOR,
         )  # fmt: skip
         wanted = None
         if method != "none":

@@ -14,7 +14,7 @@ from workbench.flows import databases
 from workbench.jobs.cron import check_cron, check_zone, in_words, moment_in_words, next_due, weekday
 from workbench.jobs.schedules import WORK, Run, Schedule, state_word, work_in_words
 from workbench.ui.pieces import chip, draw, empty, panel_title, show_error, table
-from workbench.ui.session import Here
+from workbench.ui.session import Here, here
 from workbench.ui.state import forget, recall, remember
 from workbench.ui.texts import html, language, say, t
 from workbench.ui.times import ago, exact
@@ -22,6 +22,7 @@ from workbench.ui.times import ago, exact
 __all__ = ["schedule_form", "schedule_history", "schedule_table", "schedules_panel"]
 
 _TONES = {"succeeded": "good", "failed": "bad", "retrying": "watch", "skipped": "watch", "cancelled": "watch"}
+_POLL_SECONDS = 2.0
 _EVERY = ("day", "workdays", "week", "month", "hours", "cron")
 
 
@@ -56,6 +57,13 @@ def schedule_history(place: Here, found: Sequence[Schedule]) -> None:
     if chosen.owner == place.ctx.actor.name or place.can("job.manage"):
         with st.container(horizontal=True):
             st.button(
+                t("Run it now"),
+                key="schedule_run",
+                disabled=not chosen.is_on or _is_busy(place, chosen),
+                on_click=_do,
+                args=(lambda: place.schedules.run_now(place.name, name, by=place.ctx.actor),),
+            )
+            st.button(
                 t("Let it rest") if chosen.is_on else t("Let it run again"),
                 key="schedule_switch",
                 on_click=_do,
@@ -68,6 +76,28 @@ def schedule_history(place: Here, found: Sequence[Schedule]) -> None:
                 on_click=_do,
                 args=(lambda: place.schedules.remove(place.name, name, by=place.ctx.actor),),
             )
+    if _is_busy(place, chosen):
+        _live_history(name)
+    else:
+        _history(place, name)
+
+
+def _is_busy(place: Here, one: Schedule) -> bool:
+    """Whether a schedule is due or at work while something looks at it."""
+    is_due = one.is_on and one.next_at <= datetime.now(UTC)
+    is_at_work = one.last is not None and one.last.state == "running"
+    return (is_due or is_at_work) and place.jobs.workers_alive() > 0
+
+
+@st.fragment(run_every=_POLL_SECONDS)
+def _live_history(name: str) -> None:
+    place = here()
+    if not _is_busy(place, place.schedules.get(place.name, name)):
+        st.rerun()
+    _history(place, name)
+
+
+def _history(place: Here, name: str) -> None:
     runs = place.schedules.runs(place.name, name, limit=20)
     if not runs:
         st.caption(t("It has not run yet."))

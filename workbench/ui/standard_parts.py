@@ -265,7 +265,7 @@ def _save(place: Here, one: MatchedTable, edited: Sequence[dict[str, Any]]) -> N
     changed = {column.name: fields[column.name] for column in one.columns if fields[column.name] != column.field}
     is_decided = one.is_chosen or any(column.is_chosen for column in one.columns)
     with st.container(horizontal=True):
-        label = t("Keep {n} decisions", n=len(changed)) if changed else t("Keep the decisions")
+        label = t("Keep the decisions: {n}", n=len(changed)) if changed else t("Keep the decisions")
         if st.button(label, type="primary", disabled=not changed, key="standard_save"):
             _try(lambda: standard.choose(place.ctx, place.name, one.name, changed))
             st.rerun()
