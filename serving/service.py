@@ -3,29 +3,25 @@
 import asyncio
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Container, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
 import orjson
-import sqlalchemy as sa
 from fastapi.concurrency import run_in_threadpool
 
 from core.audit import AuditTrail
 from core.database import Database
 from core.errors import UnavailableError, WorkbenchError
-from core.identity import SYSTEM, Identity
+from core.identity import Identity
 from core.settings import Settings
 from model_registry.registry import Registry
 from model_registry.scorer import ScoreAnswer
 from model_registry.versions import ANSWERING, CHAMPION, LIVE_CHALLENGER
 from monitoring.score_log import ScoreBlock, ScoreRecord, blocks_of
-from monitoring.score_retention import retain
 from serving.access_log import AccessLog
 from serving.answers import answer_of, record_of
 from serving.asked import Asked, content_hash, new_request_id
@@ -34,6 +30,7 @@ from serving.deployed import DeployedModel, DeployedModels, Slot
 from serving.enterprise_desk import EnterpriseDesk
 from serving.host_log import HostLog
 from serving.limits import Gate, Limits, RateLimit
+from serving.log_upkeep import LogUpkeep
 from serving.lookups import Gathered, Lookups
 from serving.metrics import ServiceMetrics
 from serving.outcome_desk import OutcomeDesk
@@ -52,7 +49,6 @@ T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
 _REMEMBERED_ANSWERS = 5_000
-_CLEAN_EVERY_SECONDS = 3_600.0
 _LOOKUP_THREADS = 8
 
 
@@ -119,10 +115,15 @@ class ScoringService:
         )
         self._host_log: HostLog | None = None
         self.repeats = Repeats(lambda: self._log, max_answers=_REMEMBERED_ANSWERS)
-        self._newest_erasure = 0
+        self._upkeep = LogUpkeep(
+            lambda: self._log,
+            self._database,
+            self.metrics,
+            months=settings.score_log_months,
+            forget=self.repeats.forget,
+        )
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._clean_at = time.monotonic() + _CLEAN_EVERY_SECONDS
 
     def start(self) -> None:
         """Index what the local log holds, look models and keys up once, and go on looking in a thread."""
@@ -146,7 +147,7 @@ class ScoringService:
         self.lookups.close()
         self.enterprises.close()
         self._log.close()
-        self._ship(self._log.ship_last)
+        self._upkeep.run_last()
         self._access_log.ship()
         self.refusals.write(is_last=True)
         self.traffic.write(is_last=True)
@@ -450,37 +451,10 @@ class ScoringService:
 
     def _write_down(self) -> None:
         """Bring to the database what was written here."""
-        self._ship(self._log.ship)
-        self._forget_erased()
+        self._upkeep.run()
         self.refusals.write()
         self._access_log.ship()
         self.traffic.write()
-        if time.monotonic() >= self._clean_at:
-            self._clean_at = time.monotonic() + _CLEAN_EVERY_SECONDS
-            self._log.clean()
-            self._retain()
-
-    def _ship(self, ship: Callable[[Database], int]) -> None:
-        try:
-            self.metrics.shipped.inc(ship(self._database))
-        except (UnavailableError, sa.exc.SQLAlchemyError) as error:
-            _LOG.warning("the score log waits for the database: %s", type(error).__name__)
-
-    def _forget_erased(self) -> None:
-        """Forget the answers in memory when the host has erased some in its log."""
-        with suppress(UnavailableError, sa.exc.SQLAlchemyError):
-            newest = self._log.newest_erasure(self._database)
-            if newest != self._newest_erasure:
-                self._newest_erasure = newest
-                self.repeats.forget()
-
-    def _retain(self) -> None:
-        if self.settings.score_log_months is None:
-            return
-        try:
-            retain(self._database, self.settings.score_log_months, by=SYSTEM.name, is_asked=False)
-        except (WorkbenchError, sa.exc.SQLAlchemyError) as error:
-            _LOG.warning("the score log keeps months that are due: %s", error)
 
 
 def _contents(records: Sequence[ScoreRecord], named: Container[str]) -> list[tuple[ScoreRecord | ScoreBlock, bool]]:
