@@ -12,19 +12,28 @@ if TYPE_CHECKING:
     import optuna
 
     from automl.control import FitControl
-    from automl.scorecard.classing import Classing
+    from automl.scorecard.classing import Classing, ClassingData
     from automl.scorecard.directions import Direction
-    from automl.scorecard.fitting import FittedScorecard
+    from automl.scorecard.fitting import FittedScorecard, ScorecardSpec
 
 __all__ = ["ScorecardFamily", "load", "make_family"]
 
-_WEIGHTS = ("evidence", "joint")
+_WEIGHTS = ("evidence", "joint", "boosted")
 _PENALTIES = (3.0, 10.0, 30.0, 100.0)
-_TRIED = (("joint", 3.0), ("evidence", 10.0), ("joint", 100.0), ("joint", 30.0))
+_ROUNDS = (150, 400, 800)
+_TRIED: tuple[dict[str, Any], ...] = (
+    {"weights": "boosted", "rounds": 400},
+    {"weights": "joint", "penalty": 30.0},
+    {"weights": "evidence", "penalty": 10.0},
+    {"weights": "joint", "penalty": 100.0},
+    {"weights": "joint", "penalty": 3.0},
+    {"weights": "boosted", "rounds": 150},
+    {"weights": "boosted", "rounds": 800},
+)
+_JOINING_ROUNDS = 400
 _SIZE = 25
 _LEAST_BADS_PER_BIN = 5
-_LEAST_LOOKED_AT = 4
-_MOST_BINS = {"evidence": 6, "joint": 8}
+_MOST_BINS = {"evidence": 6, "joint": 8, "boosted": 8}
 
 
 class ScorecardFamily:
@@ -39,21 +48,22 @@ class ScorecardFamily:
 
     def __init__(self) -> None:
         self._classings: dict[tuple[bytes, int | None], Classing] = {}
+        self._joined: dict[tuple[bytes, int], Classing] = {}
 
     def prepare(self, data: TrainingData) -> None:  # noqa: ARG002  # bins look at outcomes, so each fold has its own
         """Forget bins of other data."""
-        self._classings = {}
+        self._classings, self._joined = {}, {}
 
     def defaults(self, data: TrainingData) -> list[dict[str, Any]]:  # noqa: ARG002  # the interface's signature
-        """Return kinds of weights with penalties that are known to be good."""
-        return [{"weights": weights, "penalty": penalty} for weights, penalty in _TRIED]
+        """Return kinds of weights with settings that are known to be good."""
+        return [dict(params) for params in _TRIED]
 
     def suggest(self, trial: "optuna.trial.Trial", data: TrainingData) -> dict[str, Any]:  # noqa: ARG002
-        """Return a kind of weights and a penalty."""
-        return {
-            "weights": trial.suggest_categorical("weights", _WEIGHTS),
-            "penalty": trial.suggest_categorical("penalty", _PENALTIES),
-        }
+        """Return a kind of weights, and its penalty or rounds."""
+        weights = trial.suggest_categorical("weights", _WEIGHTS)
+        if weights == "boosted":
+            return {"weights": weights, "rounds": trial.suggest_categorical("rounds", _ROUNDS)}
+        return {"weights": weights, "penalty": trial.suggest_categorical("penalty", _PENALTIES)}
 
     def fit(
         self,
@@ -69,11 +79,11 @@ class ScorecardFamily:
     ) -> FoldFit:
         """Fit bins, weights and points on the rows `train`.
 
-        Where time ends it, the fit has as many rounds as features were cut into bins, and otherwise one. Joint weights,
-        which take seconds, begin with a few features where time is over already, and are not ended after that.
+        Where time ends it, the fit has as many rounds as features were cut into bins, and otherwise one. Weights fitted
+        together have the rounds of the boosting by which their bins are joined.
         """
         from automl.scorecard.classing import ClassingData
-        from automl.scorecard.fitting import ScorecardSpec, fit_card, fit_classing
+        from automl.scorecard.fitting import ScorecardSpec
 
         rows = ClassingData(data.values, data.y[train], data.plan.aliases, train)
         n_rarer = int(min(rows.y.sum(), (1 - rows.y).sum()))
@@ -81,13 +91,22 @@ class ScorecardFamily:
         spec = ScorecardSpec(
             max_bins=max_bins, max_characteristics=_SIZE, use_dictionary=False, directions=_directions(data), **params
         )
+        fit = self._fit_evidence if spec.weights == "evidence" else self._fit_together
+        return fit(spec, data, rows, test, control, rounds)
+
+    def _fit_evidence(
+        self,
+        spec: "ScorecardSpec",
+        data: TrainingData,
+        rows: "ClassingData",
+        test: np.ndarray,
+        control: "FitControl",
+        rounds: int | None,
+    ) -> FoldFit:
+        from automl.scorecard.fitting import fit_card, fit_classing
+
         most = rounds if rounds is not None and rounds > 1 else None
-        if spec.weights == "joint":
-            few = most or (_LEAST_LOOKED_AT if control.is_over() else None)
-            classing = fit_classing(rows, data.plan, spec, control=control, most=few)
-            fit = self._answer(fit_card(classing, rows, spec, control=control), data, test)
-            return replace(fit, rounds=few or 1, best_rounds=few or 1, is_cut_short=few is not None and most is None)
-        key = (train.tobytes(), most)
+        key = (_named(rows), most)
         classing = self._classings.get(key) or fit_classing(rows, data.plan, spec, control=control, most=most)
         is_short = len(classing.bins) < min(2 * _SIZE, data.values.shape[1])
         if most is not None or not is_short:  # one that time cut short is made anew when there is more of it
@@ -95,6 +114,34 @@ class ScorecardFamily:
         fit = self._answer(fit_card(classing, rows, spec, control=control), data, test)
         n = len(classing.bins) if is_short else 1
         return replace(fit, rounds=n, best_rounds=n, is_cut_short=is_short and most is None)
+
+    def _fit_together(
+        self,
+        spec: "ScorecardSpec",
+        data: TrainingData,
+        rows: "ClassingData",
+        test: np.ndarray,
+        control: "FitControl",
+        rounds: int | None,
+    ) -> FoldFit:
+        from automl.control import FitControl
+        from automl.scorecard.fitting import fit_card, fit_joined_classing
+
+        wanted = rounds or _JOINING_ROUNDS
+        # Rounds that are given are made whatever the time: it is the fit of before that is repeated.
+        patient = FitControl(control.stop)
+        key = (_named(rows), wanted)
+        classing, made = self._joined.get(key), wanted
+        if classing is None:
+            set_out = spec.model_copy(update={"rounds": wanted})
+            classing, made = fit_joined_classing(rows, data.plan, set_out, control=patient if rounds else control)
+            if made == wanted:
+                self._joined[key] = classing
+        # The bins are much fewer now: their weights take a share of the time that it took to find them.
+        most = spec.rounds if made >= _JOINING_ROUNDS else min(spec.rounds, made)
+        card = fit_card(classing, rows, spec.model_copy(update={"rounds": most}), control=patient)
+        fit = self._answer(card, data, test)
+        return replace(fit, rounds=made, best_rounds=made, is_cut_short=made < wanted)
 
     def _answer(self, fitted: "FittedScorecard", data: TrainingData, test: np.ndarray) -> FoldFit:
         model = ScorecardModel([fitted.card], data.plan.aliases)
@@ -108,6 +155,12 @@ class ScorecardFamily:
         """Return the average of the cards; a card to print is fitted on all rows, by `train_scorecard`."""
         members = [model for model in models if isinstance(model, ScorecardModel)]
         return ScorecardModel([card for model in members for card in model.cards], members[0].aliases)
+
+
+def _named(rows: "ClassingData") -> bytes:
+    """Return what tells the rows of one fold from those of another."""
+    assert rows.rows is not None  # noqa: S101  # those of a fold are always named
+    return rows.rows.tobytes()
 
 
 def _directions(data: TrainingData) -> dict[str, "Direction | None"]:

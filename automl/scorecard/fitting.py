@@ -21,7 +21,7 @@ from automl.scorecard.directions import (
     data_violations,
     suggest_directions,
 )
-from automl.scorecard.joint_classing import join_alike, strongest_together
+from automl.scorecard.joint_classing import Weighing, join_alike, looked_at, weigh
 from automl.scorecard.weights import LEAST_ROWS, Weights, evidence, fit_weights
 from core.errors import InputError
 from core.findings import Finding, Severity
@@ -31,16 +31,21 @@ from features.binning import FeatureBins, fit_bins, woe_table
 if TYPE_CHECKING:
     from features.plan import FeaturePlan
 
-__all__ = ["FittedScorecard", "ScorecardSpec", "SpecialSpec", "fit_card", "fit_classing", "fit_scorecard"]
+__all__ = [
+    "FittedScorecard", "ScorecardSpec", "SpecialSpec", "fit_card", "fit_classing", "fit_joined_classing",
+    "fit_scorecard",
+]  # fmt: skip
 
 _RANKED_ROWS, _RANKED_OF_A_CLASS = 20_000, 500
 _LEAST_BINNED = 2
-_FINE_BINS, _FEWER_BINS, _FEW_ROWS = 16, 10, 5_000
-_BADS_PER_FINE_BIN, _ROWS_OF_A_LEVEL = 5, 30
-_LOOKED_AT = 1.6
-"""Times the characteristics of a card, of which the weights of all bins are fitted together to choose among them."""
+_FINE_BINS, _LEAST_OF_A_FINE_BIN, _BADS_PER_FINE_BIN = 32, 10, 2.5
+_LOOKED_AT = 200
+"""Features that the weights of all bins are fitted of together, to choose among them."""
 _LARGEST = 1e38
 """Beyond it OptBinning's trees, which work in float32, refuse a number; for the fit it is cut there."""
+
+
+WeightsKind = Literal["evidence", "joint", "boosted"]
 
 
 class SpecialSpec(BaseModel):
@@ -78,11 +83,15 @@ class ScorecardSpec(BaseModel):
         Weaker characteristics are left out.
     max_correlation : float, default=0.8
         Of weights of evidence; beyond it only the stronger of two is kept.
-    weights : {"evidence", "joint"}, default="evidence"
-        One coefficient for each characteristic's weights of evidence; or weights of all bins fitted together, which
-        start from the evidence and make up for one another, on quantile bins joined where weights are alike.
+    weights : {"evidence", "joint", "boosted"}, default="evidence"
+        One coefficient for each characteristic's weights of evidence, on OptBinning's bins. Or weights of all bins
+        fitted together, on fine bins joined where boosting finds them alike: joint ones start from the evidence and
+        make up for one another, boosted ones are the sum of many stumps of one characteristic each.
     penalty : float, default=1
-        Of the squared coefficients; of joint weights, of their squared departures from the evidence.
+        Of the squared coefficients; of joint weights, of their squared departures from the evidence. Boosted weights
+        do not read it.
+    rounds : int, default=400
+        Stumps of the boosting, where it is used.
     base_points, base_odds, pdo : float
         Points at the base odds of good to bad, and points that double the odds.
     decimals : int, default=0
@@ -104,8 +113,9 @@ class ScorecardSpec(BaseModel):
     max_characteristics: int = Field(15, ge=1, le=200)
     min_information_value: float = Field(0.02, ge=0)
     max_correlation: float = Field(0.8, gt=0, le=1)
-    weights: Literal["evidence", "joint"] = "evidence"
+    weights: WeightsKind = "evidence"
     penalty: float = Field(1.0, gt=0)
+    rounds: int = Field(400, ge=1, le=10_000)
     base_points: float = 600.0
     base_odds: float = Field(20.0, gt=0)
     pdo: float = Field(20.0, gt=0)
@@ -197,12 +207,13 @@ def fit_classing(
     """Fit the bins of the features that tell most, special codes apart, and merge what contradicts its direction.
 
     Quantile bins rank the features; OptBinning cuts twice as many as the card may hold, or the first `most` of these,
-    or those named in `only`. Once the control is over, those cut so far are kept.
+    or those named in `only`. Once the control is over, those cut so far are kept. For weights fitted together see
+    `fit_joined_classing`.
     """
     control = control or FitControl()
+    if spec.weights != "evidence":
+        return fit_joined_classing(data, plan, spec, only=only, control=control)[0]
     directions = spec.suggestions(plan)
-    if spec.weights == "joint" and only is None:
-        return _joint_classing(data, plan, spec, directions, control, most)
     wanted = list(only) if only is not None else _ranked(data, plan, spec, control)[: 2 * spec.max_characteristics]
     wanted = wanted[:most]
     bins: list[CharacteristicBins] = []
@@ -234,7 +245,8 @@ def fit_card(
     name : str
         Of the card.
     only : tuple of str, optional
-        Characteristics to take, whatever their figures; left out, the strongest that do not repeat one another.
+        Characteristics to take, whatever their figures; left out, the strongest that do not repeat one another, or for
+        weights fitted together the first, which boosting found the strongest.
     control : FitControl, optional
         Asked before each step.
 
@@ -247,8 +259,9 @@ def fit_card(
     unknown = [alias for alias in only or () if alias not in tables]
     if unknown:
         raise InputError(msg("the classing has no characteristic {alias}", alias=", ".join(unknown)))
-    if spec.weights == "joint":
-        return _joint_card(classing, [tables[alias] for alias in only or tables], data, spec, name, control)
+    if spec.weights != "evidence":
+        wanted = only or list(tables)[: spec.max_characteristics]
+        return _joint_card(classing, [tables[alias] for alias in wanted], data, spec, name, control)
     columns = {alias: evidence(t)[t.bins.assign(data.column(alias))] for alias, t in tables.items()}
     kept, left_out = _choose(tables, columns, spec) if only is None else (list(only), {})
     kept = [alias for alias in kept if np.ptp(evidence(tables[alias])) > 0]
@@ -270,31 +283,40 @@ def fit_card(
     return FittedScorecard(card, classing, left_out, findings)
 
 
-def _joint_classing(
-    data: ClassingData,
-    plan: "FeaturePlan",
-    spec: ScorecardSpec,
-    directions: Mapping[str, Suggestion],
-    control: FitControl,
-    most: int | None,
-) -> Classing:
-    """Return bins for joint weights: quantiles and frequent levels of the likeliest features, joined where alike."""
-    n_rarer = int(min(data.y.sum(), (1 - data.y).sum()))
-    n_fine = int(np.clip(n_rarer // _BADS_PER_FINE_BIN, 2, _FINE_BINS if len(data.y) <= _FEW_ROWS else _FEWER_BINS))
-    least = max(_ROWS_OF_A_LEVEL, _BADS_PER_FINE_BIN * len(data.y) / max(n_rarer, 1)) / len(data.y)
-    wanted = _ranked(data, plan, spec, control)[: most or round(_LOOKED_AT * spec.max_characteristics)]
+def fit_joined_classing(
+    data: ClassingData, plan: "FeaturePlan", spec: ScorecardSpec, *, only: tuple[str, ...] | None = None,
+    control: FitControl | None = None,
+) -> tuple[Classing, int]:  # fmt: skip
+    """Fit bins for weights that are fitted together, and return them with the rounds of boosting that were made.
+
+    Numbers are cut at quantiles and levels that are not rare kept apart, without a look at the outcome; boosting weighs
+    these fine bins, twice as many characteristics as the card may hold are kept, or those named in `only`, and bins
+    that weigh alike are joined. Fewer rounds than `spec` says are made where the control is over before.
+    """
+    control = control or FitControl()
+    rows = looked_at(data.y)
+    n_rarer = max(float(min(data.y[rows].sum(), (1 - data.y[rows]).sum())), 1.0)
+    least = max(_LEAST_OF_A_FINE_BIN / len(rows), _BADS_PER_FINE_BIN / n_rarer)
+    wanted = list(only) if only is not None else _likeliest(data, plan, spec, control)
     fine = []
     for alias in wanted:
         control.check()
         empty = _empty(plan, alias, spec)
-        x = _plain_values(data.column(alias), empty)
-        bins = fit_bins(x, None, empty.kind, max_bins=n_fine, min_share=least, alias=alias, levels=empty.levels)
+        x = _plain_values(data.column(alias)[rows], empty)
+        most = int(np.clip(1 / least, 2, _FINE_BINS))
+        bins = fit_bins(x, None, empty.kind, max_bins=most, min_share=least, alias=alias, levels=empty.levels)
         fine.append(replace(empty, bins=replace(bins, edges=_short_edges(bins.edges, x), labels=())))
     return join_alike(
-        fine, data, {alias: item for alias, item in directions.items() if alias in wanted},
-        most=spec.max_characteristics, max_bins=spec.max_bins, least_step=0.5 / spec.points_per_log_odds,
-        penalty=spec.penalty, control=control,
+        fine, data, {alias: way for alias, way in spec.suggestions(plan).items() if alias in wanted},
+        rounds=spec.rounds, most=None if only is not None else 2 * spec.max_characteristics, max_bins=spec.max_bins,
+        least_step=0.5 / spec.points_per_log_odds, control=control,
     )  # fmt: skip
+
+
+def _likeliest(data: ClassingData, plan: "FeaturePlan", spec: ScorecardSpec, control: FitControl) -> list[str]:
+    """Return all features, or of very many the strongest."""
+    aliases = [item.alias for item in plan.definitions]
+    return aliases if len(aliases) <= _LOOKED_AT else _ranked(data, plan, spec, control)[:_LOOKED_AT]
 
 
 def _joint_card(
@@ -306,9 +328,8 @@ def _joint_card(
     control: FitControl | None,
 ) -> FittedScorecard:
     """Weigh all bins together and turn the weights into whole points."""
-    kept, found = strongest_together(
-        classing, tables, data, spec.max_characteristics, spec.penalty, control or FitControl()
-    )
+    how = Weighing(spec.weights, spec.rounds, spec.penalty)
+    kept, found = weigh(classing, tables, data, how, control or FitControl())
     if not kept:
         raise InputError(msg("no characteristic tells good from bad"), where=name)
     used = [tables[index] for index in kept]
@@ -321,9 +342,10 @@ def _joint_card(
         for table, weights in zip(used, found.weights, strict=True)
     )  # fmt: skip
     base = spec.base_points * 10**spec.decimals + (found.intercept - np.log(spec.base_odds)) * per_log_odds
-    about = {"origin": "fitted", "weights": "joint", "intercept": found.intercept, "penalty": spec.penalty}
+    setting = {"rounds": spec.rounds} if spec.weights == "boosted" else {"penalty": spec.penalty}
+    about = {"origin": "fitted", "weights": spec.weights, "intercept": found.intercept, **setting}
     card = Scorecard(name, characteristics, int(np.rint(base)), spec.scale(), spec.decimals, about)
-    left_out = dict.fromkeys({table.bins.alias for table in tables} - set(card.aliases), "rank")
+    left_out = dict.fromkeys({item.alias for item in classing.bins} - set(card.aliases), "rank")
     findings = (*_nothing_left(classing), *_thin_bins(used), *data_violations(used, classing.directions))
     return FittedScorecard(card, classing, left_out, findings)
 

@@ -12,7 +12,7 @@ from automl.scorecard.bins import BinTable
 from automl.scorecard.directions import Direction
 from automl.scorecard.weights import LEAST_ROWS
 
-__all__ = ["JointWeights", "bin_positions", "fit_joint", "groups_alike"]
+__all__ = ["JointWeights", "bin_positions", "fit_joint", "groups_alike", "is_thin", "rows_of"]
 
 _SMOOTHING_ROWS = 10.0
 _PENALTY_OF_EVIDENCE = 10.0
@@ -36,7 +36,7 @@ class JointWeights:
 
     def spread(self, tables: Sequence[BinTable]) -> np.ndarray:
         """Return how far each characteristic moves the log-odds: the deviation of its weights over the rows."""
-        found = [np.sqrt(np.average(w**2, weights=_rows(t))) for w, t in zip(self.weights, tables, strict=True)]
+        found = [np.sqrt(np.average(w**2, weights=rows_of(t))) for w, t in zip(self.weights, tables, strict=True)]
         return np.array(found)
 
 
@@ -81,8 +81,8 @@ def fit_joint(
         raw = columns @ found[begin : begin + columns.shape[1]]
         begin += columns.shape[1]
         ordered = _in_direction(raw, table, direction)
-        mean = float(np.average(ordered, weights=_rows(table)))
-        centred = np.where(_is_thin(table), 0.0, ordered - mean)
+        mean = float(np.average(ordered, weights=rows_of(table)))
+        centred = np.where(is_thin(table), 0.0, ordered - mean)
         if table.bins.missing_as is not None:
             centred[table.bins.n_plain] = centred[table.bins.missing_as]
         weights.append(centred)
@@ -104,7 +104,7 @@ def groups_alike(weights: np.ndarray, table: BinTable, most: int, least_step: fl
     The two groups whose union costs least (squared distance from its mean, by rows) are joined until there are no more
     than `most`, and as long as two are no further apart than `least_step`.
     """
-    n = _rows(table)[: table.bins.n_plain]
+    n = rows_of(table)[: table.bins.n_plain]
     order = np.arange(len(n)) if table.bins.kind == "number" else np.argsort(weights[: len(n)], kind="stable")
     groups = [([int(i)], float(n[i]), float(weights[i])) for i in order]
     while len(groups) > 1:
@@ -130,7 +130,7 @@ class _Basis:
     @classmethod
     def of(cls, table: BinTable) -> "_Basis":
         n_bins, n_plain = table.bins.n_bins, table.bins.n_plain
-        thin = _is_thin(table)
+        thin = is_thin(table)
         evidence = np.where(thin, 0.0, _smoothed(table))
         own = np.eye(n_bins)[:, ~thin]
         if table.bins.kind == "category":
@@ -147,7 +147,7 @@ def _smoothed(table: BinTable) -> np.ndarray:
     return np.asarray(np.log(odds) - np.log((1 - rate) / rate))
 
 
-def _is_thin(table: BinTable) -> np.ndarray:
+def is_thin(table: BinTable) -> np.ndarray:
     """Return which bins have no weight of their own: of nulls and special codes those of few rows."""
     thin = np.asarray(table.n) < LEAST_ROWS
     thin[: table.bins.n_plain] = False
@@ -156,7 +156,7 @@ def _is_thin(table: BinTable) -> np.ndarray:
     return thin
 
 
-def _rows(table: BinTable) -> np.ndarray:
+def rows_of(table: BinTable) -> np.ndarray:
     """Return the rows of each bin, those of nulls once, and none less than a trace."""
     n = np.asarray(table.n, dtype=np.float64).copy()
     if table.bins.missing_as is not None:
@@ -172,6 +172,6 @@ def _in_direction(weights: np.ndarray, table: BinTable, direction: Direction | N
     n_plain = table.bins.n_plain
     pooled = weights.copy()
     pooled[:n_plain] = isotonic_regression(
-        weights[:n_plain], sample_weight=_rows(table)[:n_plain], increasing=direction == "falling"
+        weights[:n_plain], sample_weight=rows_of(table)[:n_plain], increasing=direction == "falling"
     )
     return pooled

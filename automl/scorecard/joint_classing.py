@@ -1,70 +1,111 @@
-"""Bins for weights that are fitted together: fine ones first, joined where their weights turn out alike."""
+"""Bins for weights that are fitted together: fine ones first, joined where boosting finds them alike."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from automl.control import FitControl
 from automl.scorecard.bins import BinTable, CharacteristicBins
+from automl.scorecard.boosted import fit_boosted
 from automl.scorecard.classing import Classing, ClassingData, merge_bins
-from automl.scorecard.directions import Suggestion
+from automl.scorecard.directions import Direction, Suggestion
 from automl.scorecard.joint import JointWeights, bin_positions, fit_joint, groups_alike
 
-__all__ = ["join_alike", "strongest_together"]
+__all__ = ["Weighing", "join_alike", "looked_at", "weigh"]
 
-_MOST_ROWS = 20_000
+_MOST_ROWS, _LEAST_OF_A_CLASS = 20_000, 1_000
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """How bins are weighed together.
+
+    Parameters
+    ----------
+    kind : {"boosted", "joint"}
+        See `automl.scorecard.boosted.fit_boosted` and `automl.scorecard.joint.fit_joint`.
+    rounds : int
+        Of the boosting, by which bins are joined, too.
+    penalty : float
+        Of joint weights.
+    """
+
+    kind: str
+    rounds: int
+    penalty: float
+
+
+def looked_at(y: np.ndarray) -> np.ndarray:
+    """Return the rows that bins are weighed on: some 20,000, more where else fewer than 1,000 of a class would be."""
+    n_rarer = int(min(y.sum(), (1 - y).sum()))
+    return np.arange(0, len(y), max(min(len(y) // _MOST_ROWS, n_rarer // _LEAST_OF_A_CLASS), 1))
 
 
 def join_alike(
-    fine: Sequence[CharacteristicBins], data: ClassingData, directions: Mapping[str, Suggestion], *, most: int,
-    max_bins: int, least_step: float, penalty: float, control: FitControl,
-) -> Classing:  # fmt: skip
-    """Return the `most` characteristics that move the score most, their fine bins joined where weights are alike.
+    fine: Sequence[CharacteristicBins], data: ClassingData, directions: Mapping[str, Suggestion], *, rounds: int,
+    most: int | None, max_bins: int, least_step: float, control: FitControl,
+) -> tuple[Classing, int]:  # fmt: skip
+    """Return the characteristics that move the score most, strongest first, fine bins joined where weights are alike.
 
     Parameters
     ----------
     fine : sequence of CharacteristicBins
-        Fine bins of more characteristics than are wanted.
+        Fine bins of all that may be wanted.
     data : ClassingData
-        Training rows; at most 20,000, spread evenly, are looked at.
+        Training rows.
     directions : mapping of str to Suggestion
         By alias.
-    most, max_bins : int
-        Characteristics, and plain bins of each.
+    rounds : int
+        Of the boosting.
+    most : int, optional
+        Characteristics; left out, all of `fine`, in their order.
+    max_bins : int
+        Plain bins of each.
     least_step : float
         Log-odds that two bins are apart at least, such as those of one point.
-    penalty : float
-        See `fit_joint`.
     control : FitControl
-        Asked before each step.
+        Asked before each step; once it is over, the boosting ends.
+
+    Returns
+    -------
+    tuple of (Classing, int)
+        The bins, and the rounds that were made.
     """
     classing = Classing(tuple(fine), dict(directions))
     tables = classing.tables(data)
-    kept, weights = strongest_together(classing, tables, data, most, penalty, control)
-    joined = []
-    for index, found in zip(kept, weights.weights, strict=True):
-        groups = groups_alike(found, tables[index], max_bins, least_step)
-        joined.append(merge_bins(tables[index].bins, groups))
-    return Classing(tuple(joined), dict(directions))
+    found, made = fit_boosted(tables, *_rows(tables, data), rounds, _ways(tables, classing), control)
+    spread = found.spread(tables)
+    kept = range(len(fine)) if most is None else [i for i in np.argsort(-spread, kind="stable") if spread[i] > 0][:most]
+    joined = [merge_bins(tables[i].bins, groups_alike(found.weights[i], tables[i], max_bins, least_step)) for i in kept]
+    held = {item.alias for item in joined}
+    return Classing(tuple(joined), {alias: way for alias, way in directions.items() if alias in held}), made
 
 
-def strongest_together(
-    classing: Classing, tables: Sequence[BinTable], data: ClassingData, most: int, penalty: float, control: FitControl
+def weigh(
+    classing: Classing, tables: Sequence[BinTable], data: ClassingData, how: Weighing, control: FitControl
 ) -> tuple[list[int], JointWeights]:
-    """Return which `most` characteristics move the score most, strongest first, and their weights without the rest."""
-    rows = np.arange(0, len(data.y), max(len(data.y) // _MOST_ROWS, 1))
-    positions = [bin_positions(table, data.column(table.bins.alias)[rows]) for table in tables]
+    """Return which of `tables` move the score at all, strongest first, and the weights of their bins."""
+    tried = [i for i, table in enumerate(tables) if table.bins.n_bins > 1]
+    if not tried:
+        return [], JointWeights((), 0.0)
+    chosen = [tables[i] for i in tried]
+    positions, y = _rows(chosen, data)
+    ways = _ways(chosen, classing)
+    if how.kind == "boosted":
+        found, _ = fit_boosted(chosen, positions, y, how.rounds, ways, control)
+    else:
+        found = fit_joint(chosen, positions, y, how.penalty, ways, control)
+    spread = found.spread(chosen)
+    order = [int(i) for i in np.argsort(-spread, kind="stable") if spread[i] > 0]
+    return [tried[i] for i in order], replace(found, weights=tuple(found.weights[i] for i in order))
 
-    def fitted(indices: Sequence[int]) -> JointWeights:
-        chosen = [tables[i] for i in indices]
-        ways = [classing.direction(table.bins.alias) for table in chosen]
-        return fit_joint(chosen, [positions[i] for i in indices], data.y[rows], penalty, ways, control)
 
-    everything = [i for i, table in enumerate(tables) if table.bins.n_bins > 1]
-    weights = fitted(everything)
-    spread = weights.spread([tables[i] for i in everything])
-    order = np.argsort(-spread, kind="stable")
-    kept = [everything[i] for i in order if spread[i] > 0][:most]
-    if kept == everything:
-        return kept, weights
-    return kept, fitted(kept)
+def _rows(tables: Sequence[BinTable], data: ClassingData) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return the bins, and the outcomes, of the rows that are looked at."""
+    rows = looked_at(data.y)
+    return [bin_positions(table, data.column(table.bins.alias)[rows]) for table in tables], data.y[rows]
+
+
+def _ways(tables: Sequence[BinTable], classing: Classing) -> list[Direction | None]:
+    return [classing.direction(table.bins.alias) for table in tables]

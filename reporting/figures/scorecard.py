@@ -28,6 +28,7 @@ def bin_evidence(
     woe_low: npt.ArrayLike,
     woe_high: npt.ArrayLike,
     n_ordered: int | None = None,
+    weights: npt.ArrayLike | None = None,
     title: MessageLike,
     sample: MessageLike = "",
     language: str = "en",
@@ -47,6 +48,8 @@ def bin_evidence(
         Cases.
     n_ordered : int, optional
         How many bins, from the first, stand in an order, so that a line may join them; left out, none.
+    weights : array-like of shape (n_bins,), optional
+        What the points of each bin add to the log-odds of good on the card, beside the other characteristics.
     title : str or Message
         The finding.
     """
@@ -61,6 +64,8 @@ def bin_evidence(
     held = n > 0
     _rates(figure, style, names, labels, (rate, numbers(low), numbers(high)), n, n_ordered or 0, average)
     _evidence(figure, style, names, labels, (evidence, numbers(woe_low), numbers(woe_high)), held)
+    if weights is not None:
+        _on_card(figure, style, names, labels, numbers(weights))
     sentences = [
         style.say(msg("{bin}: {n} cases", bin=label, n=count(int(cases))))
         for label, cases in zip(labels, n, strict=True)
@@ -69,7 +74,12 @@ def bin_evidence(
     for name, cases in zip(names, n, strict=True):
         note(figure, count(int(cases)), name, float(cases), style.colors.muted, yref="y3", xanchor="center",
              yanchor="bottom", bgcolor="rgba(0,0,0,0)")  # fmt: skip
-    label_y_axis(figure, style, style.say(msg("Weight of evidence; above zero is safer")), top=_WOE[1])
+    evidence_label = (
+        msg("Weight of evidence; above zero is safer")
+        if weights is None
+        else msg("Bars: weight of evidence, diamonds: weight on the card; above zero is safer")
+    )
+    label_y_axis(figure, style, style.say(evidence_label), top=_WOE[1])
     label_y_axis(figure, style, style.say(msg("Cases")), top=_CASES[1] + 0.03)
     figure.update_layout(
         xaxis={"type": "category", "anchor": "y3", "tickangle": 0 if len(names) < 9 else -35},
@@ -136,6 +146,20 @@ def _evidence(
         x=names, y=shown, yaxis="y2", name="weight of evidence", marker={"color": style.colors.brand, "opacity": 0.75},
         error_y={"type": "data", "symmetric": False, "array": high - woe, "arrayminus": woe - low, "width": 3,
                  "color": style.colors.ink, "thickness": 1},
+        **hover(sentences),
+    )  # fmt: skip
+
+
+def _on_card(figure: go.Figure, style: Style, names: list[str], labels: Sequence[str], weights: np.ndarray) -> None:
+    """Mark what each bin weighs on the card, where that is not its evidence alone."""
+    sentences = [
+        style.say(msg("{bin}: weight on the card {weight}", bin=label, weight=f"{value:.2f}"))
+        for label, value in zip(labels, weights, strict=True)
+    ]
+    figure.add_scatter(
+        x=names, y=weights, yaxis="y2", mode="markers", name="weight on the card",
+        marker={"symbol": "diamond", "size": 9, "color": style.colors.ink,
+                "line": {"color": style.colors.panel, "width": 1.5}},
         **hover(sentences),
     )  # fmt: skip
 

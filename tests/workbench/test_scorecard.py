@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -82,7 +83,7 @@ def made_home(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> 
     projects.create(admin, spec)
     importing.run(admin, NAME, home / "clients.csv")
     features.run(admin, NAME)
-    scorecard.start(ctx, NAME)
+    scorecard.start(ctx, NAME, "evidence")
     ctx.database.dispose()
     return home
 
@@ -117,6 +118,31 @@ def test_a_new_card_lists_the_strongest_first_and_judges_itself_honestly(ctx: Co
     assert 0.5 < anew.value <= live.value + 0.02
     assert anew.low < anew.value < anew.high
     assert (view.n_changes, view.can_undo, view.registered) == (0, False, ())
+
+
+def test_what_cross_validation_finds_best_lies_on_the_desk_and_is_shown_as_it_weighs(ctx: Context) -> None:
+    view = scorecard.start(ctx, NAME)
+    values = {kind: figure.value for kind, figure in view.compared.items()}
+    assert set(values) == {"evidence", "joint", "boosted"}
+    assert view.weights == max(values, key=lambda kind: values[kind] or 0.0)
+    assert view.figures["bins_anew"] == view.compared[view.weights]
+    record = next(iter(AuditTrail(ctx.database).records(action="scorecard.start")))
+    assert record.details["weights"] == view.weights
+
+
+def test_boosted_bins_are_edited_weighed_anew_and_registered(ctx: Context) -> None:
+    view = scorecard.start(ctx, NAME, "boosted")
+    assert (view.weights, set(view.compared)) == ("boosted", {"boosted"})
+    alias = next(row.alias for row in view.rows if row.is_on and row.kind == "number" and row.n_bins > 2)
+    before = scorecard.characteristic(ctx, NAME, alias)
+    per_log_odds = view.scale.pdo / math.log(2)
+    assert all(item.weight == pytest.approx(item.points / per_log_odds) for item in before.bins)
+    assert any(abs(item.weight - item.woe) > 0.05 for item in before.bins if item.n > 100)
+    scorecard.change(ctx, NAME, Change("merge", alias, (0, 1)), note="too few rows")
+    after = scorecard.characteristic(ctx, NAME, alias)
+    assert after.bins[0].n == before.bins[0].n + before.bins[1].n
+    assert after.bins[0].weight is not None
+    assert scorecard.register(ctx, NAME).family == "scorecard"
 
 
 def test_an_edit_is_kept_with_who_when_what_and_why(ctx: Context) -> None:

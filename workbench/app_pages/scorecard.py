@@ -20,6 +20,7 @@ from workbench.ui.scorecard_parts import (
     scale_form,
     start_button,
     summary,
+    weights_note,
 )
 from workbench.ui.session import Here
 from workbench.ui.state import recall, remember
@@ -54,7 +55,7 @@ def _begin(place: Here) -> None:
         if way == "fit":
             panel_title(
                 t("Fit bins"),
-                t("OptBinning cuts each feature by its information; directions of the business are kept."),
+                t("Each feature is cut into bins and each bin weighed; directions of the business are kept."),
             )
             start_button(place, t("Start a scorecard"))
         else:
@@ -63,6 +64,7 @@ def _begin(place: Here) -> None:
 
 def _desk(place: Here, view: CardView) -> None:
     summary(view)
+    weights_note(view)
     left, right = st.columns([0.32, 0.68], gap="small")
     with left, st.container(key="panel_list"):
         alias = characteristic_list(view)

@@ -22,7 +22,7 @@ from workbench.commands.session import (
 )
 from workbench.flows import scorecard
 from workbench.flows.results import to_json
-from workbench.flows.scorecard import ActionName, CardView, Change, CharacteristicView, Scale
+from workbench.flows.scorecard import ActionName, CardView, Change, CharacteristicView, Scale, WeightsName
 
 __all__ = ["add_to"]
 
@@ -54,13 +54,19 @@ def add_to(app: typer.Typer) -> None:
 
 def start(
     project: ProjectOption = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights", help=say(msg("evidence, joint or boosted; left out, what cross-validation finds best."))
+        ),
+    ] = None,
     as_name: AsOption = None,
     language: LanguageOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fit bins and lay a card on the desk."""
     with session(as_json=as_json, as_name=as_name, language=language) as run:
-        view = scorecard.start(run.ctx, chosen_project(run.ctx, project))
+        view = scorecard.start(run.ctx, chosen_project(run.ctx, project), _weights(weights))
         run.answer(to_json(view), lambda: _show_card(run, view))
 
 
@@ -197,6 +203,16 @@ def _action(text: str) -> ActionName:
     raise InputError(msg("a change is one of {names}, not {got}", names=", ".join(known), got=repr(text)))
 
 
+def _weights(text: str | None) -> WeightsName | None:
+    known: tuple[WeightsName, ...] = get_args(WeightsName)
+    for name in known:
+        if name == text:
+            return name
+    if text is None:
+        return None
+    raise InputError(msg("weights are one of {names}, not {got}", names=", ".join(known), got=repr(text)))
+
+
 def _number(text: str) -> int:
     try:
         return int(text)
@@ -223,6 +239,8 @@ def _show_card(run: Session, view: CardView) -> None:
     ]
     print_table(run.text(msg("Scorecard of {project}", project=view.project)), headers, rows)
     print_lines([f"AUC ({sample}): {figure_text(figure)}" for sample, figure in view.figures.items()])
+    print_lines([f"{run.text(msg('weights'))}: {view.weights}"])
+    print_lines([f"AUC ({kind}): {figure_text(figure)}" for kind, figure in view.compared.items()])
 
 
 def _show_bins(run: Session, one: CharacteristicView) -> None:

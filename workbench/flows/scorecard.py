@@ -26,6 +26,7 @@ __all__ = [
     "Effect",
     "Scale",
     "Suggested",
+    "WeightsName",
     "change",
     "characteristic",
     "register",
@@ -34,6 +35,7 @@ __all__ = [
     "view",
 ]
 
+WeightsName = Literal["evidence", "joint", "boosted"]
 ActionName = Literal["merge", "split", "move", "direction", "special", "missing", "undo", "take", "leave", "scale"]
 
 
@@ -132,6 +134,7 @@ class CardView:
     `figures` maps a sample to the card's AUC there; ``cross_validation`` weighs the bins anew on the other folds, but
     the bins have seen all of them; ``bins_anew``, as of the start, fitted the bins anew too. ``calibration`` rows
     nobody fitted anything on.
+    `weights` is how its bins are weighed, and `compared` maps each way that was tried at the start to its AUC.
     `effects` is what the last change did. `n_changes` tells a page whether somebody else changed it since.
     """
 
@@ -152,11 +155,17 @@ class CardView:
     changes: tuple[ChangeRow, ...]
     findings: tuple[FindingField, ...]
     registered: tuple[int, ...]
+    weights: WeightsName = "evidence"
+    compared: dict[str, Figure] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class BinRow:
-    """One bin: what it holds, its counts, its bad rate and weight of evidence with 95 % intervals, its points."""
+    """One bin: what it holds, its counts, its bad rate and weight of evidence with 95 % intervals, its points.
+
+    `weight` is what the points add to the log-odds of good, on the scale of the weight of evidence: above zero safer
+    than the average row.
+    """
 
     index: int
     label: str
@@ -173,6 +182,7 @@ class BinRow:
     lower: float | None = None
     upper: float | None = None
     levels: tuple[str, ...] = ()
+    weight: float | None = None
 
 
 @dataclass(frozen=True)
@@ -199,8 +209,13 @@ class CharacteristicView:
     level_labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def start(ctx: Context, project: str) -> CardView:
+def start(ctx: Context, project: str, weights: WeightsName | None = None) -> CardView:
     """Fit bins anew on the training rows and lay them on the desk, in place of what lies there; needs ``model.train``.
+
+    Parameters
+    ----------
+    weights : {"evidence", "joint", "boosted"}, optional
+        How bins are weighed; left out, what cross-validation finds best.
 
     Raises
     ------
@@ -211,7 +226,7 @@ def start(ctx: Context, project: str) -> CardView:
 
     ctx.require("model.train")
     features.step_folder(ctx, project)
-    scorecard_desk.begin(ctx, project)
+    scorecard_desk.begin(ctx, project, weights)
     return required(ctx, project)
 
 

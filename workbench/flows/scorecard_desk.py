@@ -15,7 +15,7 @@ from automl.directing import directions_of
 from automl.label import Labels
 from automl.metrics import auc_with_interval, paired_auc_difference
 from automl.scorecard.classing import Classing, ClassingData
-from automl.scorecard.fitting import FittedScorecard, ScorecardSpec, fit_card, fit_classing
+from automl.scorecard.fitting import FittedScorecard, ScorecardSpec, WeightsKind, fit_card, fit_classing
 from automl.scorecard.model import ScorecardModel
 from automl.scorecard.training import TrainingRows
 from automl.split import grouped_folds
@@ -32,6 +32,12 @@ __all__ = ["Desk", "apply", "begin", "fitted", "read", "required", "training_row
 
 _N_DRAWS = 200
 _FORMAT = 1
+_KINDS: Mapping[WeightsKind, Mapping[str, Any]] = {
+    "evidence": {"max_bins": 6},
+    "joint": {"max_bins": 8, "penalty": 30.0},
+    "boosted": {"max_bins": 8, "rounds": 400},
+}
+"""How each kind of weights is fitted, simple ones first."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,8 @@ class Desk:
         Changes that are none of bins: taken on or off the card, scale.
     figures : dict of str to Figure
         AUC by sample.
+    compared : dict of str to Figure
+        AUC by kind of weights at the start, bins and weights fitted anew on each fold.
     effects : tuple of Effect
         What the last change did to the AUC.
     registered : tuple of int
@@ -67,6 +75,7 @@ class Desk:
     feature_fingerprint: str
     others: tuple[dict[str, Any], ...] = ()
     figures: Mapping[str, Figure] = field(default_factory=dict)
+    compared: Mapping[str, Figure] = field(default_factory=dict)
     effects: tuple[Effect, ...] = ()
     registered: tuple[int, ...] = ()
 
@@ -88,6 +97,7 @@ class Desk:
             "feature_fingerprint": self.feature_fingerprint,
             "others": list(self.others),
             "figures": {name: vars(figure) for name, figure in self.figures.items()},
+            "compared": {name: vars(figure) for name, figure in self.compared.items()},
             "effects": [vars(effect) for effect in self.effects],
             "registered": list(self.registered),
         }
@@ -106,6 +116,7 @@ class Desk:
                 feature_fingerprint=data["feature_fingerprint"],
                 others=tuple(data["others"]),
                 figures={name: Figure(**item) for name, item in data["figures"].items()},
+                compared={name: Figure(**item) for name, item in data.get("compared", {}).items()},
                 effects=tuple(Effect(**item) for item in data["effects"]),
                 registered=tuple(data["registered"]),
             )
@@ -151,42 +162,59 @@ def _rows(folder: Path) -> tuple[Any, Labels, Any]:
     return FeatureMatrix.load(folder / features.MATRIX_FOLDER), Labels.load(folder / features.LABELS_FOLDER), split
 
 
-def begin(ctx: Context, project: str) -> Desk:
-    """Fit bins on the training rows, choose characteristics, and lay the card on the desk."""
+def begin(ctx: Context, project: str, weights: WeightsKind | None = None) -> Desk:
+    """Fit bins on the training rows, choose characteristics, and lay the card on the desk.
+
+    Without `weights` all kinds are fitted anew on each fold, and the one that orders the rows left out best is taken.
+    """
     rows = training_rows(ctx, project)
     plan, data = rows.matrix.plan, rows.data
-    ctx.say(0.1, msg("fitting bins on {n} rows", n=len(data.y)))
     directions, _ = directions_of(plan, rows.spec)
     words = {alias: item.direction for alias, item in directions.items()}
-    spec = ScorecardSpec(directions=words, use_dictionary=False, max_bins=_most_bins(data))
-    classing = fit_classing(data, plan, spec)
-    classing = replace(classing, directions={a: d for a, d in directions.items() if a in classing.directions})
-    chosen = fit_card(classing, data, spec).card.aliases
+    specs = {kind: _spec(kind, data, words) for kind in ([weights] if weights else _KINDS)}
+    ctx.say(0.1, msg("fitting bins anew on each fold"))
+    with _one_thread():
+        compared = _compared(specs, rows)
+        spec = specs[max(specs, key=lambda kind: compared[kind].value or 0.0)]
+        ctx.say(0.7, msg("fitting bins on {n} rows", n=len(data.y)))
+        classing = fit_classing(data, plan, spec)
+        classing = replace(classing, directions={a: d for a, d in directions.items() if a in classing.directions})
+        chosen = fit_card(classing, data, spec).card.aliases
     ctx.say(0.8, msg("weighing the card"))
     step = require_step(ctx, project, Step.FEATURES)
     desk = Desk(
-        classing, spec, chosen, ctx.actor.name, datetime.now(UTC), rows.labels.spec.name, step.fingerprint
+        classing, spec, chosen, ctx.actor.name, datetime.now(UTC), rows.labels.spec.name, step.fingerprint,
+        compared=compared,
     )  # fmt: skip
-    figures = _figures(_margins(desk, rows), rows)
-    ctx.say(0.85, msg("fitting bins anew on each fold"))
-    figures["bins_anew"] = _figures({"cross_validation": _anew(desk, rows)}, rows)["cross_validation"]
-    desk = replace(desk, figures=figures)
+    with _one_thread():
+        figures = _figures(_margins(desk, rows), rows)
+    desk = replace(desk, figures={**figures, "bins_anew": compared[spec.weights]})
     write(ctx, project, desk)
-    details = {"n_characteristics": len(chosen), "feature_fingerprint": step.fingerprint}
+    details = {"n_characteristics": len(chosen), "weights": spec.weights, "feature_fingerprint": step.fingerprint}
     ctx.audit("scorecard.start", f"project:{project}", details)
     ctx.say(1.0, msg("the scorecard is ready to be edited"))
     return desk
 
 
-def _anew(desk: Desk, rows: TrainingRows) -> np.ndarray:
-    """Return log-odds of the training rows by cards whose bins, too, were fitted on the other folds."""
+def _spec(kind: WeightsKind, data: ClassingData, directions: Mapping[str, Any]) -> ScorecardSpec:
+    n_rarer = int(min(data.y.sum(), (1 - data.y).sum()))
+    setting = dict(_KINDS[kind])
+    max_bins = int(np.clip(n_rarer // 5, 2, setting.pop("max_bins")))
+    return ScorecardSpec(weights=kind, directions=dict(directions), use_dictionary=False, max_bins=max_bins, **setting)
+
+
+def _compared(specs: Mapping[WeightsKind, ScorecardSpec], rows: TrainingRows) -> dict[str, Figure]:
+    """Return the AUC of each kind of weights by cards whose bins and characteristics, too, are of the other folds."""
     data, plan = rows.data, rows.matrix.plan
-    margin = np.empty(len(data.y))
+    margins = {kind: np.empty(len(data.y)) for kind in specs}
     for part, left_out in _folds(rows):
-        classing = fit_classing(part, plan, desk.spec, only=desk.chosen)
-        card = fit_card(classing, part, desk.spec, only=desk.chosen).card
-        margin[left_out] = ScorecardModel([card], plan.aliases).margin(data.values[left_out])
-    return margin
+        joined: Classing | None = None
+        for kind, spec in specs.items():
+            classing = joined if kind != "evidence" and joined is not None else fit_classing(part, plan, spec)
+            joined = joined if kind == "evidence" else classing  # weights fitted together stand on the same bins
+            model = ScorecardModel([fit_card(classing, part, spec).card], plan.aliases)
+            margins[kind][left_out] = model.margin(data.values[left_out])
+    return {kind: _figures({"cross_validation": m}, rows)["cross_validation"] for kind, m in margins.items()}
 
 
 def _folds(rows: TrainingRows) -> Iterator[tuple[ClassingData, np.ndarray]]:
@@ -195,11 +223,6 @@ def _folds(rows: TrainingRows) -> Iterator[tuple[ClassingData, np.ndarray]]:
     folds = grouped_folds(data.y, rows.labels.entities[rows.split.train], rows.spec.folds, rows.spec.seed)
     for k in range(rows.spec.folds):
         yield ClassingData(data.values[folds != k], data.y[folds != k], data.aliases), folds == k
-
-
-def _most_bins(data: ClassingData) -> int:
-    n_rarer = int(min(data.y.sum(), (1 - data.y).sum()))
-    return int(np.clip(n_rarer // 5, 2, 6))
 
 
 def apply(ctx: Context, project: str, wanted: Change, *, note: str = "", seen: int | None = None) -> Desk:

@@ -119,6 +119,8 @@ def _view(desk: Desk, project: str, made: FittedScorecard | None, tables: list[B
         changes=tuple(changes(desk)),
         findings=_named(made.findings, desk, language) if made else (),
         registered=desk.registered,
+        weights=spec.weights,
+        compared=dict(desk.compared),
     )
 
 
@@ -166,6 +168,7 @@ def _bin(
         lower=lower if np.isfinite(lower) else None,
         upper=upper if np.isfinite(upper) else None,
         levels=bins.members(index) if kind == "levels" else (),
+        weight=made.card.points(item.units[index]) / made.card.points_per_log_odds if item else None,
     )
 
 

@@ -13,7 +13,7 @@ kind           arguments (all have ``project``)                                 
 ``candidate``  ``candidate``: make a version of this candidate of the last race                     ``model.train``
 ``snapshot``   publish the online snapshot for the deployed models                                  ``snapshot.publish``
 ``enterprises``  publish the view of enterprises                                                    ``snapshot.publish``
-``scorecard``  ``action``: "start" or "register"; or "import" with ``path``, ``names``, ``scale``   ``model.train``
+``scorecard``  "start" (``weights``), "register", "import" (``path``, ``names``, ``scale``)          ``model.train``
 ``rejects``    ``column``, ``values``: what taking refused applicants into account would do         ``model.train``
 ``score``      ``rows``, ``version``, ``as_of``, ``file_format``: writes a file under the project   ``model.score``
 ``monitor``    ``start``, ``end`` (ISO dates), ``source``, ``version``, ``months`` (many periods)   ``monitor.run``
@@ -152,7 +152,7 @@ def _scorecard(ctx: Context, args: Args) -> dict[str, Any]:
     from workbench.flows import scorecard, scorecard_exchange
 
     if args["action"] == "start":
-        view = scorecard.start(ctx, args["project"])
+        view = scorecard.start(ctx, args["project"], args.get("weights"))
         return {"n_characteristics": sum(row.is_on for row in view.rows)}
     if args["action"] == "import":
         scale = scorecard.Scale(**args["scale"]) if args.get("scale") else None

@@ -81,6 +81,7 @@ def _picture(shown: CharacteristicView) -> None:
             woe_low=column("woe_low"),
             woe_high=column("woe_high"),
             n_ordered=n_plain,
+            weights=column("weight") if any(item.weight is not None for item in bins) else None,
             title=t(
                 "Information value {iv}; weight of evidence: {shape}",
                 iv=formats.metric(shown.row.information_value),
@@ -103,12 +104,13 @@ def _bins(shown: CharacteristicView) -> None:
             formats.count(item.n_bad),
             _rate(item),
             f"{item.woe:.2f}" if item.n else "–",
+            "–" if item.weight is None else f"{item.weight:.2f}",
             "–" if item.points is None else f"{item.points:g}",
         )
         for item in shown.bins
     ]
-    header = ("", t("Bin"), t("Cases"), t("Bads"), t("Bad rate"), t("WOE"), t("Points"))
-    table(header, rows, numbers=(0, 2, 3, 4, 5, 6))
+    header = ("", t("Bin"), t("Cases"), t("Bads"), t("Bad rate"), t("WOE"), t("Weight"), t("Points"))
+    table(header, rows, numbers=(0, 2, 3, 4, 5, 6, 7))
 
 
 def _rate(item: BinRow) -> str:

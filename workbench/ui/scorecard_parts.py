@@ -27,6 +27,7 @@ __all__ = [
     "shape_name",
     "start_button",
     "summary",
+    "weights_note",
 ]
 
 
@@ -50,6 +51,36 @@ def summary(view: CardView) -> None:
                 pdo=f"{scale.pdo:g}",
             ),
         )
+
+
+def weights_note(view: CardView) -> None:
+    """Draw how the bins are weighed, and what the ways that were tried at the start reached."""
+    texts = [
+        f"{weights_name(kind)} {formats.metric(figure.value)}"
+        for kind, figure in sorted(view.compared.items(), key=lambda pair: -(pair[1].value or 0.0))
+    ]
+    tried = t("AUC at the start, everything anew on each fold") + ": " + " · ".join(texts) if len(texts) > 1 else ""
+    draw(
+        f'<div class="caption">{chip(weights_name(view.weights), "brand")} {escape(_weights_words(view.weights))} '
+        f"{escape(tried)}</div>"
+    )
+
+
+def weights_name(kind: str) -> str:
+    """Return a way to weigh bins, in words."""
+    return {
+        "evidence": t("Weights of evidence"),
+        "joint": t("All bins together"),
+        "boosted": t("Boosted"),
+    }[kind]
+
+
+def _weights_words(kind: str) -> str:
+    return {
+        "evidence": t("The points of a bin are its weight of evidence times one coefficient."),
+        "joint": t("One regression weighs all bins: beside the others a bin may depart from its own evidence."),
+        "boosted": t("Points add up many small steps: beside the others a bin may depart from its own evidence."),
+    }[kind]
 
 
 def _honest(view: CardView) -> None:
@@ -184,9 +215,14 @@ def scale_form(place: Here, view: CardView) -> None:
 
 
 def start_button(place: Here, label: str) -> None:
-    """Draw the button that fits bins anew."""
+    """Draw the choice of weights, and the button that fits bins anew."""
+    options = ["", "evidence", "joint", "boosted"]
+    weights = st.selectbox(
+        t("How bins are weighed"), options, width=360, key=f"weights_{language()}",
+        format_func=lambda kind: weights_name(kind) if kind else t("What cross-validation finds best"),
+    )  # fmt: skip
     if st.button(label, type="primary", disabled=not place.can("model.train")):
-        ask_for(place, "scorecard", {"action": "start"})
+        ask_for(place, "scorecard", {"action": "start", "weights": weights or None})
         st.rerun()
     if not place.can("model.train"):
         st.caption(t("A scorecard is made by a risk analyst."))
