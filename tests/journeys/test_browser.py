@@ -12,8 +12,10 @@ from tests.journeys.conftest import Installation
 
 PAGES = (
     "data",
+    "data_model",
     "quality",
     "catalogue",
+    "standard",
     "label",
     "features",
     "train",
@@ -26,6 +28,7 @@ PAGES = (
     "deploy",
     "traffic",
     "monitor",
+    "schedules",
 )
 
 pytestmark = [pytest.mark.browser]
