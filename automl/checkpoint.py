@@ -75,9 +75,9 @@ class Checkpoint:
         except (OSError, ValueError, KeyError, TypeError, IntegrityError):
             return None  # never kept, or cut off by what ended the run: it is made again
 
-    def discard(self) -> None:
-        """Remove the folder: the race is over."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def holds(self, family: str, number: int) -> bool:
+        """Return whether a trial of this number was kept, without opening it."""
+        return (self._place(family, number) / _RECORD_FILE).is_file()
 
     def _write(self, folder: Path, record: TrialRecord, result: SearchResult | None) -> None:
         fits = []

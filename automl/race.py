@@ -113,7 +113,8 @@ class Race:
         while waiting := [search for search in self.searches if search.has_defaults_left and not self._is_lost(search)]:
             for position, search in enumerate(waiting):
                 left = self._seconds_left()
-                if self.supervisor.has_ended or (self.best and left is not None and left < self._least_seconds()):
+                is_late = self.best and left is not None and left < self._least_seconds()
+                if not search.has_kept_next and (self.supervisor.has_ended or is_late):
                     return
                 likely = _LIKELY if search.family.is_tuned else _UNLIKELY
                 share = likely / (len(waiting) - position) if is_first else _MOST_SHARE
@@ -139,10 +140,13 @@ class Race:
                 (search for search in self.searches if search.can_go_on and search.family.is_tuned and search.result),
                 key=lambda search: -(search.result.value if search.result else 0.0),
             )
-            if not ranked or self.supervisor.has_ended:
+            if not ranked:
+                return
+            chosen = ranked[_TURNS[turn % len(_TURNS)] % len(ranked)]
+            if self.supervisor.has_ended and not chosen.has_kept_next:
                 return
             left = self._seconds_left()
-            self._step(ranked[_TURNS[turn % len(_TURNS)] % len(ranked)], None if left is None else left * _MOST_SHARE)
+            self._step(chosen, None if left is None else left * _MOST_SHARE)
 
     def _step(self, search: FamilySearch, limit_seconds: float | None) -> None:
         self._announce(search)

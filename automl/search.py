@@ -222,6 +222,11 @@ class FamilySearch:
         self._study.tell(trial, value, state=_optuna_state(record.state))
         return record
 
+    @property
+    def has_kept_next(self) -> bool:
+        """Whether an earlier run, which was killed, kept what would be the next trial: it costs no time."""
+        return self.checkpoint is not None and self.checkpoint.holds(self.family.name, self.n_tried)
+
     def _known(self, trial: "optuna.trial.Trial", params: dict[str, Any]) -> TrialRecord | None:
         """Return the record of this very trial where an earlier run kept it, and take its models over."""
         found = self.checkpoint.find(self.family, self.n_tried, params) if self.checkpoint else None

@@ -79,7 +79,8 @@ def train(
     watch : callable, optional
         Told of each trial as it ends.
     checkpoint : Path, optional
-        Folder that keeps finished trials; a run that is begun again on the same data takes them from there.
+        Folder that keeps finished trials; a run that is begun again on the same data takes them from there, also where
+        it was asked to finish. Whoever gave it removes it once what was made is safe.
     is_rejected : ndarray of bool, shape (n_rows,), optional
         Which rows were refused; needed where the specification asks for reject inference.
     cluster : distributed.Client, optional
@@ -178,8 +179,6 @@ class _Training:
             *direction_findings(chosen.lead, self.data, self.spec),
             *self.reject_findings,
         )
-        if self.checkpoint is not None:
-            self.checkpoint.discard()
         self.progress.report(1.0, msg("the model is ready"))
         return TrainingResult(
             model=model,

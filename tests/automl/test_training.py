@@ -336,7 +336,13 @@ def test_a_run_that_was_killed_takes_its_finished_trials_over_and_ends_alike(
     found = train(matrix, labels, split, SPEC, checkpoint=folder)
     assert found.fingerprint == result.fingerprint
     assert len(fits) == len(result.trials) - 3
-    assert not folder.exists()
+    # Killed once more, before the model was safe, and meanwhile asked to finish: it ends as it did, and fits nothing.
+    fits.clear()
+    asked = CallbackProgress(lambda _fraction, _message: None, lambda: True)
+    again = train(matrix, labels, split, SPEC, checkpoint=folder, progress=asked)
+    assert [trial.value for trial in again.trials] == [trial.value for trial in found.trials]
+    assert again.family == found.family
+    assert not fits
 
 
 def test_trials_of_other_data_are_not_taken_over(world: Callable, tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def test_rejects_are_found_studied_chosen_and_trained_with(ctx: Context, tmp_pat
     assert "rejects_inferred" not in {finding.code for finding in plain.findings}
     assert "rejects_inferred" in {finding.code for finding in told.findings}
     assert told.auc.n == plain.auc.n  # judged on the same accepted rows
+    assert not list((projects.folder(owner, NAME) / "training").glob("*unfinished*"))
     rejects.choose(owner, NAME, None)
     assert projects.spec(owner, NAME).training.reject_inference is None
     owner.database.dispose()

@@ -1,6 +1,7 @@
 """A matrix becomes a draft model version: split, tuned candidates, calibration, evidence, bundle."""
 
 import re
+import shutil
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -304,6 +305,8 @@ def run(
         summary=summary(result),
         path=target,
     )
+    if candidate is None:  # only now is nothing lost with it
+        shutil.rmtree(parent / _UNFINISHED, ignore_errors=True)
     keep_latest(parent, _N_KEPT)
     ctx.say(1.0, msg("trained"))
     return result
