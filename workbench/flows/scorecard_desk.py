@@ -20,6 +20,7 @@ from automl.scorecard.model import ScorecardModel
 from automl.scorecard.training import TrainingRows
 from automl.split import grouped_folds
 from core.errors import ConflictError, InputError, IntegrityError, NotFoundError
+from core.fingerprints import fingerprint_json
 from core.i18n import msg
 from workbench.flows import features, projects
 from workbench.flows.context import Context
@@ -28,7 +29,7 @@ from workbench.flows.scorecard import Change, Effect, Scale
 from workbench.flows.steps import Step, require_step
 from workbench.flows.training import Figure
 
-__all__ = ["Desk", "apply", "begin", "fitted", "read", "required", "training_rows"]
+__all__ = ["Desk", "apply", "begin", "fitted", "read", "required", "training_rows", "weighed"]
 
 _N_DRAWS = 200
 _FORMAT = 1
@@ -321,8 +322,42 @@ def fitted(desk: Desk, data: ClassingData) -> FittedScorecard:
         return fit_card(desk.classing, data, desk.spec, only=desk.chosen)
 
 
-def _margins(desk: Desk, rows: TrainingRows) -> dict[str, np.ndarray]:
+@dataclass(frozen=True)
+class _Question:
+    """A desk and the rows it is weighed on, told from others by what the weights depend on."""
+
+    key: str
+    desk: Desk = field(compare=False)
+    rows: TrainingRows = field(compare=False)
+
+    @classmethod
+    def of(cls, desk: Desk, rows: TrainingRows) -> "_Question":
+        """Return what is asked of `desk` and `rows`."""
+        content = desk.to_json()
+        parts = {"bins": [item.to_json() for item in desk.classing.bins], "spec": content["spec"]}
+        parts["directions"] = {alias: way.direction for alias, way in desk.classing.directions.items()}
+        parts["rows"] = [rows.matrix.fingerprint, desk.feature_fingerprint, desk.label, rows.spec.seed, rows.spec.folds]
+        return cls(fingerprint_json({**parts, "chosen": content["chosen"]}), desk, rows)
+
+
+def weighed(desk: Desk, rows: TrainingRows) -> FittedScorecard:
+    """Return the card with its weights on all training rows; what was asked a moment ago is not fitted again."""
+    return _weighed(_Question.of(desk, rows))
+
+
+@lru_cache(maxsize=4)
+def _weighed(asked: _Question) -> FittedScorecard:
+    return fitted(asked.desk, asked.rows.data)
+
+
+def _margins(desk: Desk, rows: TrainingRows) -> Mapping[str, np.ndarray]:
     """Return log-odds by sample: the bins weighed anew on the other folds, and the card on the calibration rows."""
+    return _margins_of(_Question.of(desk, rows))
+
+
+@lru_cache(maxsize=4)
+def _margins_of(asked: _Question) -> Mapping[str, np.ndarray]:
+    desk, rows = asked.desk, asked.rows
     data, plan = rows.data, rows.matrix.plan
     margin = np.empty(len(data.y))
     for part, left_out in _folds(rows):
@@ -331,7 +366,7 @@ def _margins(desk: Desk, rows: TrainingRows) -> dict[str, np.ndarray]:
     found = {"cross_validation": margin}
     calibration = rows.split.calibration
     if len(np.unique(rows.labels.y[calibration])) == 2:
-        model = ScorecardModel([fitted(desk, data).card], plan.aliases)
+        model = ScorecardModel([weighed(desk, rows).card], plan.aliases)
         found["calibration"] = model.margin(rows.matrix.values[calibration])
     return found
 

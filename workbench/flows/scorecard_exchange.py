@@ -80,7 +80,7 @@ def card_of(ctx: Context, project: str, version: int | None = None) -> Scorecard
     ctx.require("view")
     if version is None:
         desk, rows = scorecard_desk.required(ctx, project), scorecard_desk.training_rows(ctx, project)
-        return scorecard_desk.fitted(desk, rows.data).card
+        return scorecard_desk.weighed(desk, rows).card
     from automl.families import load_model
 
     model = load_model(ctx.registry.bundle(project, version).model_folder)

@@ -25,7 +25,7 @@ from workbench.flows.scorecard import (
     Scale,
     Suggested,
 )
-from workbench.flows.scorecard_desk import Desk, fitted, read, required, training_rows
+from workbench.flows.scorecard_desk import Desk, read, required, training_rows, weighed
 from workbench.flows.steps import Step, require_step
 
 __all__ = ["card", "characteristic", "direction_name"]
@@ -42,7 +42,7 @@ def card(ctx: Context, project: str) -> CardView | None:
     rows = training_rows(ctx, project)
     if is_outdated:
         return _view(desk, project, None, [], ctx.language)
-    made = fitted(desk, rows.data)
+    made = weighed(desk, rows)
     return _view(desk, project, made, desk.classing.tables(rows.data), ctx.language)
 
 
@@ -51,7 +51,7 @@ def characteristic(ctx: Context, project: str, alias: str) -> CharacteristicView
     desk, rows = required(ctx, project), training_rows(ctx, project)
     bins = desk.classing.of(alias)
     table = rows.data.table(bins)
-    made = fitted(desk, rows.data)
+    made = weighed(desk, rows)
     item = next((one for one in made.card.characteristics if one.alias == alias), None)
     known = desk.classing.directions
     learnt = learn_directions([table], known).get(alias)
