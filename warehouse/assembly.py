@@ -178,7 +178,10 @@ def _draft(raw: RawTable, given: TableSpec) -> _Draft:
 def _check_names(drafts: Mapping[str, _Draft], given: DataModel) -> None:
     for name in given.tables:
         if name not in drafts:
-            raise ConfigurationError(msg("the data model names the table {table}, which is not there", table=name))
+            raise ConfigurationError(
+                msg("the data model names the table {table}, which is not there", table=name),
+                fix=msg("Import it together with the others, or take it out of the data model."),
+            )
     for name, draft in drafts.items():
         for column in _named_columns(draft.given):
             if column not in draft.raw.columns:

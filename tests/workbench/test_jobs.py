@@ -139,7 +139,7 @@ class TestLease:
         failed = queue.get(job.id)
         assert failed.state is JobState.FAILED
         assert failed.error_text() == (
-            "the worker that ran this job went away, 2 times "
+            "the worker that ran this job went away, 2 times. "
             "Look at the worker's log and whether the machine has enough memory, then start the job again."
         )
 

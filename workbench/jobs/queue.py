@@ -75,9 +75,11 @@ class Job:
         """Return what went wrong and what to do, in `language`; empty where nothing did."""
         if self.error is None:
             return ""
-        parts = [_text(self.error.get(name, ""), language) for name in ("message", "fix")]
+        message, fix = (_text(self.error.get(name, ""), language) for name in ("message", "fix"))
+        if message and fix and not message.endswith((".", "。")):
+            message += "。" if language == "zh" else "."
         place = self.error.get("where") or ""
-        return " ".join(part for part in (f"{place}:" if place else "", *parts) if part)
+        return " ".join(part for part in (f"{place}:" if place else "", message, fix) if part)
 
 
 class JobQueue:

@@ -10,7 +10,7 @@ import streamlit as st
 from core.errors import WorkbenchError
 from core.findings import Finding, Severity
 from core.i18n import MessageLike
-from workbench.ui.texts import html, language, t
+from workbench.ui.texts import capital, html, language, t
 
 __all__ = [
     "action",
@@ -131,7 +131,7 @@ def empty(title: str, text: str) -> None:
 def show_error(error: WorkbenchError | MessageLike) -> None:
     """Draw an error a person can act on."""
     if isinstance(error, WorkbenchError):
-        st.error(error.text(language()))
+        st.error(capital(error.text(language())))
         findings(error.findings)
     else:
-        st.error(html(error))
+        st.error(capital(html(error)))
