@@ -70,7 +70,7 @@ def test_a_scorecard_is_edited_and_registered_by_clicking(sample_installation: I
         analyst.open("scorecard")
         analyst.check_manners()
         analyst.click("Start a scorecard")
-        analyst.wait_for("By information value on the training rows.", 120_000)
+        analyst.wait_for("By information value on the training rows.", 240_000)
         analyst.settle()
         bins = page.locator('[data-testid="stButtonGroup"] button')
         for number in (1, 2):
