@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from core.i18n import MessageLike, render
+from core.places import place_text
 
 if TYPE_CHECKING:
     from core.findings import Finding
@@ -60,9 +61,8 @@ class WorkbenchError(Exception):
 
     def text(self, language: str = "en") -> str:
         """Return the whole error as one paragraph in `language`."""
-        parts = [
-            f"{self.where}: {render(self.message, language)}" if self.where else str(render(self.message, language))
-        ]
+        sentence = str(render(self.message, language))
+        parts = [f"{place_text(self.where, language)}: {sentence}" if self.where else sentence]
         if self.fix:
             parts.append(str(render(self.fix, language)))
         return " ".join(

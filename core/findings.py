@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from core.i18n import Message, MessageLike, render
+from core.places import place_text
 
 __all__ = ["Finding", "NotApplicable", "Severity", "worst_severity"]
 
@@ -45,7 +46,7 @@ class Finding:
     def text(self, language: str = "en") -> str:
         """Return the observation as a sentence in `language`, the place first."""
         sentence = str(render(self.message, language))
-        return f"{self.where}: {sentence}" if self.where else sentence
+        return f"{place_text(self.where, language)}: {sentence}" if self.where else sentence
 
     def to_json(self) -> dict[str, Any]:
         """Return the finding as JSON values; `from_json` reads it back."""

@@ -210,8 +210,11 @@ def essential_links(links: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     return [
         (parent, child)
         for parent, child in links
-        if not any(child in reached.get(other, ()) for other in children[parent] - {child, parent})
-        or parent in reached.get(child, ())  # in a circle every link is a way round
+        if parent in reached.get(child, ())  # in a circle every link is a way round
+        or not any(
+            child in reached.get(other, ()) and parent not in reached.get(other, ())
+            for other in children[parent] - {child, parent}
+        )
     ]
 
 

@@ -111,3 +111,20 @@ def test_cancelling_and_finishing_early_reach_the_innermost_part():
     with pytest.raises(CancelledError):
         inner.report(0.1, msg("working"))
     assert not SilentProgress().part(0, 1).finish_requested
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("loans.csv, row 17, column amount", "loans.csv，第 17 行，amount 列"),
+        ("loans.csv, line 3", "loans.csv，第 3 行"),
+        ("loan, column a, b", "loan，a, b 列"),
+        ("loan", "loan"),
+        ("tables.loan", "tables.loan"),
+    ],
+)
+def test_a_place_is_said_in_the_language_of_the_sentence(where: str, said: str) -> None:
+    finding = Finding("some_code", Severity.WATCH, msg("Sign in"), where=where)
+    assert finding.text("zh") == f"{said}: {msg('Sign in').text('zh')}"
+    assert finding.text("en") == f"{where}: Sign in"
+    assert InputError(msg("Sign in"), where=where).text("zh").startswith(said)

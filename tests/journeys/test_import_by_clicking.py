@@ -83,7 +83,7 @@ def test_guaranteed_loans_with_month_names_and_days_counted_by_sas(empty_install
         tables = {cells[0]: cells for cells in rows_of(analyst, "表")}
         assert tables["SBAnational_first22k"][3:6] == ["LoanNr_ChkDgt", "ApprovalDate", "–"]
         assert tables["SBAcase.11.13.17"][3] == "LoanNr_ChkDgt"
-        assert "SBAcase.11.13.17, column ApprovalDate" in analyst.words()
+        assert "SBAcase.11.13.17，ApprovalDate 列" in analyst.words()
         assert "这些值像是日期序列号" in analyst.words()
         analyst.open("quality")
         analyst.check_manners()

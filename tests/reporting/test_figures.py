@@ -369,6 +369,15 @@ def test_a_circle_of_links_is_still_laid_out() -> None:
     assert set(layered_layout(["a", "b"], [("a", "b"), ("b", "a"), ("a", "a")])) == {"a", "b"}
 
 
+def test_tables_below_a_circle_keep_their_links_and_stand_below_it() -> None:
+    circle = [("report", "query"), ("query", "report")]
+    links = [("firm", "report"), *circle, ("firm", "query"), ("report", "loan"), ("firm", "loan"), ("report", "note")]
+    kept = essential_links(links)
+    assert {("report", "loan"), ("report", "note"), *circle} <= set(kept) and ("firm", "loan") not in kept
+    places = layered_layout(["firm", "loan", "note", "query", "report"], kept)
+    assert places["firm"][0] < places["report"][0] < places["loan"][0] == places["note"][0]
+
+
 def test_csv_holds_each_mark_with_its_sentence() -> None:
     rows = list(csv.DictReader(io.StringIO(figures.chart_csv(CHARTS["importance"]()))))
     assert [row["x"] for row in rows] == ["0.3", "0.1", "0.05"]
