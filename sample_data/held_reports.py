@@ -44,7 +44,7 @@ class HeldReports:
             if name == _HEADS or name in _DETAILS:
                 is_held = frame["report_id"].isin(self._ids)
                 self._parts.setdefault(name, []).append(frame[is_held])
-                if not is_held.all():
+                if frame.empty or not is_held.all():
                     yield name, frame[~is_held].reset_index(drop=True)
             else:
                 yield name, frame
