@@ -41,7 +41,10 @@ def test_a_field_is_found_followed_and_seen_masked(sample_installation: Installa
         search.fill(f"{table.name} {column.name}")
         search.press("Enter")
         analyst.wait_for("No kept feature and no version reads this column.")
-        page.get_by_text("First rows of").click()
+        analyst.settle()
+        rows = page.get_by_text("First rows of")
+        expect(rows).to_have_count(1)  # those of the field before go when the page has run through
+        rows.click()
         analyst.wait_for("Personal values are masked")
         cells = page.locator('[data-testid="stDataFrame"] [role="gridcell"]')
         expect(cells.first).to_be_attached()
