@@ -10,7 +10,7 @@ import numpy as np
 
 from automl.families.catboost import CatBoostModel
 from automl.families.encoding import CategoryEncoding
-from automl.families.xgboost import XGBoostModel
+from automl.families.xgboost import XGBoostModel, constant_of, trees_of
 from automl.plain_trees import Mode, Node, Tree, level_chain
 from core.errors import InputError
 from core.i18n import msg
@@ -20,12 +20,8 @@ __all__ = ["catboost_trees", "rounded_below", "xgboost_trees"]
 
 def xgboost_trees(model: XGBoostModel, weight: float) -> tuple[list[Tree], float]:
     """Return trees and a constant whose sum is `weight` times the model's log-odds."""
-    learner = model.to_json()["learner"]
-    text = str(learner["learner_model_param"]["base_score"]).strip("[]")
-    share = np.float32(text)
-    base = float(-np.log(np.float32(1) / share - np.float32(1)))
-    found = learner["gradient_booster"]["model"]["trees"]
-    return [_xgboost_tree(tree, model.encoding, weight) for tree in found], weight * base
+    about = model.to_json()
+    return [_xgboost_tree(tree, model.encoding, weight) for tree in trees_of(about)], weight * constant_of(about)
 
 
 def catboost_trees(model: CatBoostModel, weight: float) -> tuple[list[Tree], float]:

@@ -1,6 +1,7 @@
 """What every family promises (one suite for all of them), and what LightGBM's merged text keeps."""
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -484,3 +485,29 @@ def test_a_weight_of_two_counts_as_two_rows(world: Callable, name: str) -> None:
         family.prepare(each)
         fits.append(family.fit(params, each, train, TEST, seed=1, control=FitControl(), rounds=5, stop_early=False))
     assert np.corrcoef(fits[0].margin, fits[1].margin)[0, 1] > 0.999
+
+
+def test_xgboost_s_trees_add_up_in_64_bits(world: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    import xgboost
+
+    from automl.families import xgboost as module
+
+    fit = _fit(make_family("xgboost"), _data(world))
+    rows = _odd_rows(_data(world).values)
+    model = fit.model.models[0] if isinstance(fit.model, EnsembleModel) else fit.model
+    booster = xgboost.Booster(model_file=bytearray(model.raw))
+    matrix = xgboost.DMatrix(model._read(rows))
+    whole = booster.predict(matrix, output_margin=True)
+    nodes = booster.trees_to_dataframe().set_index(["Tree", "Node"])["Gain"]
+    constant = module.constant_of(model.to_json())
+    sums = [
+        math.fsum([constant, *(float(np.float32(nodes[tree, int(leaf)])) for tree, leaf in enumerate(row))])
+        for row in booster.predict(matrix, pred_leaf=True)
+    ]
+    np.testing.assert_allclose(model.margin(rows), sums, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(model.margin(rows), whole, rtol=0, atol=1e-5)
+    exact = model.margin(rows)
+    monkeypatch.setattr(module, "_MAX_LEAVES_AT_ONCE", 2_000)
+    np.testing.assert_array_equal(model.margin(rows), exact)
+    np.testing.assert_array_equal(model.margin(rows[:0]), [])
+    np.testing.assert_array_equal([model.margin(row[None])[0] for row in rows[:20]], exact[:20])

@@ -20,9 +20,7 @@ def check(case: Case, place: Path, families: tuple[str, ...], n_rows: int) -> No
     assert made.n_unseen > n_rows / 20
     assert made.max_rel_diff <= 1e-9
     assert made.different_features == 0
-    # XGBoost adds its trees in float32, the graph in float64: the last digits of a sum of many trees are its own.
-    bounds = {"xgboost": 4e-6}
-    assert {name: far for name, far in made.onnx_by_family.items() if far > bounds.get(name, 1e-6)} == {}
+    assert {name: far for name, far in made.onnx_by_family.items() if far > 1e-6} == {}
 
 
 def sample(n_rows: int) -> Case:

@@ -204,12 +204,20 @@ def together(address: str, headers: dict[str, str], bodies: list[dict[str, Any]]
 
     def send(turn: int) -> None:
         lines = b"".join(json.dumps(body).encode() + b"\n" for body in bodies[turn * 7 :] + bodies[: turn * 7])
-        answer = httpx.post(
-            f"{address}/v1/score/batch",
-            content=lines,
-            headers={**headers, "Content-Type": "application/x-ndjson"},
-            timeout=30,
-        )
+
+        def ask() -> httpx.Response | None:
+            answer = httpx.post(
+                f"{address}/v1/score/batch",
+                content=lines,
+                headers={**headers, "Content-Type": "application/x-ndjson"},
+                timeout=30,
+            )
+            # The kernel chose the worker: one that has its fill of batches says so, and is asked again.
+            is_full = answer.status_code == 503 and answer.json()["error"]["code"] == "overloaded"
+            return None if is_full else answer
+
+        answer = wait_until(ask, 60)
+        assert answer.status_code == 200
         given = [json.loads(line)["answer"] for line in answer.content.splitlines()[:-1]]
         answers.append({one["request_id"]: one for one in given})
 
