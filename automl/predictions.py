@@ -11,11 +11,11 @@ from core.errors import IntegrityError
 from core.i18n import msg
 
 if TYPE_CHECKING:
+    from automl.families.interface import Model
     from automl.label import Labels
     from automl.result import TrainingResult
-    from features.matrix import FeatureMatrix
 
-__all__ = ["PARTS", "Predictions", "predict_rows"]
+__all__ = ["PARTS", "Predictions", "every_margin", "predict_rows"]
 
 PARTS = ("train", "calibration", "unseen", "embargo", "unlabelled")
 """What a row was to the model. ``unseen``: out-of-time or hold-out; ``embargo``: labelled, but left out."""
@@ -96,11 +96,25 @@ class Predictions:
             raise IntegrityError(msg("the stored predictions cannot be read"), where=path.name) from error
 
 
+_ROWS_AT_ONCE = 50_000
 _ARRAYS = ("keys", "entities", "cutoffs", "y", "part", "is_new", "margin", "probability")
 
 
-def predict_rows(training: "TrainingResult", matrix: "FeatureMatrix", labels: "Labels") -> Predictions:
-    """Return the predictions of a training for every row of its matrix, labelled or not."""
+def every_margin(model: "Model", values: np.ndarray, train: np.ndarray, honest: np.ndarray) -> np.ndarray:
+    """Return the log-odds of every row, shape (n_rows,): `honest` of the rows `train`, the model's of others."""
+    margin = np.empty(len(values))
+    margin[train] = honest
+    is_left = np.ones(len(values), dtype=bool)
+    is_left[train] = False
+    left = np.flatnonzero(is_left)
+    for first in range(0, len(left), _ROWS_AT_ONCE):
+        rows = left[first : first + _ROWS_AT_ONCE]
+        margin[rows] = model.margin(values[rows])
+    return margin
+
+
+def predict_rows(training: "TrainingResult", labels: "Labels") -> Predictions:
+    """Return the predictions of a training for every row of its labels, which may lack an outcome."""
     split = training.split
     parts: Mapping[str, np.ndarray] = {
         "train": split.train, "calibration": split.calibration, "unseen": split.out_of_time,
@@ -110,8 +124,6 @@ def predict_rows(training: "TrainingResult", matrix: "FeatureMatrix", labels: "L
         part[rows] = name
     is_new = np.zeros(len(labels), dtype=bool)
     is_new[split.out_of_time] = split.is_new_entity
-    margin = training.model.margin(matrix.values)
-    margin[split.train] = training.out_of_fold_margin
     return Predictions(
         keys=labels.keys.astype(str).astype(object),
         entities=labels.entities.astype(str).astype(object),
@@ -119,6 +131,6 @@ def predict_rows(training: "TrainingResult", matrix: "FeatureMatrix", labels: "L
         y=labels.y,
         part=part,
         is_new=is_new,
-        margin=margin,
-        probability=training.calibration.apply(margin),
+        margin=training.margin,
+        probability=training.calibration.apply(training.margin),
     )

@@ -53,6 +53,8 @@ class Reserve:
         Rows of each sample that is evaluated apart from the training rows.
     spec : TrainSpec
         Budget, draws, folds, repeats.
+    n_answered : int, optional
+        Rows that the model answers; as many as are judged where left out.
     is_repeated : bool, default=False
         Whether cross-validation is repeated for honest answers.
     is_bound : bool, default=False
@@ -68,6 +70,7 @@ class Reserve:
         n_judged: Sequence[int],
         spec: "TrainSpec",
         *,
+        n_answered: int | None = None,
         is_repeated: bool = False,
         is_bound: bool = False,
         clock: Callable[[], float] = time.perf_counter,
@@ -75,6 +78,7 @@ class Reserve:
         self.values = values
         self.y = y
         self.n_judged = tuple(n_judged)
+        self.n_answered = sum(n_judged) if n_answered is None else n_answered
         self.spec = spec
         self.is_repeated = is_repeated
         self.is_bound = is_bound
@@ -107,7 +111,7 @@ class Reserve:
         reason = sum(len(one.fits) * rate[1] for one, rate in zip(members, rates, strict=True))
         n_rows = max(min(EXPLAIN_SHARE * budget / max(reason, 1e-9), MOST_EXPLAINED_ROWS), LEAST_EXPLAINED_ROWS)
         n_reasons = n_rows + min(n_rows, N_STABILITY_ROWS) + 3 * _PRICED_ROWS
-        seconds = answer * sum(self.n_judged) + reason * n_reasons
+        seconds = answer * self.n_answered + reason * n_reasons
         seconds += _PRICE_SECONDS * len({one.family.name for one in members})
         if self.is_repeated:
             seconds += self.spec.repeats * sum(one.best.seconds for one in members)

@@ -59,8 +59,8 @@ class TrainingResult:
         SHA-256 over model, calibration, scale and plan.
     split : Split
         The rows it was made and judged on.
-    out_of_fold_margin : ndarray of float, shape (len(split.train),)
-        Log-odds of each training row by a model that did not see it.
+    margin : ndarray of float, shape (n_rows,)
+        Log-odds of every row that there was, labelled or not; of each training row by a model that did not see it.
     environment : dict of str to str
         Library versions and processor.
     seconds : float
@@ -80,7 +80,7 @@ class TrainingResult:
     spec: TrainSpec
     fingerprint: str
     split: Split
-    out_of_fold_margin: np.ndarray
+    margin: np.ndarray
     environment: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -93,6 +93,11 @@ class TrainingResult:
     def seed(self) -> int:
         """Seed of everything random."""
         return self.spec.seed
+
+    @property
+    def out_of_fold_margin(self) -> np.ndarray:
+        """Log-odds of each training row by a model that did not see it, shape (len(split.train),)."""
+        return np.asarray(self.margin[self.split.train])
 
     def probability(self, values: np.ndarray) -> np.ndarray:
         """Return the calibrated probability of default of rows of shape (n_rows, n_features)."""

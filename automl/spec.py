@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 __all__ = ["PRESETS", "Preset", "RejectSpec", "SplitSpec", "TrainSpec"]
 
 Preset = Literal["quick", "standard", "thorough"]
-PRESETS: dict[Preset, float] = {"quick": 55.0, "standard": 285.0, "thorough": 1_710.0}
+PRESETS: dict[Preset, float] = {"quick": 55.0, "standard": 270.0, "thorough": 1_710.0}
 """Budgets in seconds that stay below one minute, five and thirty."""
 
 _FAMILIES = ("logistic", "scorecard", "lightgbm", "catboost", "forest", "xgboost")

@@ -18,12 +18,12 @@ from automl.checkpoint import Checkpoint
 from automl.control import FitControl, Supervisor
 from automl.directing import direction_array, direction_findings, interaction_groups, keep_limits
 from automl.entrants import Entrant, entrants, seconds_per_reason
-from automl.evaluation import Evaluation
 from automl.explaining import explain
 from automl.families import FAMILIES, load_library, make_family
 from automl.families.interface import Family, FoldFit, Model, TrainingData
 from automl.judging import evaluation_findings, judge, unseen_parts
 from automl.label import LEAST_OF_A_CLASS, Labels
+from automl.predictions import every_margin
 from automl.race import Race, RaceWatch
 from automl.reserve import EXPLAIN_SHARE, LEAST_EXPLAINED_ROWS, MOST_EXPLAINED_ROWS, Reserve
 from automl.result import TrainingResult, model_fingerprint
@@ -162,10 +162,16 @@ class _Training:
         ranking = rank_candidates(found, self.data.y, self.spec, self._rows_to_explain(), self.data.entities)
         chosen = next(one for one in found if one.name == ranking.chosen)
         model = chosen.model
-        margin = self._honest_margin(chosen)
+        honest = self._honest_margin(chosen)
         self.progress.report(0.9, msg("calibrating and evaluating"))
-        calibration, report, scale, grade_findings = self._calibrate(model, margin)
-        evaluation = replace(self._evaluate(model, margin, calibration, scale), calibration=report)
+        # Every row is answered once, for all that asks for answers: with many trees that is what takes the time.
+        margin = every_margin(model, self.matrix.values, self.split.train, honest)
+        calibration, report, scale, grade_findings = self._calibrate(margin)
+        probability = calibration.apply(margin)
+        evaluation = judge(
+            self.split, self.labels, probability[self.split.train], probability.__getitem__, scale, self.spec
+        )
+        evaluation = replace(evaluation, calibration=report)
         self.progress.report(0.96, msg("explaining"))
         explanation = explain(model, chosen.fold_models, self._affordable_rows(model), self.matrix.plan, self.spec.seed)
         findings = (
@@ -194,7 +200,7 @@ class _Training:
             spec=self.spec,
             fingerprint=model_fingerprint(model, calibration, scale, self.matrix.plan),
             split=self.split,
-            out_of_fold_margin=margin,
+            margin=margin,
             environment=_environment(self.spec),
             seconds=round(time.monotonic() - self.started, 1),
         )
@@ -234,6 +240,7 @@ class _Training:
             self.data.y,
             [len(rows) for rows in unseen_parts(self.split).values()],
             self.spec,
+            n_answered=len(self.labels.y) - len(self.data.y),
             is_repeated=self.split.kind == "cross_validation",
             is_bound=any(self.data.directions),
         )
@@ -270,25 +277,15 @@ class _Training:
     def _n_workers(self) -> int:
         return min(self.spec.num_threads or usable_processors(), self.spec.folds)
 
-    def _calibrate(
-        self, model: Model, margin: np.ndarray
-    ) -> tuple[Calibration, CalibrationReport, ScoreScale, tuple[Finding, ...]]:
+    def _calibrate(self, margin: np.ndarray) -> tuple[Calibration, CalibrationReport, ScoreScale, tuple[Finding, ...]]:
         """Fit calibration and grades on the calibration part, or on honest margins of the training rows."""
-        rows = self.split.calibration
-        y = self.labels.y[rows] if len(rows) else self.data.y
-        margin = model.margin(self.matrix.values[rows]) if len(rows) else margin
-        spec = self.spec
+        rows = self.split.calibration if len(self.split.calibration) else self.split.train
+        y, margin, spec = self.labels.y[rows], margin[rows], self.spec
         calibration, report, found = calibrate(
             margin, y, seed=spec.seed, long_run_bad_rate=spec.long_run_bad_rate, most_odds_factor=spec.most_odds_factor
         )
         master, findings = fit_master_scale(calibration.apply(margin), y)
         return calibration, report, ScoreScale(master=master), (*found, *findings)
-
-    def _evaluate(self, model: Model, margin: np.ndarray, calibration: Calibration, scale: ScoreScale) -> Evaluation:
-        def answer(rows: np.ndarray) -> np.ndarray:
-            return calibration.apply(model.margin(self.matrix.values[rows]))
-
-        return judge(self.split, self.labels, calibration.apply(margin), answer, scale, self.spec)
 
     def _rows_to_explain(self, most: int = MOST_EXPLAINED_ROWS) -> np.ndarray:
         rng = np.random.default_rng(self.spec.seed)

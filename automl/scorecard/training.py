@@ -13,6 +13,7 @@ from automl.candidates import Candidate
 from automl.evaluation import Evaluation
 from automl.explaining import explain
 from automl.judging import evaluation_findings, judge
+from automl.predictions import every_margin
 from automl.result import TrainingResult, model_fingerprint
 from automl.scorecard.bins import BinTable, count_bins
 from automl.scorecard.classing import Classing, ClassingData
@@ -187,7 +188,7 @@ def judge_scorecard(
         spec=spec,
         fingerprint=model_fingerprint(graded, IDENTITY, scale, matrix.plan),
         split=split,
-        out_of_fold_margin=honest,
+        margin=every_margin(graded, matrix.values, split.train, honest),
     )  # fmt: skip
 
 

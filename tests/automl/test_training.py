@@ -76,6 +76,16 @@ def test_the_recorded_trials_of_a_run_in_seconds_give_the_same_fingerprint(world
     assert again.fingerprint == first.fingerprint
 
 
+def test_every_row_is_answered_and_the_training_rows_by_models_that_did_not_see_them(
+    world: Callable, result: TrainingResult
+) -> None:
+    matrix, _ = world()
+    own = result.model.margin(matrix.values)
+    unseen = np.setdiff1d(np.arange(len(own)), result.split.train)
+    np.testing.assert_array_equal(result.margin[unseen], own[unseen])
+    assert np.abs(result.out_of_fold_margin - own[result.split.train]).min() > 0
+
+
 def test_the_leaderboard_says_by_how_much_and_how_surely(result: TrainingResult) -> None:
     best, second, third = result.candidates
     assert best.auc.value >= second.auc.value >= third.auc.value

@@ -112,9 +112,7 @@ def _reference(made: Made) -> ReferenceProfile:
     low, high = _window(made)
     in_window = (labels.cutoffs >= low) & (labels.cutoffs <= high)
     in_window[split.out_of_time] = False
-    margin = training.model.margin(made.matrix.values)
-    margin[split.train] = training.out_of_fold_margin
-    points = training.scale.points(training.calibration.apply(margin))
+    points = training.scale.points(training.calibration.apply(training.margin))
     rows = np.flatnonzero(in_window)
     return make_reference_profile(made.matrix.values[rows], made.matrix.plan, points[rows])
 

@@ -287,7 +287,7 @@ def run(
     with writing_folder(target) as folder:
         sealed = model_building.seal(ctx, project, made, folder / BUNDLE_FOLDER)
         result = model_building.describe(made, project=project, bundle_hash=sealed.hash)
-        found = predict_rows(made.training, made.matrix, made.labels)
+        found = predict_rows(made.training, made.labels)
         evaluation.keep_predictions(ctx, project, sealed.hash, found)
         if register:
             ctx.say(0.92, msg("registering a draft version"))
