@@ -9,9 +9,11 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from model_registry.versions import ANSWERING
 from monitoring.log_files import LOG_FILES, read_entry, whole_entries
@@ -23,18 +25,60 @@ __all__ = ["ScoreIndex", "name_of"]
 _LOG = logging.getLogger(__name__)
 _FILE: Final = "index.db"
 _BUSY_SECONDS: Final = 5.0
-_AT_ONCE: Final = 500
-_SCHEMA: Final = """
+_NAME_BYTES: Final = 16
+_REMEMBERED_NAMES: Final = 4_096  # a request is asked for by its name three times on its way
+_FORGOTTEN_AT_ONCE: Final = 200
+_FORMAT: Final = 2
+# Names are as good as random, so that each that is noted falls on a page of its own: small pages, small rows, and many
+# pages before they are brought from the write-ahead log into the file, where each is then written once.
+_SCHEMA: Final = f"""
+PRAGMA user_version = {_FORMAT};
+CREATE TABLE IF NOT EXISTS file (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, noted INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS answer (
-    name BLOB PRIMARY KEY, file TEXT NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL
+    name BLOB PRIMARY KEY, file INTEGER NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS file (name TEXT PRIMARY KEY, noted INTEGER NOT NULL) WITHOUT ROWID;
 """
+_SETTINGS: Final = (
+    "PRAGMA page_size = 1024",
+    "PRAGMA journal_mode = WAL",
+    # Whole after a crash of the machine, if not complete: `catch_up` reads the rest from the log.
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA wal_autocheckpoint = 16000",
+)
+# Names go in joined, 16 bytes each: a statement gives up the interpreter at each step, and in a busy service it is half
+# a millisecond until it has it again. So there is one step for all names of an entry.
+_JOINED: Final = """
+WITH RECURSIVE place(at) AS (
+    SELECT 1 WHERE length(:names) UNION ALL SELECT at + 16 FROM place WHERE at + 16 < length(:names)
+)
+"""
+_FILE_ID: Final = "(SELECT id FROM file WHERE file.name = :file)"
+_NOTE_FILE: Final = (
+    "INSERT INTO file (name, noted) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET noted = excluded.noted"
+)
+_NOTE: Final = f"INTO answer {_JOINED} SELECT substr(:names, at, 16), {_FILE_ID}, :start, :length FROM place"  # noqa: S608
+_FIND: Final = f"""
+{_JOINED} SELECT file.name, start, length, group_concat(at)
+FROM place CROSS JOIN answer ON answer.name = substr(:names, at, 16) JOIN file ON file.id = answer.file
+GROUP BY file.id, start, length
+"""  # noqa: S608
+_FORGET: Final = f"""
+{_JOINED} DELETE FROM answer WHERE file = {_FILE_ID} AND name IN (SELECT substr(:names, at, 16) FROM place)
+"""  # noqa: S608
 
 
+@lru_cache(maxsize=_REMEMBERED_NAMES)
 def name_of(project: str, request_id: str) -> bytes:
     """Return the 16 bytes by which a request is known here."""
-    return hashlib.blake2b(f"{project}\0{request_id}".encode(), digest_size=16).digest()
+    return hashlib.blake2b(f"{project}\0{request_id}".encode(), digest_size=_NAME_BYTES).digest()
+
+
+class _Entry(NamedTuple):
+    """An entry of a file: the names of what can be repeated in it, where it begins and its length."""
+
+    names: Sequence[bytes]
+    start: int
+    length: int
 
 
 class ScoreIndex:
@@ -55,16 +99,14 @@ class ScoreIndex:
         self._asking, self._writing = threading.Lock(), threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            self._reader, self._writer = self._open(), self._open()
-            self._writer.executescript(_SCHEMA)
+            self._reader, self._writer = self._opened()
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
-            _LOG.error("the index of the score log is damaged and made anew")
+            _LOG.error("the index of the score log is of another version or damaged, and is made anew")
             for path in folder.glob(f"{_FILE}*"):
                 path.unlink(missing_ok=True)
-            self._reader, self._writer = self._open(), self._open()
-            self._writer.executescript(_SCHEMA)
+            self._reader, self._writer = self._opened()
 
     def note(self, file: str, start: int, contents: Sequence[tuple[Sequence[bytes], int]]) -> None:
         """Say which entries are about to be appended to a file of the log, before they are.
@@ -83,27 +125,26 @@ class ScoreIndex:
         """
         entries, at = [], start
         for names, length in contents:
-            entries += [(name, file, at, length) for name in names]
+            if names:
+                entries.append(_Entry(names, at, length))
             at += length
-        self._write("INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?)", entries, file, at)
+        self._write("INSERT OR REPLACE " + _NOTE, [_row(entry, file) for entry in entries], (file, at))
 
     def find(self, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], ScoreRecord]:
         """Return the record of each project and request id that was answered, safe on the disk when this returns."""
-        wanted = {name_of(*name): name for name in names}
-        keys, rows = list(wanted), []
+        wanted = list(names)
+        joined = b"".join([name_of(*name) for name in wanted])
         with self._asking:
-            for first in range(0, len(keys), _AT_ONCE):
-                some = keys[first : first + _AT_ONCE]
-                marks = ",".join("?" * len(some))
-                query = f"SELECT name, file, start, length FROM answer WHERE name IN ({marks})"  # noqa: S608 - only marks
-                rows += self._reader.execute(query, some).fetchall()
-        places: dict[tuple[str, int, int], list[tuple[str, str]]] = {}
-        for key, *place in rows:
-            places.setdefault(tuple(place), []).append(wanted[key])
+            rows = self._reader.execute(_FIND, {"names": joined}).fetchall()
+        by_file: defaultdict[str, list[tuple[int, int, set[tuple[str, str]]]]] = defaultdict(list)
+        for file, start, length, places in rows:
+            there = {wanted[int(place) // _NAME_BYTES] for place in places.split(",")}
+            by_file[file].append((start, length, there))
         found = {}
-        for place, names_there in places.items():
-            for record in self._records(self._read(*place), set(names_there)):
-                found[record.project, record.request_id] = record
+        for file, entries in by_file.items():
+            for content, there in self._read(file, entries):
+                for record in self._records(content, there):
+                    found[record.project, record.request_id] = record
         return found
 
     def catch_up(self) -> None:
@@ -116,11 +157,12 @@ class ScoreIndex:
 
     def forget(self, path: Path) -> None:
         """Drop the entries of a file of the log that is about to be deleted."""
-        keys = [(name, path.name) for names, _, _ in self._named_entries(path, 0) for name in names]
-        with self._writing, self._writer:
-            self._writer.execute("BEGIN IMMEDIATE")
-            self._writer.executemany("DELETE FROM answer WHERE name = ? AND file = ?", keys)
-            self._writer.execute("DELETE FROM file WHERE name = ?", (path.name,))
+        entries = [_Entry(*one) for one in self._named_entries(path, 0)]
+        for first in range(0, len(entries), _FORGOTTEN_AT_ONCE):
+            # In parts, because an answer that is given meanwhile waits for its turn to be noted.
+            rows = [_row(entry, path.name) for entry in entries[first : first + _FORGOTTEN_AT_ONCE]]
+            self._write(_FORGET, rows)
+        self._write("DELETE FROM file WHERE name = :file", [{"file": path.name}])
 
     def close(self) -> None:
         """Close the file."""
@@ -128,22 +170,27 @@ class ScoreIndex:
             self._reader.close()
             self._writer.close()
 
-    def _open(self) -> sqlite3.Connection:
+    def _opened(self) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+        """Return two connections to the file, one that reads and one that writes."""
+        is_new = not (self._folder / _FILE).exists()
+        connections = self._connect(), self._connect()
+        if not is_new and connections[0].execute("PRAGMA user_version").fetchone() != (_FORMAT,):
+            raise sqlite3.DatabaseError("another version")
+        connections[1].executescript(_SCHEMA)
+        return connections
+
+    def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self._folder / _FILE, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA journal_mode=WAL")
-        # Whole after a crash of the machine, if not complete: `catch_up` reads the rest from the log.
-        connection.execute("PRAGMA synchronous=NORMAL")
+        for setting in _SETTINGS:
+            connection.execute(setting)
         return connection
 
     def _catch_up_with(self, path: Path, start: int) -> None:
-        end = start
-        entries = []
-        for names, at, length in self._named_entries(path, start):
-            entries += [(name, path.name, at, length) for name in names]
-            end = at + length
-        self._write("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?)", entries, path.name, end)
+        entries = [_Entry(*one) for one in self._named_entries(path, start)]
+        end = entries[-1].start + entries[-1].length if entries else start
+        self._write("INSERT OR IGNORE " + _NOTE, [_row(entry, path.name) for entry in entries], (path.name, end))
 
     def _named_entries(self, path: Path, start: int) -> Iterable[tuple[list[bytes], int, int]]:
         """Yield the names in each entry, where that begins, and its length."""
@@ -165,23 +212,32 @@ class ScoreIndex:
             if (content.project, request_id) in wanted:
                 yield content.row(number) if isinstance(content, ScoreBlock) else content
 
-    def _write(self, statement: str, entries: list[tuple[bytes, str, int, int]], file: str, noted: int) -> None:
+    def _write(self, statement: str, rows: Sequence[Mapping[str, Any]], noted: tuple[str, int] | None = None) -> None:
+        """Do something with entries, and say up to where a file is noted, both or neither."""
         with self._writing, self._writer:
             self._writer.execute("BEGIN IMMEDIATE")
-            self._writer.executemany(statement, entries)
-            self._writer.execute("INSERT OR REPLACE INTO file VALUES (?, ?)", (file, noted))
+            if noted is not None:
+                self._writer.execute(_NOTE_FILE, noted)
+            self._writer.executemany(statement, rows)
 
-    def _read(self, file: str, start: int, length: int) -> ScoreRecord | ScoreBlock | None:
+    def _read(
+        self, file: str, entries: Iterable[tuple[int, int, set[tuple[str, str]]]]
+    ) -> Iterator[tuple[ScoreRecord | ScoreBlock | None, set[tuple[str, str]]]]:
+        """Yield what stands at some places of a file, each with what is wanted of it; safe on the disk."""
         try:
             descriptor = os.open(self._folder / file, os.O_RDONLY)
         except FileNotFoundError:
-            return None
+            return
         try:
-            entry = os.pread(descriptor, length, start)
-            content = read_entry(entry) if len(entry) == length and entry.endswith(b"\n") else None
-            if content is not None:
-                # Its writer may have been killed before it did this.
-                os.fsync(descriptor)
+            read = [(os.pread(descriptor, length, start), length, wanted) for start, length, wanted in entries]
+            # Their writer may have been killed before it did this.
+            os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        return content
+        for entry, length, wanted in read:
+            yield (read_entry(entry) if len(entry) == length and entry.endswith(b"\n") else None), wanted
+
+
+def _row(entry: _Entry, file: str) -> dict[str, Any]:
+    # In their order, neighbours share a page of the index.
+    return {"names": b"".join(sorted(entry.names)), "file": file, "start": entry.start, "length": entry.length}

@@ -47,11 +47,17 @@ def test_another_process_finds_what_was_written(tmp_path: Path) -> None:
 
 def test_an_index_that_is_lost_or_damaged_is_made_anew_from_the_log(tmp_path: Path) -> None:
     write(tmp_path, record("r1"), record("r2", slot="challenger"))
-    for content in (None, b"no database at all" * 100):
+    for content in (None, b"no database at all" * 100, "of another version"):
         for path in tmp_path.glob("index.db*"):
             path.unlink()
-        if content is not None:
+        if isinstance(content, bytes):
             (tmp_path / "index.db").write_bytes(content)
+        elif content is not None:
+            with sqlite3.connect(tmp_path / "index.db") as connection:
+                connection.execute(
+                    "CREATE TABLE answer (name BLOB PRIMARY KEY, file TEXT, start INTEGER, length INTEGER)"
+                )
+            connection.close()
         index = ScoreIndex(tmp_path)
         index.catch_up()
         assert set(index.find([(P, "r1"), (P, "r2")])) == {(P, "r1")}
