@@ -23,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -135,7 +136,10 @@ def capacity(port: int, path: str, bodies: list[str], keys: list[str], seconds: 
 
 
 def batches(site: Site, port: int, n_runs: int, n_rows: int) -> dict[str, Any]:
-    """Return rows per second of ready features without reasons, from Arrow (logged and not) and from lines."""
+    """Return rows per second of ready features without reasons, from Arrow (logged and not) and from lines.
+
+    Named lines have a `request_id` each, new ones in every run; repeated ones are the same lines sent once more.
+    """
     import pyarrow as pa
 
     values = np.tile(site.values, (n_rows // len(site.values) + 1, 1))[:n_rows]
@@ -144,15 +148,14 @@ def batches(site: Site, port: int, n_runs: int, n_rows: int) -> dict[str, Any]:
     table = pa.table(dict(zip(names, np.ascontiguousarray(values.T), strict=True)))
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table, max_chunksize=8_192)
-    few = values[: n_rows // 4]
-    lines = "\n".join(
-        json.dumps({"project": READY, "reasons": 0, "features": dict(zip(names, row, strict=True))})
-        for row in few.tolist()
-    ).encode()
+    few = values[: n_rows // 4].tolist()
+    requests = [{"project": READY, "reasons": 0, "features": dict(zip(names, row, strict=True))} for row in few]
+    lines = _lines(requests)
+    named = [_lines([{**one, "request_id": uuid.uuid4().hex} for one in requests]) for _ in range(n_runs)]
     arrow, ndjson = "application/vnd.apache.arrow.stream", "application/x-ndjson"
 
-    def rate(body: bytes, kind: str, n: int, keep: str) -> float:
-        def once() -> float:
+    def rate(bodies: list[bytes], kind: str, n: int, keep: str) -> float:
+        def once(body: bytes) -> float:
             headers = {"Authorization": f"Bearer {site.keys[0]}", "Content-Type": kind}
             begin = time.perf_counter()
             answer = httpx.post(
@@ -162,21 +165,31 @@ def batches(site: Site, port: int, n_runs: int, n_rows: int) -> dict[str, Any]:
             seconds = time.perf_counter() - begin
             if answer.status_code != 200 or len(answer.content) < 8 * n:
                 raise RuntimeError(f"a batch was answered {answer.status_code}")
+            if kind == ndjson and json.loads(answer.content.splitlines()[-1])["summary"]["scored"] != n:
+                raise RuntimeError("a line of a batch was refused")
             return n / seconds
 
-        return round(statistics.median(once() for _ in range(n_runs)))
+        return round(statistics.median(map(once, bodies)))
 
+    columns = [sink.getvalue()] * n_runs
     found = {
-        "batch_rows_per_s": rate(sink.getvalue(), arrow, n_rows, "true"),
-        "batch_rows_per_s_unlogged": rate(sink.getvalue(), arrow, n_rows, "false"),
-        "batch_lines_per_s": rate(lines, ndjson, len(few), "true"),
-        "batch_lines_per_s_unlogged": rate(lines, ndjson, len(few), "false"),
+        "batch_rows_per_s": rate(columns, arrow, n_rows, "true"),
+        "batch_rows_per_s_unlogged": rate(columns, arrow, n_rows, "false"),
+        "batch_lines_per_s": rate([lines] * n_runs, ndjson, len(few), "true"),
+        "batch_lines_per_s_unlogged": rate([lines] * n_runs, ndjson, len(few), "false"),
+        "batch_named_lines_per_s": rate(named, ndjson, len(few), "true"),
+        "batch_repeated_lines_per_s": rate(named, ndjson, len(few), "true"),
     }
     print(
         f"batches: Arrow {found['batch_rows_per_s']:,} rows/s logged, {found['batch_rows_per_s_unlogged']:,} not; "
-        f"lines {found['batch_lines_per_s']:,} logged, {found['batch_lines_per_s_unlogged']:,} not"
+        f"lines {found['batch_lines_per_s']:,} logged, {found['batch_lines_per_s_unlogged']:,} not; "
+        f"named lines {found['batch_named_lines_per_s']:,} logged, sent again {found['batch_repeated_lines_per_s']:,}"
     )
     return found
+
+
+def _lines(requests: list[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(one).encode() + b"\n" for one in requests)
 
 
 def swaps(site: Site, n_swaps: int) -> dict[str, Any]:

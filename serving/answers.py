@@ -15,7 +15,15 @@ from model_registry.scorer import ScoreAnswer
 from monitoring.score_log import ScoreRecord
 from serving.deployed import DeployedModel
 
-__all__ = ["GivenAnswers", "answer_of", "expiry_warning", "reason_content", "record_of", "warning_contents"]
+__all__ = [
+    "GivenAnswers",
+    "answer_of",
+    "expiry_warning",
+    "reason_content",
+    "record_of",
+    "reused",
+    "warning_contents",
+]
 
 
 def record_of(
@@ -95,6 +103,16 @@ def answer_of(record: ScoreRecord) -> dict[str, Any]:
     }
 
 
+def reused() -> ConflictError:
+    """Return what is said to a request under whose id another one was answered."""
+    return ConflictError(
+        msg("Another request was answered under this request_id"),
+        where="request_id",
+        fix=msg("Use a new request_id for each request; repeat one only with the same content."),
+        code="request_id_reused",
+    )
+
+
 class GivenAnswers:
     """The last answers by request id, so that a request that is repeated gets the same answer and one record.
 
@@ -125,12 +143,7 @@ class GivenAnswers:
         if known is None:
             return None
         if known[0] != payload_hash:
-            raise ConflictError(
-                msg("Another request was answered under this request_id"),
-                where="request_id",
-                fix=msg("Use a new request_id for each request; repeat one only with the same content."),
-                code="request_id_reused",
-            )
+            raise reused()
         return known[1]
 
     def forget(self) -> None:

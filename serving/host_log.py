@@ -34,7 +34,7 @@ class HostLog:
         with sole(folder / "indexing", is_patient=True):
             self._index = ScoreIndex(folder)
             self._index.catch_up()
-        self._claims = Claims(folder / "claims")
+        self._claims = Claims(folder / "claiming")
         self._erasure = LocalErasure(folder)
         self._is_known = False
         self._log = LocalScoreLog(folder, index=self._index)
@@ -68,6 +68,10 @@ class HostLog:
     def claim(self, name: tuple[str, str]) -> int | None:
         """Keep the other processes from answering a request; see `Claims.claim`."""
         return self._claims.claim(name)
+
+    def claim_all(self, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """Keep the other processes from answering many requests; see `Claims.claim_all`."""
+        return self._claims.claim_all(names)
 
     def unclaim(self, place: int) -> None:
         """Let a claim go."""

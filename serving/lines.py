@@ -2,15 +2,26 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from core.errors import InputError
+from core.errors import InputError, WorkbenchError
 from core.i18n import msg
+from serving.asked import Asked
 from serving.problems import PayloadTooLargeError, RequestTimeoutError
 
-__all__ = ["LineSplitter", "body_chunks"]
+__all__ = ["Line", "LineSplitter", "body_chunks"]
+
+
+@dataclass(slots=True)
+class Line:
+    """A line with what was read in it: a request, or why there is none; and its answer, where that is made already."""
+
+    number: int
+    asked: Asked | None
+    outcome: bytes | WorkbenchError | None
 
 
 class LineSplitter:

@@ -197,12 +197,7 @@ class QuickDesk:
     def _begin(self, asked: Asked) -> bool:
         """Begin a named request; return whether neither this process knows it nor another one is at it."""
         repeats = self._service.repeats
-        if repeats.knows(asked.name):
-            return False
-        if repeats.begin(asked.name):
-            return True
-        repeats.end(asked.name)
-        return False
+        return not repeats.knows(asked.name) and repeats.begin(asked.name)
 
     def _end(self, asked: Asked) -> None:
         if asked.is_named:

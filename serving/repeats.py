@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from core.errors import ConflictError
 from monitoring.score_log import ScoreRecord
@@ -16,17 +16,27 @@ Name = tuple[str, str]
 """Project and request id: what tells a named request from every other."""
 
 
-class _Claim(NamedTuple):
-    """What is held for a request under way: the word that it has ended, and the host's claim where there is one."""
+@dataclass(slots=True)
+class _Claim:
+    """What is held for a request under way: the host's claim where there is one, and who waits for its end."""
 
-    ended: "asyncio.Future[None]"
-    place: int | None
+    place: int | None = None
+    ended: "asyncio.Future[None] | None" = None
+
+    def wait(self) -> "asyncio.Future[None]":
+        if self.ended is None:
+            self.ended = asyncio.get_running_loop().create_future()
+        return self.ended
+
+    def end(self) -> None:
+        if self.ended is not None:
+            self.ended.set_result(None)
 
 
 class Repeats:
     """What is known of named requests: those under way here, those answered lately, and those in the host's log.
 
-    Used from the event loop only; `forget` from any thread.
+    Used from the event loop only; `claim_all`, `find` and `forget` from any thread.
 
     Parameters
     ----------
@@ -66,7 +76,7 @@ class Repeats:
 
     async def wait_for(self, names: Sequence[Name]) -> None:
         """Wait until none of the requests is under way in this process."""
-        while running := [self._under_way[name].ended for name in names if name in self._under_way]:
+        while running := [self._under_way[name].wait() for name in names if name in self._under_way]:
             await asyncio.wait(running)
 
     @asynccontextmanager
@@ -85,8 +95,8 @@ class Repeats:
         UnavailableError
             If another process does not come to an end with one of them.
         """
-        ended = asyncio.get_running_loop().create_future()
-        self._under_way.update(dict.fromkeys(names, _Claim(ended, None)))
+        together = _Claim()
+        self._under_way.update(dict.fromkeys(names, together))
         try:
             async with self._log().held(shared):
                 self._recall(shared)
@@ -94,13 +104,42 @@ class Repeats:
         finally:
             for name in names:
                 self._under_way.pop(name, None)
-            ended.set_result(None)
+            together.end()
 
     def begin(self, name: Name) -> bool:
-        """Let the same request wait from now on, until `end`; return whether no other process has it just now."""
+        """Let the same request wait from now on, until `end`; return False where it is under way already.
+
+        That may be in this process or in another one.
+        """
+        if name in self._under_way:
+            return False
         place = self._log().claim(name)
-        self._under_way[name] = _Claim(asyncio.get_running_loop().create_future(), place)
+        if place is not None:
+            self._under_way[name] = _Claim(place)
         return place is not None
+
+    def begin_all(self, names: Iterable[Name]) -> list[Name]:
+        """Let the same requests wait from now on, until `end`; return those that are not under way here already.
+
+        Whether another process is at them is for `claim_all` to find out.
+        """
+        begun = [name for name in names if name not in self._under_way]
+        self._under_way.update((name, _Claim()) for name in begun)
+        return begun
+
+    def claim_all(self, names: Iterable[Name]) -> Collection[Name]:
+        """Return which requests that were begun no other process has just now, nor may have until `end`; in a thread.
+
+        Those that were begun are the caller's alone, which is why it may.
+        """
+        places = self._log().claim_all(names)
+        for name, place in places.items():
+            self._under_way[name].place = place
+        return places.keys()
+
+    def find(self, names: Iterable[Name]) -> dict[Name, ScoreRecord]:
+        """Return what any process of the host answered to requests that were claimed, without remembering it."""
+        return {(one.project, one.request_id): one for one in self._log().find(names)}
 
     def recall(self, names: Collection[Name]) -> set[Name]:
         """Remember what any process of the host answered to requests that were begun; return which were."""
@@ -112,7 +151,7 @@ class Repeats:
         claim = self._under_way.pop(name)
         if claim.place is not None:
             self._log().unclaim(claim.place)
-        claim.ended.set_result(None)
+        claim.end()
 
     def _recall(self, names: Iterable[Name]) -> None:
         for record in self._log().find(names):

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Container, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -50,6 +51,7 @@ _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
 _REMEMBERED_ANSWERS = 5_000
 _LOOKUP_THREADS = 8
+_LONGEST_UNSHIPPED_SECONDS = 10.0
 
 
 class Given(NamedTuple):
@@ -122,6 +124,7 @@ class ScoringService:
             months=settings.score_log_months,
             forget=self.repeats.forget,
         )
+        self._shipped_at = time.monotonic()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -450,8 +453,11 @@ class ScoringService:
                 _LOG.exception("a round of %s failed", threading.current_thread().name)
 
     def _write_down(self) -> None:
-        """Bring to the database what was written here."""
-        self._upkeep.run()
+        """Bring to the database what was written here; answers of a batch at work go first, but not for long."""
+        now = time.monotonic()
+        if not self.batches.is_busy or now - self._shipped_at >= _LONGEST_UNSHIPPED_SECONDS:
+            self._upkeep.run()
+            self._shipped_at = time.monotonic()
         self.refusals.write()
         self._access_log.ship()
         self.traffic.write()

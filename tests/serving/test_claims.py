@@ -45,3 +45,22 @@ def test_what_another_process_holds_is_waited_for_until_it_dies(tmp_path: Path) 
         holder.communicate()
     asyncio.run(take("r1", "r2", "r3"))
     claims.close()
+
+
+def test_of_many_those_are_taken_that_no_other_process_holds(tmp_path: Path) -> None:
+    claims = Claims(tmp_path / "claims")
+    names = [("p", f"r{i}") for i in range(200)]
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / "claims")], stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == b"held\n"
+            taken = claims.claim_all(names)
+        finally:
+            holder.kill()
+    assert set(names) - set(taken) == {("p", "r1"), ("p", "r2")}
+    assert len(set(taken.values())) == 198
+    # What was let go is free again, and what a process held that died.
+    for place in taken.values():
+        claims.unclaim(place)
+    assert set(claims.claim_all(names)) == set(names)
+    claims.close()

@@ -21,7 +21,7 @@ from core.errors import ConfigurationError
 from model_registry.scorer import Scorer
 from monitoring.score_log import latest_scores, read_local, read_scores
 from serving.workers import Workers
-from tests.model_registry.tiny_world import example_keys, payload
+from tests.model_registry.tiny_world import example_keys, payload, ready_values
 from tests.serving.conftest import PROJECT, Site, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -181,7 +181,11 @@ def test_one_request_at_all_workers_at_once_is_answered_once_and_workers_end_wit
         for thread in threads:
             thread.join()
         assert all(len(given) == 6 and len(set(given)) == 1 for given in answers.values())
-        batches = together(address, headers, [{**body, "request_id": f"line-{i}", "reasons": 0} for i in range(40)])
+        lines = [
+            {"project": PROJECT, "request_id": f"line-{i}", "reasons": 0, **asked}
+            for i, asked in enumerate([{"tables": body["tables"]}, {"features": ready_values(1)}] * 20)
+        ]
+        batches = together(address, headers, lines)
         assert all(given == batches[0] for given in batches)
         other = httpx.post(
             f"{address}/v1/score", json={**body, "request_id": "same-0", "reasons": 1}, headers=headers, timeout=20
