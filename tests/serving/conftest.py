@@ -53,7 +53,7 @@ class Site:
         with running(self.settings, limits) as address:
             secret = self.key if key == "" else key
             headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-            with httpx.Client(base_url=address, headers=headers, timeout=30) as client:
+            with httpx.Client(base_url=address, headers=headers, timeout=60) as client:
                 yield client
 
 
@@ -62,7 +62,7 @@ def running(settings: Settings, limits: Limits | None = None, server: uvicorn.Se
     server = server or make_server(settings, port=0, limits=limits)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not server.started:
         assert thread.is_alive() and time.monotonic() < deadline, "the service did not start"
         time.sleep(0.01)
@@ -135,7 +135,7 @@ def client(service: tuple[Site, httpx.Client]) -> httpx.Client:
     return service[1]
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     deadline = time.monotonic() + seconds
     while not (result := condition()):
         assert time.monotonic() < deadline, "it did not happen in time"

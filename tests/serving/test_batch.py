@@ -204,7 +204,7 @@ def test_a_batch_longer_than_any_buffer_is_answered_to_a_caller_who_sends_all_be
 def test_answers_come_while_the_batch_is_still_being_sent(service: tuple[Site, httpx.Client]) -> None:
     site, client = service
     content = line(by_features(2, reasons=0))
-    with socket.create_connection(("127.0.0.1", int(client.base_url.port or 0)), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", int(client.base_url.port or 0)), timeout=60) as connection:
         head = f"POST /v1/score/batch HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {site.key}\r\n"
         head += "Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
         connection.sendall(head.encode())
@@ -224,10 +224,11 @@ def test_a_batch_that_stops_coming_ends_with_its_reason(
 ) -> None:
     site, client = service
     monkeypatch.setattr(batch_module, "_MAX_IDLE_SECONDS", 0.3)
-    with socket.create_connection(("127.0.0.1", int(client.base_url.port or 0)), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", int(client.base_url.port or 0)), timeout=60) as connection:
         head = f"POST /v1/score/batch HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {site.key}\r\n"
-        connection.sendall(f"{head}Content-Type: application/x-ndjson\r\nContent-Length: 99999\r\n\r\n".encode())
-        connection.sendall(line(by_features(2)))
+        head += "Content-Type: application/x-ndjson\r\nContent-Length: 99999\r\n\r\n"
+        # In one piece: what is asked for has come before the wait begins that is too long.
+        connection.sendall(head.encode() + line(by_features(2)))
         received = b""
         while chunk := connection.recv(65_536):
             received += chunk

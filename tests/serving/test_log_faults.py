@@ -139,12 +139,12 @@ def test_reading_for_monitoring_and_new_months_do_not_wait_for_each_other(site: 
         with site.database.connect() as connection:
             found.append(connection.exec_driver_sql("select count(*) from score_record").scalar_one())
             reading.set()
-            done.wait(30)
+            done.wait(90)
 
     with site.client() as client:
         thread = threading.Thread(target=read_slowly)
         thread.start()
-        assert reading.wait(10)
+        assert reading.wait(60)
         send(client, lines_of(10, "during-"))
         wait_until(lambda: len(read_scores(site.database, PROJECT)) == 10)
         done.set()

@@ -15,7 +15,7 @@ import pytest
 from model_registry.scorer import Scorer
 from monitoring import local_log
 from monitoring.score_log import read_local, read_scores
-from serving import quick_desk
+from serving import quick_desk, quick_protocol
 from serving.ready_answers import ReadyAnswers
 from tests.model_registry.tiny_world import ready_values, tiny_world
 from tests.serving.conftest import PROJECT, Site, wait_until
@@ -40,7 +40,7 @@ def groups(monkeypatch: pytest.MonkeyPatch) -> Groups:
     def slowly(rows: Any, *given: Any) -> ReadyAnswers:
         if not groups.sizes:
             groups.is_held.set()
-            assert groups.all_sent.wait(30)
+            assert groups.all_sent.wait(60)
         groups.sizes.append(len(rows))
         return ReadyAnswers(rows, *given)
 
@@ -62,7 +62,7 @@ def at_once(client: httpx.Client, contents: list[dict[str, Any]], groups: Groups
         assert wire.getresponse().read()
     for i, (wire, one) in enumerate(zip(wires, contents, strict=True)):
         wire.request("POST", "/v1/score", json.dumps(one).replace("Infinity", "1e999"), headers)
-        assert i > 0 or groups.is_held.wait(30)
+        assert i > 0 or groups.is_held.wait(60)
     groups.all_sent.set()
     answers = list[httpx.Response]()
     for wire in wires:
@@ -153,11 +153,12 @@ def test_an_error_inside_is_left_to_the_route(client: httpx.Client, monkeypatch:
 
 
 def test_a_body_in_pieces_and_requests_in_one_piece_are_answered_in_order(
-    service: tuple[Site, httpx.Client], taken: list[bool]
+    service: tuple[Site, httpx.Client], taken: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(quick_protocol, "_HELD_SECONDS", 60.0)
     site, client = service
     requests = [_raw(site.key, content(i, request_id=f"wire-{taken_as}-{i}")) for taken_as in "ab" for i in range(3)]
-    with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=10) as wire:
+    with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=60) as wire:
         for request in requests[:3]:
             wire.sendall(request[:-40])
             time.sleep(0.05)
@@ -171,15 +172,24 @@ def test_a_body_in_pieces_and_requests_in_one_piece_are_answered_in_order(
 
 
 def test_a_body_that_is_long_in_coming_is_left_to_the_route(
-    service: tuple[Site, httpx.Client], taken: list[bool]
+    service: tuple[Site, httpx.Client], taken: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    gone_on = threading.Event()
+    go_on = quick_protocol.QuickProtocol._go_on
+
+    def noted(protocol: quick_protocol.QuickProtocol) -> None:
+        go_on(protocol)
+        gone_on.set()
+
+    monkeypatch.setattr(quick_protocol.QuickProtocol, "_go_on", noted)
     site, client = service
     request = _raw(site.key, content(0)).replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
     for pieces in ((request[:-40], request[-40:]), (request[:-40],)):
-        with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=10) as wire:
+        with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=60) as wire:
             for piece in pieces:
                 wire.sendall(piece)
-                time.sleep(0.3)
+                assert gone_on.wait(60)
+            gone_on.clear()
             if len(pieces) == 2:
                 assert b"".join(iter(lambda: wire.recv(65_536), b"")).startswith(b"HTTP/1.1 200 OK")
     assert not any(taken) and client.post("/v1/score", json=content(0)).status_code == 200

@@ -45,7 +45,7 @@ def test_a_stop_of_several_workers_under_load_loses_no_answer(site: Site) -> Non
         process.terminate()
         assert process.wait(60) == 0
         for caller in callers:
-            caller.join(30)
+            caller.join(90)
     given = {name: probability for caller in callers for name, probability in caller.given.items()}
     assert {status for caller in callers for status in caller.statuses} == {200}
     assert set(given.values()) == {scorer.score_rows(payload(example_keys(1)[0])).probability}

@@ -72,7 +72,7 @@ def test_switches_of_several_workers_under_load_lose_and_mix_no_answer(
     site.deploy(1)
     turns: list[tuple[float, float, int]] = []
     with serving(site, 3) as (address, _), Load(site, address) as load:
-        wait_until(lambda: len(load.answers) > 20, 30)
+        wait_until(lambda: len(load.answers) > 20, 90)
         for turn in range(n_switches):
             site.deploy(2 - turn % 2)
             returned = time.monotonic()
@@ -95,11 +95,11 @@ def test_several_workers_keep_the_last_good_model_through_a_bad_one_and_a_regist
     site.deploy(1)
     site.deploy(2)
     with serving(site, 2) as (address, process), Load(site, address) as load:
-        wait_until(lambda: len(load.answers) > 20, 30)
+        wait_until(lambda: len(load.answers) > 20, 90)
         # Nobody has a whole copy of version 1 any more, and then it is deployed.
         shutil.rmtree(site.settings.home / "scorer" / "bundles" / site.registry.version(PROJECT, 1).bundle_hash, True)
         spoil_after_deployment(site, 1)
-        wait_until(lambda: problems_of(address) == {PROJECT: "bundle_refused"}, 20)
+        wait_until(lambda: problems_of(address) == {PROJECT: "bundle_refused"}, 90)
         time.sleep(3)
         # The registry and all artifacts go, and one worker dies: the one that replaces it has the local cache alone.
         site.database.dispose()
@@ -108,7 +108,7 @@ def test_several_workers_keep_the_last_good_model_through_a_bad_one_and_a_regist
         killed = min(children(process))
         before = len(load.answers)
         os.kill(killed, signal.SIGKILL)
-        wait_until(lambda: killed not in children(process) and len(children(process)) == 2, 30)
+        wait_until(lambda: killed not in children(process) and len(children(process)) == 2, 90)
         wait_until(lambda: workers_that_serve(address) == 2, 60)
         wait_until(lambda: len(load.answers) > before + 50, 60)
         ready = httpx.get(f"{address}/readyz", timeout=20).json()

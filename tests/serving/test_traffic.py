@@ -98,8 +98,8 @@ def test_counts_that_wait_are_bounded_and_old_ones_are_forgotten(site: Site, mon
 
 def test_counting_costs_microseconds(site: Site) -> None:
     counted = Traffic(site.database)
-    started = time.perf_counter()
+    started = time.thread_time()  # of this thread: what others do meanwhile does not count
     for i in range(20_000):
         counted.note(PROJECT, None, 200, 0.001 * (i % 50))
-    each = (time.perf_counter() - started) / 20_000
+    each = (time.thread_time() - started) / 20_000
     assert each < 50e-6, f"{each * 1e6:.1f} us"
