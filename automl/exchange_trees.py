@@ -1,5 +1,9 @@
 """Any of our sums of trees and tables as plain trees with double thresholds: what an exchange form is written from."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
 import numpy as np
 
 from automl.exchange_boosting import catboost_trees, xgboost_trees
@@ -12,7 +16,9 @@ from automl.families.logistic import LogisticModel
 from automl.families.xgboost import XGBoostModel
 from automl.plain_trees import Node, Tree, level_chain
 from automl.scorecard.bins import CharacteristicBins
+from automl.scorecard.card import Scorecard
 from automl.scorecard.model import ScorecardModel
+from automl.scorecard.pairs import Pair
 from core.errors import InputError
 from core.i18n import msg
 from features.binning import FeatureBins
@@ -72,6 +78,7 @@ def _append_cards(model: ScorecardModel, weight: float, trees: list[Tree]) -> fl
             _bins_tree(item.bins, position[item.alias], -np.array(item.units) * per_unit)
             for item in card.characteristics
         ]
+        trees += [_pair_tree(card, pair, position, -per_unit) for pair in card.pairs]
         base += share * float(card.log_odds(np.array(card.points(card.base_units))))
     return base
 
@@ -117,42 +124,80 @@ def _levels(fields: dict[str, list[str]], number: int) -> list[int]:
 
 
 def _bins_tree(bins: CharacteristicBins, column: int, table: np.ndarray) -> Tree:
-    """Return one tree that looks a value up in its bins: null first, then special codes, then the plain bins."""
+    """Return one tree that looks a value up in its bins."""
     tree = Tree([Node("LEAF")])
+    tree.nodes[0] = _look_up(tree, column, bins, _leaves(tree, table))
+    return tree
+
+
+def _leaves(tree: Tree, table: np.ndarray) -> "_Found":
     leaves = [tree.add(Node("LEAF", value=float(value))) for value in table]
+    return _Found(leaves.__getitem__, leaves.__getitem__)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What follows where a value is found in a bin, by its number.
+
+    Parameters
+    ----------
+    own : callable
+        A node that nothing else leads to: what follows where a test is false must be one, for onnxruntime.
+    shared : callable
+        A node that several tests may lead to where they are true.
+    """
+
+    own: Callable[[int], int]
+    shared: Callable[[int], int]
+
+
+def _pair_tree(card: Scorecard, pair: Pair, position: Mapping[str, int], per_unit: float) -> Tree:
+    """Return one tree that looks the first value up in its bins, and where it is found the second in its own."""
+    tree = Tree([Node("LEAF")])
+    first, second = (card.characteristic(alias).bins for alias in pair.aliases)
+    cells = pair.cells() * per_unit
+
+    def own(index: int) -> int:
+        return tree.add(_look_up(tree, position[pair.second], second, _leaves(tree, cells[index])))
+
+    tree.nodes[0] = _look_up(tree, position[pair.first], first, _Found(own, cache(own)))
+    return tree
+
+
+def _look_up(tree: Tree, column: int, bins: CharacteristicBins, found: _Found) -> Node:
+    """Return the node at which a look-up begins: null first, then special codes, then the plain bins."""
     plain = bins.bins
-    after = _edges(tree, column, plain, leaves, 0, len(plain.edges)) if bins.kind == "number" else _codes(
-        tree, column, plain, leaves
+    after = _edges(tree, column, plain, found, 0, len(plain.edges)) if bins.kind == "number" else _codes(
+        tree, column, plain, found
     )  # fmt: skip
     for number, special in reversed(list(enumerate(bins.specials))):
         for value in special.values:
             code = float(value) if bins.kind == "number" else _code(bins, str(value))
             if code is not None:
-                after = tree.add(Node("BRANCH_EQ", column, code, leaves[plain.n_bins + number], after))
+                after = tree.add(Node("BRANCH_EQ", column, code, found.shared(plain.n_bins + number), after))
     # Null is the only value that is not at least minus infinity.
-    tree.nodes[0] = Node("BRANCH_GTE", column, float("-inf"), after, leaves[plain.missing_bin])
-    return tree
+    return Node("BRANCH_GTE", column, float("-inf"), after, found.own(plain.missing_bin))
 
 
 def _code(bins: CharacteristicBins, level: str) -> float | None:
     return float(bins.levels.index(level)) if level in bins.levels else None
 
 
-def _edges(tree: Tree, column: int, bins: FeatureBins, leaves: list[int], low: int, high: int) -> int:
+def _edges(tree: Tree, column: int, bins: FeatureBins, found: _Found, low: int, high: int) -> int:
     """Return the node that finds one of the bins `low` to `high` by halving."""
     if low == high:
-        return leaves[low]
+        return found.own(low)
     middle = (low + high) // 2
-    below = _edges(tree, column, bins, leaves, low, middle)
-    above = _edges(tree, column, bins, leaves, middle + 1, high)
+    below = _edges(tree, column, bins, found, low, middle)
+    above = _edges(tree, column, bins, found, middle + 1, high)
     return tree.add(Node("BRANCH_LT", column, bins.edges[middle], below, above))
 
 
-def _codes(tree: Tree, column: int, bins: FeatureBins, leaves: list[int]) -> int:
+def _codes(tree: Tree, column: int, bins: FeatureBins, found: _Found) -> int:
     """Return the first of a chain of tests of codes; codes beyond are like the last."""
     codes = bins.code_bins or (0,)
-    after = leaves[codes[-1]]
+    after = found.own(codes[-1])
     for code in reversed(range(len(codes) - 1)):
         if codes[code] != codes[-1]:
-            after = tree.add(Node("BRANCH_EQ", column, float(code), leaves[codes[code]], after))
+            after = tree.add(Node("BRANCH_EQ", column, float(code), found.shared(codes[code]), after))
     return after

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from automl.families.interface import Model
+from automl.scorecard.model import ScorecardModel
 from core.errors import IntegrityError
 from core.findings import NotApplicable
 from core.i18n import msg
@@ -15,7 +16,7 @@ __all__ = ["Interaction", "Interactions", "find_interactions"]
 _MOST_ROWS = 100
 _N_SHOWN = 10
 _TOLERANCE = 1e-6
-_ADDITIVE = ("logistic", "scorecard")
+_ADDITIVE = ("logistic",)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Interactions:
 def find_interactions(
     model: Model, values: np.ndarray, aliases: tuple[str, ...], *, seed: int = 0
 ) -> Interactions | NotApplicable:
-    """Return SHAP interaction values of a boosted model without native categories, summed over rows.
+    """Return SHAP interaction values of a boosted model without native categories, or of a card, summed over rows.
 
     Trees that split on sets of levels are answered wrongly by the library that computes interactions, without a word;
     such models, and families it cannot read, are not applicable. A model that adds its features up has none.
@@ -84,16 +85,19 @@ def find_interactions(
     IntegrityError
         The interactions of a feature do not sum to its contribution, or a pair differs from its mirror.
     """
-    if model.family in _ADDITIVE:
+    if model.family in _ADDITIVE or (isinstance(model, ScorecardModel) and not any(c.pairs for c in model.cards)):
         return NotApplicable(msg("this model adds its features up in log-odds, so no pair acts together"))
+    rows = values[np.sort(np.random.default_rng(seed).permutation(len(values))[:_MOST_ROWS])]
+    if isinstance(model, ScorecardModel):
+        table = model.interactions(rows)
+        return _strongest(table, aliases, _checked(table, model.contributions(rows)[:, :-1]))
     text = getattr(model, "text", None)
     if model.family != "lightgbm" or not isinstance(text, str):
-        return NotApplicable(msg("interactions are computed for LightGBM models only"))
+        return NotApplicable(msg("interactions are computed for LightGBM models and scorecards only"))
     if any(int(n) for n in re.findall(r"^num_cat=(\d+)$", text, flags=re.MULTILINE)):
         return NotApplicable(
             msg("this model splits on categories themselves, for which no library computes interactions rightly")
         )
-    rows = values[np.sort(np.random.default_rng(seed).permutation(len(values))[:_MOST_ROWS])]
     from automl.families.lightgbm_pairs import shap_interactions
 
     table = shap_interactions(text, rows)

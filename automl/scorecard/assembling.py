@@ -2,61 +2,23 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from dataclasses import dataclass
+from decimal import Decimal
 from itertools import pairwise
-from typing import Literal
 
 from automl.scale import ScoreScale
 from automl.scorecard.bins import CharacteristicBins, Special, number_text
 from automl.scorecard.card import Characteristic, Scorecard
+from automl.scorecard.entries import PointsEntry, whole_units
+from automl.scorecard.pair_entries import assemble_pairs, pair_entries
 from core.errors import InputError
 from core.findings import Finding, Severity
 from core.i18n import msg
 from features.binning import FeatureBins
 
-__all__ = ["ImportedScorecard", "PointsEntry", "assemble", "decimal_of", "to_entries"]
+__all__ = ["ImportedScorecard", "assemble", "to_entries"]
 
 _MOST_DECIMALS = 6
-EntryKind = Literal["interval", "levels", "other", "missing", "special"]
-
-
-@dataclass(frozen=True)
-class PointsEntry:
-    """One row of a points table.
-
-    Parameters
-    ----------
-    characteristic : str
-        Name of the characteristic.
-    kind : {"interval", "levels", "other", "missing", "special"}
-        What the row holds.
-    points : Decimal
-        Its points.
-    lower, upper : float
-        Of an interval: lower end (included) and upper end (excluded).
-    values : tuple of str or float
-        Levels, or special values.
-    code : str
-        Name of a special code.
-    labels : dict of str to str
-        Meaning of a special code, ``en`` and ``zh``.
-    names : dict of str to str
-        Readable name of the characteristic.
-    where : str
-        Line or element it comes from.
-    """
-
-    characteristic: str
-    kind: EntryKind
-    points: Decimal
-    lower: float = -math.inf
-    upper: float = math.inf
-    values: tuple[str | float, ...] = ()
-    code: str = ""
-    labels: dict[str, str] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
-    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,20 +53,26 @@ def assemble(
     decimals, findings = _decimals(name, [base, *(entry.points for entry in entries)])
     groups: dict[str, list[PointsEntry]] = {}
     for entry in entries:
-        groups.setdefault(entry.characteristic, []).append(entry)
-    characteristics = []
+        if entry.beside is None:
+            groups.setdefault(entry.characteristic, []).append(entry)
+    characteristics: list[Characteristic] = []
     for alias, rows in groups.items():
         item, found = _characteristic(alias, rows, decimals)
         characteristics.append(item)
         findings += found
-    card = Scorecard(name, tuple(characteristics), _units(base, decimals), scale, decimals, {"origin": origin})
+    pairs = assemble_pairs(
+        [e for e in entries if e.beside], {item.alias: item.bins for item in characteristics}, decimals
+    )
+    about = {"origin": origin}
+    card = Scorecard(name, tuple(characteristics), whole_units(base, decimals), scale, decimals, about, pairs)
     return ImportedScorecard(card, tuple(findings))
 
 
 def to_entries(card: Scorecard) -> list[PointsEntry]:
     """Return the rows that `assemble` makes the same card of."""
     entries = [_entry(card, item, index) for item in card.characteristics for index in _order(item.bins)]
-    return [entry for entry in entries if entry.kind != "levels" or entry.values]
+    cells = [entry for pair in card.pairs for entry in pair_entries(card, pair)]
+    return [entry for entry in entries if entry.kind != "levels" or entry.values] + cells
 
 
 def _order(bins: CharacteristicBins) -> list[int]:
@@ -143,10 +111,6 @@ def _decimals(name: str, points: list[Decimal]) -> tuple[int, list[Finding]]:
     return _MOST_DECIMALS, [Finding("points_rounded", Severity.INFO, text, where=name)]
 
 
-def _units(points: Decimal, decimals: int) -> int:
-    return int(points.scaleb(decimals).to_integral_value())
-
-
 def _characteristic(alias: str, rows: list[PointsEntry], decimals: int) -> tuple[Characteristic, list[Finding]]:
     kinds = {row.kind for row in rows}
     is_number = "interval" in kinds
@@ -168,7 +132,7 @@ def _characteristic(alias: str, rows: list[PointsEntry], decimals: int) -> tuple
     ]
     levels = _levels(rows) if not is_number else ()
     known = CharacteristicBins(bins, specials, levels, dict(rows[0].names))
-    return Characteristic(known, tuple(_units(value, decimals) for value in points)), findings
+    return Characteristic(known, tuple(whole_units(value, decimals) for value in points)), findings
 
 
 def _special(row: PointsEntry, *, is_number: bool) -> Special:
@@ -236,14 +200,3 @@ def _category(
 def _levels(rows: list[PointsEntry]) -> tuple[str, ...]:
     kinds = ("levels", "other", "special")
     return tuple(str(level) for row in rows if row.kind in kinds for level in row.values)
-
-
-def decimal_of(text: str, where: str) -> Decimal:
-    """Return the finite number that `text` says; raises `InputError` where it says none."""
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal("nan")
-    if not value.is_finite():
-        raise InputError(msg("{value} is no number", value=repr(text)), where=where)
-    return value

@@ -188,6 +188,10 @@ class CharacteristicBins:
             return names
         return (msg("{levels} and others", levels=names) if names else msg("other")).text(language)
 
+    def span_label(self, first: int, last: int) -> str:
+        """Return what the neighbouring plain bins `first` to `last` of a number hold together."""
+        return _interval_text(self.interval(first)[0], self.interval(last)[1])
+
     def level_label(self, level: str, language: str = "en") -> str:
         """Return a level as it stands in the data, with its name behind it where it has one."""
         names = self.level_names.get(level, {})

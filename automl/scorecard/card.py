@@ -10,13 +10,15 @@ import numpy as np
 
 from automl.scale import ScoreScale
 from automl.scorecard.bins import CharacteristicBins, Value
+from automl.scorecard.pairs import MOST_PAIRS, Pair, extremes
 from core.errors import InputError, IntegrityError
 from core.fingerprints import fingerprint_json
 from core.i18n import msg
 
 __all__ = ["Characteristic", "Scorecard", "points_text"]
 
-_FORMAT = 1
+_FORMAT, _FORMAT_WITH_PAIRS = 1, 2
+"""A reader that knows no pairs must not take a card with some for one without."""
 _MOST_DECIMALS = 6
 _MOST_UNITS = 1 << 40
 
@@ -80,7 +82,7 @@ class Characteristic:
 
 @dataclass(frozen=True)
 class Scorecard:
-    """Base points plus the points of one bin per characteristic; more points, less risk.
+    """Base points plus the points of one bin per characteristic, and of one cell per pair; more points, less risk.
 
     Points are whole numbers of the last decimal, so a sum is exact whatever adds it up: this code, a database or a
     person. Probability and log-odds follow from the points, never the other way round.
@@ -99,6 +101,8 @@ class Scorecard:
         Decimals of the points, up to 6.
     about : mapping
         Where it comes from, as JSON values.
+    pairs : tuple of Pair
+        Crossed characteristics; empty where points only add up.
     """
 
     name: str
@@ -107,6 +111,7 @@ class Scorecard:
     scale: ScoreScale = field(default_factory=ScoreScale)
     decimals: int = 0
     about: Mapping[str, Any] = field(default_factory=dict)
+    pairs: tuple[Pair, ...] = ()
 
     def __post_init__(self) -> None:
         if len(set(self.aliases)) < len(self.characteristics) or not self.characteristics:
@@ -116,6 +121,19 @@ class Scorecard:
         positive = (self.scale.pdo, self.scale.base_odds)
         if not all(np.isfinite(value) and value > 0 for value in positive) or not np.isfinite(self.scale.base_points):
             raise InputError(msg("base odds and the points that double the odds must be positive"), where=self.name)
+        self._check_pairs()
+
+    def _check_pairs(self) -> None:
+        if len(self.pairs) > MOST_PAIRS:
+            raise InputError(msg("a scorecard has at most {n} crossed characteristics", n=MOST_PAIRS), where=self.name)
+        if len({frozenset(pair.aliases) for pair in self.pairs}) < len(self.pairs):
+            raise InputError(msg("two characteristics are crossed once"), where=self.name)
+        for pair in self.pairs:
+            for alias, groups in zip(pair.aliases, (pair.rows, pair.columns), strict=True):
+                if self.characteristic(alias).bins.n_bins != len(groups):
+                    raise InputError(msg("the matrix is not of the bins of {alias}", alias=alias), where=pair.name)
+            if any(abs(unit) > _MOST_UNITS for row in pair.units for unit in row):
+                raise InputError(msg("points must be bounded"), where=pair.name)
 
     @property
     def aliases(self) -> tuple[str, ...]:
@@ -138,6 +156,10 @@ class Scorecard:
                 return item
         raise InputError(msg("the scorecard has no characteristic {alias}", alias=alias), where=self.name)
 
+    def pair_title(self, pair: Pair, language: str = "en") -> str:
+        """Return the readable names of both characteristics of a pair in `language`."""
+        return " × ".join(self.characteristic(alias).bins.title(language) for alias in pair.aliases)
+
     def score(self, X: np.ndarray) -> np.ndarray:
         """Return the points of rows of shape (n_rows, n_characteristics), columns in the order of the card."""
         X = np.asarray(X, dtype=np.float64)
@@ -147,9 +169,16 @@ class Scorecard:
                     shape=X.shape), where=self.name,
             )  # fmt: skip
         total = np.full(len(X), self.base_units, dtype=np.int64)
-        for column, item in zip(X.T, self.characteristics, strict=True):
-            total += np.array(item.units, dtype=np.int64)[item.bins.assign(column)]
+        assigned = self.assign(X)
+        for item in self.characteristics:
+            total += np.array(item.units, dtype=np.int64)[assigned[item.alias]]
+        for pair in self.pairs:
+            total += pair.cells()[assigned[pair.first], assigned[pair.second]]
         return np.asarray(total / 10**self.decimals)
+
+    def assign(self, X: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the bin of each row by characteristic, for columns in the order of the card."""
+        return {item.alias: item.bins.assign(column) for column, item in zip(X.T, self.characteristics, strict=True)}
 
     def look_up(self, row: Mapping[str, Value]) -> float:
         """Return the points of one row of raw values, added up as a person does it from the printed table.
@@ -165,7 +194,9 @@ class Scorecard:
         missing = [alias for alias in self.aliases if alias not in row]
         if missing:
             raise InputError(msg("the row lacks {columns}", columns=", ".join(missing)), where=self.name)
-        units = [item.units[item.bins.look_up(row[item.alias])] for item in self.characteristics]
+        found = {item.alias: item.bins.look_up(row[item.alias]) for item in self.characteristics}
+        units = [item.units[found[item.alias]] for item in self.characteristics]
+        units += [pair.units[pair.rows[found[pair.first]]][pair.columns[found[pair.second]]] for pair in self.pairs]
         return self.points(self.base_units + sum(units))
 
     def log_odds(self, score: np.ndarray) -> np.ndarray:
@@ -180,26 +211,29 @@ class Scorecard:
 
     def range(self) -> tuple[float, float]:
         """Return the fewest and the most points a row can get."""
-        lowest = self.base_units + sum(min(item.units) for item in self.characteristics)
-        highest = self.base_units + sum(max(item.units) for item in self.characteristics)
-        return self.points(lowest), self.points(highest)
+        position = {alias: number for number, alias in enumerate(self.aliases)}
+        units = [np.array(item.units, dtype=np.int64) for item in self.characteristics]
+        pairs = [(position[pair.first], position[pair.second], pair.cells()) for pair in self.pairs]
+        lowest, highest = extremes(units, pairs)
+        return self.points(self.base_units + lowest), self.points(self.base_units + highest)
 
     def to_json(self) -> dict[str, Any]:
         """Return the card as JSON values; `from_json` reads it back bit for bit."""
         return {
-            "format": _FORMAT,
+            "format": _FORMAT_WITH_PAIRS if self.pairs else _FORMAT,
             "name": self.name,
             "decimals": self.decimals,
             "base_units": self.base_units,
             "scale": self.scale.to_json(),
             "about": dict(self.about),
             "characteristics": [item.to_json() for item in self.characteristics],
+            **({"pairs": [pair.to_json() for pair in self.pairs]} if self.pairs else {}),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Scorecard":
         """Read what `to_json` wrote; raises `IntegrityError` where it is no scorecard."""
-        if data.get("format") != _FORMAT:
+        if data.get("format") != (_FORMAT_WITH_PAIRS if data.get("pairs") else _FORMAT):
             raise IntegrityError(msg("this is not a saved scorecard: {problem}", problem="format"))
         try:
             return cls(
@@ -209,6 +243,7 @@ class Scorecard:
                 scale=ScoreScale.from_json(data["scale"]),
                 decimals=int(data["decimals"]),
                 about=dict(data["about"]),
+                pairs=tuple(Pair.from_json(item) for item in data.get("pairs", ())),
             )
         except (KeyError, TypeError, ValueError, InputError) as error:
             raise IntegrityError(msg("this is not a saved scorecard: {problem}", problem=str(error))) from error

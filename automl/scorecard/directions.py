@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_RULES", "Direction", "DirectionRule", "Suggestion", "card_violations", "constraints", "data_violations",
-    "given_directions", "learn_directions", "rises_against", "suggest_directions",
+    "given_directions", "learn_directions", "least_steps", "rises_against", "suggest_directions",
 ]  # fmt: skip
 
 Direction = Literal["rising", "falling"]
@@ -234,9 +234,25 @@ def data_violations(tables: Sequence[BinTable], directions: Mapping[str, Suggest
     return [finding for table in tables for finding in _table_violations(table, directions)]
 
 
+def least_steps(card: Scorecard, alias: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the greatest step of points, in units, from each plain bin of a number to the next.
+
+    Of a characteristic that is crossed with others, over all bins of the others: a step that no bin turns over.
+    """
+    item = card.characteristic(alias)
+    low = np.diff(np.array(item.units[: item.bins.n_plain], dtype=np.int64))
+    high = low.copy()
+    for pair in card.pairs:
+        if alias in pair.aliases:
+            cells = pair.cells() if alias == pair.first else pair.cells().T
+            steps = np.diff(cells[: item.bins.n_plain], axis=0)
+            low, high = low + steps.min(axis=1), high + steps.max(axis=1)
+    return low, high
+
+
 def card_violations(card: Scorecard, directions: Mapping[str, Suggestion]) -> list[Finding]:
-    """Return where points of neighbouring bins run against the direction of their feature."""
-    findings = []
+    """Return where points of neighbouring bins run against the direction of their feature, cells of pairs included."""
+    findings = [*_turned_over(card, directions)]
     for item in card.characteristics:
         direction = directions[item.alias].direction if item.alias in directions else None
         if direction is None or item.bins.kind == "category":
@@ -253,6 +269,24 @@ def card_violations(card: Scorecard, directions: Mapping[str, Suggestion]) -> li
                 )  # fmt: skip
                 findings.append(Finding("points_against_direction", Severity.BAD, text, item.alias, _fix()))
     return findings
+
+
+def _turned_over(card: Scorecard, directions: Mapping[str, Suggestion]) -> list[Finding]:
+    """Tell of bins of other characteristics, crossed with it, for which a characteristic runs against its direction."""
+    findings = []
+    for alias in dict.fromkeys(alias for pair in card.pairs for alias in pair.aliases):
+        direction = directions[alias].direction if alias in directions else None
+        if direction is None or card.characteristic(alias).bins.kind == "category":
+            continue
+        low, high = least_steps(card, alias)
+        if (high > 0).any() if direction == "rising" else (low < 0).any():
+            text = msg("crossed with other characteristics, the points run against the direction of the business")
+            findings.append(Finding("pair_against_direction", Severity.BAD, text, alias, _pair_fix()))
+    return findings
+
+
+def _pair_fix() -> Message:
+    return msg("Take the pair off the card, or set the direction for the feature.")
 
 
 def _table_violations(table: BinTable, directions: Mapping[str, Suggestion]) -> list[Finding]:

@@ -21,7 +21,10 @@ from automl.scorecard.directions import (
     data_violations,
     suggest_directions,
 )
+from automl.scorecard.joint import bin_positions
 from automl.scorecard.joint_classing import Weighing, join_alike, looked_at, weigh
+from automl.scorecard.pair_fitting import Crossing, cross
+from automl.scorecard.pairs import MOST_PAIRS
 from automl.scorecard.weights import LEAST_ROWS, Weights, evidence, fit_weights
 from core.errors import InputError
 from core.findings import Finding, Severity
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from features.plan import FeaturePlan
 
 __all__ = [
-    "FittedScorecard", "ScorecardSpec", "SpecialSpec", "fit_card", "fit_classing", "fit_joined_classing",
+    "FittedScorecard", "ScorecardSpec", "SpecialSpec", "add_pairs", "fit_card", "fit_classing", "fit_joined_classing",
     "fit_scorecard",
 ]  # fmt: skip
 
@@ -120,6 +123,8 @@ class ScorecardSpec(BaseModel):
     base_odds: float = Field(20.0, gt=0)
     pdo: float = Field(20.0, gt=0)
     decimals: int = Field(0, ge=0, le=6)
+    pairs: int = Field(0, ge=0, le=MOST_PAIRS)
+    groups: list[list[str]] = Field(default_factory=list)
     special_codes: dict[str, list[SpecialSpec]] = Field(default_factory=dict)
     use_dictionary: bool = True
     direction_rules: list[dict[str, str]] | None = None
@@ -230,9 +235,10 @@ def fit_classing(
 
 def fit_card(
     classing: Classing, data: ClassingData, spec: ScorecardSpec, *, name: str = "scorecard",
-    only: tuple[str, ...] | None = None, control: FitControl | None = None,
+    only: tuple[str, ...] | None = None, pairs: Sequence[tuple[str, str]] | None = None,
+    control: FitControl | None = None,
 ) -> FittedScorecard:  # fmt: skip
-    """Weigh the bins of `classing` by their evidence and turn the weights into whole points.
+    """Weigh the bins of `classing`, turn the weights into whole points, and cross what tells more together.
 
     Parameters
     ----------
@@ -247,6 +253,8 @@ def fit_card(
     only : tuple of str, optional
         Characteristics to take, whatever their figures; left out, the strongest that do not repeat one another, or for
         weights fitted together the first, which boosting found the strongest.
+    pairs : sequence of (str, str), optional
+        Characteristics to cross, whatever their figures; left out, at most `ScorecardSpec.pairs`, the clearest first.
     control : FitControl, optional
         Asked before each step.
 
@@ -255,6 +263,50 @@ def fit_card(
     InputError
         No characteristic tells anything.
     """
+    fitted = _additive(classing, data, spec, name, only, control)
+    is_crossed = bool(pairs) or (pairs is None and spec.pairs > 0)
+    return add_pairs(fitted, data, spec, pairs=pairs, control=control) if is_crossed else fitted
+
+
+def add_pairs(
+    fitted: FittedScorecard, data: ClassingData, spec: ScorecardSpec, *,
+    pairs: Sequence[tuple[str, str]] | None = None, control: FitControl | None = None,
+) -> FittedScorecard:  # fmt: skip
+    """Return the card with crossed characteristics, whose matrices hold what the card leaves unexplained.
+
+    The points of the characteristics stay; the base points follow, so that as many bads are expected as there are.
+
+    Parameters
+    ----------
+    fitted : FittedScorecard
+        A card without pairs.
+    data : ClassingData
+        Training rows.
+    spec : ScorecardSpec
+        How many, and which groups may be crossed.
+    pairs : sequence of (str, str), optional
+        Characteristics to cross, whatever their figures; left out, at most `ScorecardSpec.pairs`, the clearest first.
+    control : FitControl, optional
+        Asked before each pair; once it is over, those found so far stay.
+    """
+    card, rows = fitted.card, looked_at(data.y)
+    tables = [BinTable(item.bins, item.good, item.bad) for item in card.characteristics]
+    assigned = {table.bins.alias: bin_positions(table, data.column(table.bins.alias)[rows]) for table in tables}
+    directions = {alias: fitted.classing.direction(alias) for alias in card.aliases}
+    asked = Crossing(card, assigned, data.y[rows], directions, tuple(frozenset(group) for group in spec.groups))
+    crossed = cross(asked, spec.pairs, control or FitControl(), pairs)
+    if not crossed.pairs:
+        return fitted
+    whole = {table.bins.alias: bin_positions(table, data.column(table.bins.alias)) for table in tables}
+    counted = tuple(pair.counted(whole[pair.first], whole[pair.second], data.y) for pair in crossed.pairs)
+    crossed = replace(crossed, pairs=counted, about={**card.about, "n_pairs": len(counted)})
+    return replace(fitted, card=crossed, findings=(*fitted.findings, _crossed(crossed)))
+
+
+def _additive(
+    classing: Classing, data: ClassingData, spec: ScorecardSpec, name: str, only: tuple[str, ...] | None,
+    control: FitControl | None,
+) -> FittedScorecard:  # fmt: skip
     tables = {table.bins.alias: table for table in classing.tables(data)}
     unknown = [alias for alias in only or () if alias not in tables]
     if unknown:
@@ -477,6 +529,16 @@ def _contradictions(contradicting: Mapping[str, float]) -> list[Finding]:
         )
         findings.append(Finding("sign_contradicts_evidence", Severity.WATCH, text, where=alias))
     return findings
+
+
+def _crossed(card: Scorecard) -> Finding:
+    """Tell the reader of the card that it is more than a sum."""
+    names = [card.pair_title(pair) for pair in card.pairs]
+    text = msg(
+        "{n} pairs of characteristics have points of their own beside the points of each: {names}",
+        n=len(names), names="; ".join(names),
+    )  # fmt: skip
+    return Finding("crossed_characteristics", Severity.INFO, text)
 
 
 def _nothing_left(classing: Classing) -> list[Finding]:

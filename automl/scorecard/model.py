@@ -50,8 +50,9 @@ class ScorecardModel:
 
     @property
     def n_leaves(self) -> int:
-        """Bins that have points, of all cards."""
-        return sum(len(item.units) for card in self.cards for item in card.characteristics)
+        """Bins and cells that have points, of all cards."""
+        bins = sum(len(item.units) for card in self.cards for item in card.characteristics)
+        return bins + sum(len(row) for card in self.cards for pair in card.pairs for row in pair.units)
 
     def score(self, X: np.ndarray) -> np.ndarray:
         """Return the points of each row, shape (n_rows,)."""
@@ -67,15 +68,40 @@ class ScorecardModel:
         return np.asarray(sum(margins) / len(margins))
 
     def contributions(self, X: np.ndarray) -> np.ndarray:
-        """Return what each feature adds to the log-odds of a neutral row, shape (n_rows, n_features + 1)."""
+        """Return what each feature adds to the log-odds of a neutral row, shape (n_rows, n_features + 1).
+
+        A cell of a pair counts half for each of its two characteristics, as Shapley shares what needs both.
+        """
         X = self._checked(X)
         total = np.zeros((len(X), self.n_features + 1))
         for card, columns in zip(self.cards, self._columns, strict=True):
             per_unit = 1.0 / (card.points_per_log_odds * 10**card.decimals)
-            for position, item in zip(columns, card.characteristics, strict=True):
-                total[:, position] -= np.array(item.units)[item.bins.assign(X[:, position])] * per_unit
+            assigned, position = card.assign(X[:, columns]), dict(zip(card.aliases, columns, strict=True))
+            for item in card.characteristics:
+                total[:, position[item.alias]] -= np.array(item.units)[assigned[item.alias]] * per_unit
+            for pair in card.pairs:
+                half = pair.cells()[assigned[pair.first], assigned[pair.second]] * (per_unit / 2)
+                for alias in pair.aliases:
+                    total[:, position[alias]] -= half
             total[:, -1] += card.log_odds(np.array(card.points(card.base_units)))
         return np.asarray(total / len(self.cards))
+
+    def interactions(self, X: np.ndarray) -> np.ndarray:
+        """Return shape (n_rows, n_features, n_features): effects on the log-odds, each pair in two equal halves."""
+        X = self._checked(X)
+        found = np.zeros((len(X), self.n_features, self.n_features))
+        for card, columns in zip(self.cards, self._columns, strict=True):
+            per_unit = 1.0 / (card.points_per_log_odds * 10**card.decimals * len(self.cards))
+            assigned, position = card.assign(X[:, columns]), dict(zip(card.aliases, columns, strict=True))
+            for item in card.characteristics:
+                at = position[item.alias]
+                found[:, at, at] -= np.array(item.units)[assigned[item.alias]] * per_unit
+            for pair in card.pairs:
+                half = pair.cells()[assigned[pair.first], assigned[pair.second]] * (per_unit / 2)
+                first, second = (position[alias] for alias in pair.aliases)
+                found[:, first, second] -= half
+                found[:, second, first] -= half
+        return found
 
     def save(self, folder: Path) -> None:
         """Write ``model.json``."""
@@ -128,7 +154,8 @@ def bind(card: Scorecard, plan: "FeaturePlan", names: Mapping[str, str] | None =
         renamed = replace(item.bins, bins=replace(item.bins.bins, alias=alias))
         named = replace(renamed, names=dict(renamed.names) or dict(plan.definition(alias).names))
         bound.append(replace(item, bins=named.with_levels(plan.levels.get(alias, ()))))
-    return ScorecardModel([replace(card, characteristics=tuple(bound))], plan.aliases)
+    pairs = tuple(pair.renamed(names) for pair in card.pairs)
+    return ScorecardModel([replace(card, characteristics=tuple(bound), pairs=pairs)], plan.aliases)
 
 
 def load(folder: Path) -> ScorecardModel:

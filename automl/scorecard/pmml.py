@@ -7,8 +7,11 @@ from xml.etree.ElementTree import Element, SubElement, TreeBuilder, indent, tost
 from xml.parsers import expat
 
 from automl.scale import ScoreScale
-from automl.scorecard.assembling import ImportedScorecard, PointsEntry, assemble, decimal_of, to_entries
+from automl.scorecard.assembling import ImportedScorecard, assemble, to_entries
 from automl.scorecard.card import Characteristic, Scorecard, points_text
+from automl.scorecard.entries import PointsEntry, decimal_of
+from automl.scorecard.pair_entries import pair_entries
+from automl.scorecard.pairs import Pair
 from automl.scorecard.predicates import read_entries
 from core.errors import InputError
 from core.i18n import msg
@@ -25,8 +28,8 @@ def to_pmml(card: Scorecard, reason_codes: Mapping[str, str] | None = None) -> s
     """Return the card as PMML 4.4 text.
 
     Attributes stand in the order in which an engine must try them: special codes and nulls first, the predicate that is
-    always true last. Each characteristic carries its reason code and its most points as baseline. What the points
-    stand for travels in extensions.
+    always true last. Each characteristic carries its reason code and its most points as baseline; a pair is one more,
+    whose attributes ask for both fields, with both codes. What the points stand for travels in extensions.
 
     Parameters
     ----------
@@ -111,7 +114,8 @@ def _model(card: Scorecard, reason_codes: Mapping[str, str]) -> Element:
     )  # fmt: skip
     entries: dict[str, list[PointsEntry]] = {alias: [] for alias in card.aliases}
     for entry in to_entries(card):
-        entries[entry.characteristic].append(entry)
+        if entry.beside is None:
+            entries[entry.characteristic].append(entry)
     holder = SubElement(model, "Characteristics")
     for item in card.characteristics:
         most = points_text(max(item.units), card.decimals)
@@ -120,7 +124,23 @@ def _model(card: Scorecard, reason_codes: Mapping[str, str]) -> Element:
         _extensions(one, {f"name_{language}": text for language, text in item.bins.names.items()})
         for entry in sorted(entries[item.alias], key=lambda entry: entry.kind == "other"):
             _attribute(one, entry)
+    for pair in card.pairs:
+        _cross(holder, card, pair, reason_codes)
     return model
+
+
+def _cross(parent: Element, card: Scorecard, pair: Pair, reason_codes: Mapping[str, str]) -> None:
+    """Write a pair as one characteristic, whose attributes ask for the bins of both fields."""
+    most = points_text(max(max(row) for row in pair.units), card.decimals)
+    codes = dict.fromkeys(reason_codes.get(alias, alias) for alias in pair.aliases)
+    attributes = {"name": pair.name, "reasonCode": " + ".join(codes), "baselineScore": most}
+    one = SubElement(parent, "Characteristic", attributes)
+    for entry in pair_entries(card, pair):
+        assert entry.beside is not None  # noqa: S101  # cells have two sides
+        attribute = SubElement(one, "Attribute", {"partialScore": f"{entry.points:f}"})
+        both = SubElement(attribute, "CompoundPredicate", {"booleanOperator": "and"})
+        _predicate(both, entry)
+        _predicate(both, entry.beside)
 
 
 def _data_field(parent: Element, item: Characteristic) -> None:
@@ -135,15 +155,19 @@ def _attribute(parent: Element, entry: PointsEntry) -> None:
     attribute = SubElement(parent, "Attribute", {"partialScore": f"{entry.points:f}"})
     if entry.kind == "special":
         _extensions(attribute, {"code": entry.code, **{f"label_{k}": text for k, text in entry.labels.items()}})
+    _predicate(attribute, entry)
+
+
+def _predicate(parent: Element, entry: PointsEntry) -> None:
     field = entry.characteristic
     if entry.kind == "missing":
-        SubElement(attribute, "SimplePredicate", {"field": field, "operator": "isMissing"})
+        SubElement(parent, "SimplePredicate", {"field": field, "operator": "isMissing"})
     elif entry.kind == "other":
-        SubElement(attribute, "True")
+        SubElement(parent, "True")
     elif entry.kind == "interval":
-        _interval_predicate(attribute, field, entry.lower, entry.upper)
+        _interval_predicate(parent, field, entry.lower, entry.upper)
     else:
-        _set_predicate(attribute, field, entry.values)
+        _set_predicate(parent, field, entry.values)
 
 
 def _interval_predicate(parent: Element, field: str, lower: float, upper: float) -> None:

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, tostring
 
-from automl.scorecard.assembling import PointsEntry, decimal_of
+from automl.scorecard.entries import PointsEntry, decimal_of
 from core.errors import InputError
 from core.i18n import msg
 
@@ -29,12 +29,15 @@ def read_entries(root: Element, model: Element) -> list[PointsEntry]:
     _check_treatment(model)
     entries: list[PointsEntry] = []
     for holder in model.findall("Characteristics/Characteristic"):
+        if (sides := _sides(holder)) is not None:
+            entries += _read_cells(holder, sides, fields)
+            continue
         field = _field(holder)
         if field not in fields:
             raise InputError(
                 msg("the characteristic does not read a field of the data dictionary"), where=holder.get("name", field)
             )
-        if any(entry.characteristic == field for entry in entries):
+        if any(entry.characteristic == field and entry.beside is None for entry in entries):
             raise InputError(msg("two characteristics read the same field"), where=field)
         names = _extensions(holder, "name") or _display_name(fields[field])
         is_number = fields[field].get("optype") == "continuous"
@@ -56,6 +59,60 @@ def _field(holder: Element) -> str:
     if len(names) != 1:
         raise InputError(msg("a characteristic must read exactly one field"), where=holder.get("name", ""))
     return names.pop()
+
+
+def _sides(holder: Element) -> tuple[str, str] | None:
+    """Return the two fields that all attributes ask for, always in this order; None where it is not so."""
+    found: tuple[set[str], set[str]] = (set(), set())
+    for attribute in holder.findall("Attribute"):
+        parts = _both(attribute)
+        if parts is None:
+            return None
+        for names, part in zip(found, parts, strict=True):
+            names |= {item.get("field", "") for item in part.iter() if item.get("field") is not None}
+    is_pair = [len(names) for names in found] == [1, 1] and found[0] != found[1]
+    return (found[0].pop(), found[1].pop()) if is_pair else None
+
+
+def _both(attribute: Element) -> tuple[Element, Element] | None:
+    predicates = [child for child in attribute if child.tag not in ("Extension", "ComplexPartialScore")]
+    is_and = len(predicates) == 1 and predicates[0].get("booleanOperator") == "and"
+    parts = list(predicates[0]) if is_and and predicates[0].tag == "CompoundPredicate" else []
+    return (parts[0], parts[1]) if len(parts) == 2 else None
+
+
+def _read_cells(holder: Element, sides: tuple[str, str], fields: Mapping[str, Element]) -> list[PointsEntry]:
+    """Return the cells of two fields; each side must be told in the same order all along."""
+    unknown = [name for name in sides if name not in fields]
+    if unknown:
+        raise InputError(
+            msg("the characteristic does not read a field of the data dictionary"), where=holder.get("name", unknown[0])
+        )
+    readers = [_Reader(name, is_number=fields[name].get("optype") == "continuous") for name in sides]
+    known: tuple[dict[bytes, PointsEntry], dict[bytes, PointsEntry]] = ({}, {})
+    cells, places = [], []
+    for number, attribute in enumerate(holder.findall("Attribute"), 1):
+        where = f"{holder.get('name', '')}, Attribute {number}"
+        parts = _both(attribute)
+        assert parts is not None  # noqa: S101  # asked before
+        points = decimal_of(attribute.get("partialScore", ""), where)
+        found = [_told(reader, part, steps, where) for reader, part, steps in zip(readers, parts, known, strict=True)]
+        cells.append(replace(found[0], points=points, beside=found[1], where=where))
+        places.append(tuple(list(steps.values()).index(one) for steps, one in zip(known, found, strict=True)))
+    if places != sorted(places):
+        raise InputError(
+            msg("the cells of crossed fields must come row by row, columns in the same order"),
+            where=holder.get("name", ""),
+        )
+    return cells
+
+
+def _told(reader: "_Reader", part: Element, known: dict[bytes, PointsEntry], where: str) -> PointsEntry:
+    """Return what one side of a cell holds; what was told before is the same."""
+    text = tostring(part)
+    if text not in known:
+        known[text] = reader.read_one(part, where)
+    return known[text]
 
 
 def _display_name(field: Element) -> dict[str, str]:
@@ -88,6 +145,15 @@ class _Reader:
                 raise self._wrong(msg("an attribute needs one predicate and a partial score"), where)
             points = decimal_of(attribute.get("partialScore", ""), where)
             yield from self._entries(attribute, predicates[0], points, where)
+
+    def read_one(self, predicate: Element, where: str) -> PointsEntry:
+        """Return the one row that `predicate` stands for, such as one side of a cell."""
+        if self.is_closed:
+            raise self._wrong(msg("an attribute after one that is always true is never reached"), where)
+        found = list(self._entries(Element("Attribute"), predicate, Decimal(0), where))
+        if len(found) != 1:
+            raise self._wrong(msg("missing values and the rest need cells of their own"), where)
+        return found[0]
 
     def _entries(
         self, attribute: Element, predicate: Element, points: Decimal, where: str

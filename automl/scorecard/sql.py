@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from automl.scorecard.card import Characteristic, Scorecard, points_text
+from automl.scorecard.bins import CharacteristicBins
+from automl.scorecard.card import Scorecard, points_text
+from automl.scorecard.pairs import Pair
 from automl.scorecard.reason_sql import CardReasons, reason_columns, variable_columns
 from core.errors import ConfigurationError
 from core.i18n import msg
@@ -60,7 +62,8 @@ def to_sql(
     columns : mapping of str to str, optional
         Column of each characteristic that is not named by its alias. Levels of categories are compared as text.
     with_points : bool, default=False
-        Whether the points of each characteristic are given too, as ``points_<alias>``.
+        Whether the points of each characteristic are given too, as ``points_<alias>``, and those of crossed ones as
+        ``points_pair_1`` and so on, in the order of the card.
     reasons : CardReasons, optional
         Whether the reasons are given too, those that the service gives: ``reason_1``, ``reason_1_direction`` (raises
         or lowers the risk) and so on; null where there are fewer.
@@ -92,19 +95,20 @@ def to_sql(
         raise ConfigurationError(msg("the dialects are {known}, not {dialect}", known=known, dialect=repr(dialect)))
     words = _WORDS[dialect]
     writer = _Writer(card, words, columns or {})
-    cases = [writer.case(item) for item in card.characteristics]
-    total = "\n    + ".join([writer.points(card.base_units), *cases])
+    cases = [writer.case(item.bins, item.units) for item in card.characteristics]
+    crossed = [writer.cross(pair) for pair in card.pairs]
+    total = "\n    + ".join([writer.points(card.base_units), *cases, *crossed])
     selected = [_quoted(words, key) for key in keys]
     if with_points:
         selected += [
-            f"{case} AS {_quoted(words, f'points_{alias}')}" for alias, case in zip(card.aliases, cases, strict=True)
+            f"{case} AS {_quoted(words, f'points_{name}')}"
+            for name, case in zip(_parts(card), [*cases, *crossed], strict=True)
         ]
     selected.append(f"CAST({total}\n  AS {words.double}) AS {_quoted(words, 'score')}")
     source = ".".join(_quoted(words, part) for part in table.split("."))
     if reasons is None:
         return _select(selected, source)
-    by_alias = dict(zip(card.aliases, cases, strict=True))
-    selected += variable_columns(reasons, by_alias, lambda name: _quoted(words, name))
+    selected += variable_columns(reasons, _moves(card, cases, crossed), lambda name: _quoted(words, name))
     return _with_reasons(_select(selected, source), words, [*keys, *_given(card, with_points=with_points)], reasons)
 
 
@@ -113,7 +117,21 @@ def _select(columns: Sequence[str], source: str) -> str:
 
 
 def _given(card: Scorecard, *, with_points: bool) -> list[str]:
-    return [*(f"points_{alias}" for alias in card.aliases if with_points), "score"]
+    return [*(f"points_{name}" for name in _parts(card) if with_points), "score"]
+
+
+def _parts(card: Scorecard) -> list[str]:
+    return [*card.aliases, *(f"pair_{number}" for number in range(1, len(card.pairs) + 1))]
+
+
+def _moves(card: Scorecard, cases: Sequence[str], crossed: Sequence[str]) -> dict[str, str]:
+    """Return what each characteristic moves, with half of each of its cells; all of it twice, to stay exact."""
+    moves = dict(zip(card.aliases, cases, strict=True))
+    if card.pairs:
+        moves = {alias: f"2 * {case}" for alias, case in moves.items()}
+        for pair, cell in zip(card.pairs, crossed, strict=True):
+            moves |= {alias: f"{moves[alias]}\n    + {cell}" for alias in pair.aliases}
+    return moves
 
 
 def _with_reasons(scored: str, words: _Words, given: Sequence[str], reasons: CardReasons) -> str:
@@ -142,44 +160,60 @@ class _Writer:
         self.words = words
         self.columns = columns
 
-    def case(self, item: Characteristic) -> str:
-        column = _quoted(self.words, self.columns.get(item.alias, item.alias))
-        branches = self._number(item, column) if item.bins.kind == "number" else self._category(item, column)
-        lines = [f"CASE  -- {_comment(item.alias)}", *(f"  {branch}" for branch in branches), "END"]
-        return "\n    ".join(lines)
+    def case(self, bins: CharacteristicBins, units: Sequence[int]) -> str:
+        """Return the points of one characteristic."""
+        return self._case(bins, [self.points(unit) for unit in units])
+
+    def cross(self, pair: Pair) -> str:
+        """Return the points of one pair: the bin of the first is found, and in it that of the second."""
+        first, second = (self.card.characteristic(alias).bins for alias in pair.aliases)
+        inner = [self._row(second, [self.points(row[column]) for column in pair.columns]) for row in pair.units]
+        return self._case(first, [inner[row] for row in pair.rows])
+
+    def _row(self, bins: CharacteristicBins, results: Sequence[str]) -> str:
+        return results[0] if len(set(results)) == 1 else self._case(bins, results, "    ")
 
     def points(self, units: int) -> str:
         """Return points as an exact decimal."""
         return points_text(units, self.card.decimals)
 
-    def _number(self, item: Characteristic, column: str) -> list[str]:
-        bins, value = item.bins, f"CAST({column} AS {self.words.double})"
+    def _case(self, bins: CharacteristicBins, results: Sequence[str], margin: str = "") -> str:
+        column = _quoted(self.words, self.columns.get(bins.alias, bins.alias))
+        branches = (self._number if bins.kind == "number" else self._category)(bins, results, column)
+        lines = [f"CASE  -- {_comment(bins.alias)}", *(f"  {branch}" for branch in branches), "END"]
+        return f"\n    {margin}".join(lines)
+
+    def _number(self, bins: CharacteristicBins, results: Sequence[str], column: str) -> list[str]:
+        value = f"CAST({column} AS {self.words.double})"
         nan = f" OR {value} = CAST('NaN' AS {self.words.double})" if self.words.has_nan else ""
-        branches = [self._when(f"{column} IS NULL{nan}", item.units[bins.n_plain])]
+        branches = [_when(f"{column} IS NULL{nan}", results[bins.n_plain])]
         for index in range(bins.bins.n_bins, bins.n_bins):
             values = ", ".join(_double(float(one)) for one in bins.special(index).values)
-            branches.append(self._when(f"{value} IN ({values})", item.units[index]))
+            branches.append(_when(f"{value} IN ({values})", results[index]))
         for index, edge in enumerate(bins.bins.edges):
-            branches.append(self._when(f"{value} < {_double(edge)}", item.units[index]))
-        return [*branches, f"ELSE {self.points(item.units[bins.n_plain - 1])}"]
+            if "CASE" in results[index] and results[index] == results[index + 1]:
+                continue  # neighbours of one row of a matrix
+            branches.append(_when(f"{value} < {_double(edge)}", results[index]))
+        return [*branches, f"ELSE {results[bins.n_plain - 1]}"]
 
-    def _category(self, item: Characteristic, column: str) -> list[str]:
-        bins, value = item.bins, self.words.text.format(column)
-        branches = [self._when(f"{column} IS NULL", item.units[bins.n_plain])]
+    def _category(self, bins: CharacteristicBins, results: Sequence[str], column: str) -> list[str]:
+        value = self.words.text.format(column)
+        branches = [_when(f"{column} IS NULL", results[bins.n_plain])]
         named = [(index, bins.special(index).values) for index in range(bins.bins.n_bins, bins.n_bins)]
         named += [(index, bins.members(index)) for index in range(bins.n_plain) if not bins.holds_others(index)]
         for index, levels in named:
             if levels:
                 texts = ", ".join(self._literal(str(level)) for level in levels)
-                branches.append(self._when(f"{value} IN ({texts})", item.units[index]))
-        return [*branches, f"ELSE {self.points(item.units[bins.bins.code_bins[-1]])}"]
-
-    def _when(self, condition: str, units: int) -> str:
-        return f"WHEN {condition} THEN {self.points(units)}"
+                branches.append(_when(f"{value} IN ({texts})", results[index]))
+        return [*branches, f"ELSE {results[bins.bins.code_bins[-1]]}"]
 
     def _literal(self, text: str) -> str:
         escaped = text.replace("\\", "\\\\") if self.words.escapes_backslash else text
         return self.words.literal.format(escaped.replace("'", "''"))
+
+
+def _when(condition: str, result: str) -> str:
+    return f"WHEN {condition} THEN {result}"
 
 
 def _double(value: float) -> str:

@@ -4,15 +4,17 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, get_args
 
 from automl.scale import ScoreScale
-from automl.scorecard.assembling import EntryKind, ImportedScorecard, PointsEntry, assemble, decimal_of, to_entries
+from automl.scorecard.assembling import ImportedScorecard, assemble, to_entries
 from automl.scorecard.bins import number_text
 from automl.scorecard.card import Scorecard, points_text
+from automl.scorecard.entries import EntryKind, PointsEntry, decimal_of
+from automl.scorecard.matrices import Matrix, matrices
 from core.errors import InputError
 from core.i18n import msg
 from core.i18n.formats import count, percent
@@ -26,6 +28,8 @@ __all__ = [
 _COLUMNS: Final = (
     "characteristic", "bin", "lower", "upper", "values", "points", "code", "label_en", "label_zh", "name_en", "name_zh",
 )  # fmt: skip
+_BESIDE: Final = ("with", "with_bin", "with_lower", "with_upper", "with_values", "with_code")
+"""Of a cell of crossed characteristics: the second of them and its bin."""
 _NEEDED: Final = ("characteristic", "bin", "points")
 _SCALE: Final = ("base", "base_points", "base_odds", "pdo")
 _MOST_BYTES: Final = 20_000_000
@@ -56,7 +60,7 @@ def printed_header(language: str = "en") -> PrintedRow:
 def printed_rows(
     card: Scorecard, language: str = "en", reason_codes: Mapping[str, str] | None = None
 ) -> list[PrintedRow]:
-    """Return the points table as plain rows: the base points, then every bin of every characteristic.
+    """Return the points table as plain rows: base points, every bin of every characteristic, every cell of every pair.
 
     Weight of evidence, rows and bad rate are a dash where the card came from outside.
 
@@ -86,7 +90,24 @@ def printed_rows(
                     codes.get(item.alias, ""),
                 )
             )
-    return rows
+    return rows + [row for matrix in matrices(card, language) for row in _cells(card, matrix, codes)]
+
+
+def _cells(card: Scorecard, matrix: Matrix, codes: Mapping[str, str]) -> list[PrintedRow]:
+    said = " + ".join(dict.fromkeys(codes[alias] for alias in (matrix.first, matrix.second) if alias in codes))
+    return [
+        PrintedRow(
+            matrix.title,
+            f"{row} · {column}",
+            f"{matrix.points[i][j]:.{card.decimals}f}",
+            "–",
+            count(matrix.n[i][j]),
+            percent(matrix.bad_rate(i, j)),
+            said,
+        )
+        for i, row in enumerate(matrix.rows)
+        for j, column in enumerate(matrix.columns)
+    ]
 
 
 def to_csv(card: Scorecard) -> str:
@@ -95,7 +116,8 @@ def to_csv(card: Scorecard) -> str:
     A text that a spreadsheet would run as a formula has an apostrophe before it, which `from_csv` takes away.
     """
     out = io.StringIO()
-    writer = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
+    columns = (*_COLUMNS, *(_BESIDE if card.pairs else ()))
+    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows({column: guarded(text) for column, text in row.items()} for row in _rows(card))
     return out.getvalue()
@@ -113,7 +135,9 @@ def from_csv(text: str, *, name: str = "scorecard", scale: ScoreScale | None = N
     Columns: ``characteristic``, ``bin`` (interval, levels, other, missing or special), ``points``, and as needed
     ``lower`` (included; empty for minus infinity), ``upper`` (excluded), ``values`` (separated by ``|``, or a JSON
     list), ``code``, ``label_en``, ``label_zh``, ``name_en``, ``name_zh``. Rows without a characteristic hold in
-    ``points`` what ``bin`` names: base, base_points, base_odds or pdo.
+    ``points`` what ``bin`` names: base, base_points, base_odds or pdo. A row that names a second characteristic in
+    ``with`` is a cell of the two; ``with_bin``, ``with_lower``, ``with_upper``, ``with_values`` and ``with_code`` are
+    of the second what the columns without ``with_`` are of the first.
 
     Parameters
     ----------
@@ -232,7 +256,7 @@ def _rows(card: Scorecard) -> list[dict[str, str]]:
     }
     rows = [{"characteristic": "", "bin": kind, "points": value} for kind, value in scale.items()]
     rows += [_row(entry) for entry in to_entries(card)]
-    return [{column: row.get(column, "") for column in _COLUMNS} for row in rows]
+    return [{**dict.fromkeys(_COLUMNS, ""), **row} for row in rows]
 
 
 def _row(entry: PointsEntry) -> dict[str, str]:
@@ -241,7 +265,12 @@ def _row(entry: PointsEntry) -> dict[str, str]:
         row |= {"lower": _end_text(entry.lower), "upper": _end_text(entry.upper)}
     labels = {f"label_{language}": text for language, text in entry.labels.items() if language in ("en", "zh")}
     names = {f"name_{language}": text for language, text in entry.names.items() if language in ("en", "zh")}
-    return {**row, "values": _values_text(entry.values), "code": entry.code, **labels, **names}
+    told = {**row, "values": _values_text(entry.values), "code": entry.code, **labels, **names}
+    if entry.beside is None:
+        return told
+    beside = _row(entry.beside)
+    second = {"with": beside["characteristic"], "with_bin": beside["bin"]}
+    return {**told, **second, **{f"with_{name}": beside.get(name, "") for name in ("lower", "upper", "values", "code")}}
 
 
 def _end_text(value: float) -> str:
@@ -299,6 +328,14 @@ def _cell(value: Any) -> str:
 
 
 def _entry(row: Mapping[str, str], where: str) -> PointsEntry:
+    entry = _side(row, where)
+    if not row.get("with"):
+        return entry
+    second = {name.removeprefix("with_"): row.get(name, "") for name in _BESIDE[1:]}
+    return replace(entry, beside=_side({**second, "characteristic": row["with"], "points": "0"}, where))
+
+
+def _side(row: Mapping[str, str], where: str) -> PointsEntry:
     kind = row.get("bin", "")
     if kind not in get_args(EntryKind):
         raise InputError(

@@ -83,6 +83,7 @@ class ScorecardRun:
 
 def train_scorecard(
     rows: TrainingRows, spec: ScorecardSpec, *, classing: Classing | None = None, only: tuple[str, ...] | None = None,
+    pairs: Sequence[tuple[str, str]] | None = None, finds_pairs: bool = False,
     progress: Progress | None = None,
 ) -> ScorecardRun:  # fmt: skip
     """Fit a card on the training rows and judge it.
@@ -100,6 +101,10 @@ def train_scorecard(
         Bins as a person left them; left out, OptBinning's.
     only : tuple of str, optional
         Characteristics to take, whatever their figures; left out, the strongest.
+    pairs : sequence of (str, str), optional
+        Characteristics to cross; left out, those that are found.
+    finds_pairs : bool, default=False
+        Whether the cards of the other folds find pairs of their own, because nobody chose `pairs` by hand.
     progress : Progress, optional
         Told after each fit; a cancel stops between two.
     """
@@ -108,15 +113,18 @@ def train_scorecard(
 
     edited = {edit.alias for edit in classing.edits} if classing is not None else set()
 
+    given = None if finds_pairs else pairs
+
     def fit(part: ClassingData) -> FittedScorecard:
         if classing is None:
-            return fit_card(fit_classing(part, plan, spec, only=only), part, spec, only=only)
+            return fit_card(fit_classing(part, plan, spec, only=only), part, spec, only=only, pairs=given)
         anew = tuple(item.alias for item in classing.bins if item.alias not in edited)
         found = {item.alias: item for item in fit_classing(part, plan, spec, only=anew).bins}
         bins = tuple(found.get(item.alias, item) for item in classing.bins)
-        return fit_card(replace(classing, bins=bins), part, spec, only=only)
+        return fit_card(replace(classing, bins=bins), part, spec, only=only, pairs=given)
 
-    fitted = fit(data) if classing is None else fit_card(classing, data, spec, only=only)
+    whole = fit_classing(data, plan, spec, only=only) if classing is None else classing
+    fitted = fit_card(whole, data, spec, only=only, pairs=pairs)
     findings = list(fitted.findings)
     if edited:
         text = msg(

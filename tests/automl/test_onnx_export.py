@@ -17,6 +17,10 @@ from automl.families.ensemble import EnsembleModel
 from automl.families.interface import Model, TrainingData
 from automl.onnx_export import to_onnx
 from automl.scale import ScoreScale
+from automl.scorecard.bins import Special
+from automl.scorecard.classing import Classing, ClassingData
+from automl.scorecard.fitting import ScorecardSpec, fit_card
+from automl.scorecard.model import ScorecardModel
 from core.errors import InputError
 from features.plan import FeaturePlan
 
@@ -133,6 +137,31 @@ def test_levels_are_looked_up_as_sets(world: Callable) -> None:
     rows = np.repeat(data.values[:30], 5, axis=0)
     rows[:, -1] = np.tile([0.0, 1.0, 2.0, 3.0, np.nan], 30)
     _check(model, data.plan, rows, PLATT, ScoreScale(500.0, 10.0, 40.0, decimals=2))
+
+
+def test_crossed_characteristics_are_looked_up_as_trees(world: Callable) -> None:
+    data = _data(world)
+    model = _model("scorecard", data, number=1)
+    assert isinstance(model, ScorecardModel)
+    card, first = model.card, model.card.aliases[0]
+    odd = Special("odd", (0.5, 2.0))
+    bins = [replace(one.bins, specials=(odd,) * (one.bins.kind == "number")) for one in card.characteristics]
+    values = data.values.copy()
+    values[::7, :4], values[1::7, :4] = 0.5, 2.0
+    crossed = fit_card(
+        Classing(tuple(bins)),
+        ClassingData(values, data.y, data.plan.aliases),
+        ScorecardSpec(use_dictionary=False),
+        only=card.aliases,
+        pairs=[(first, other) for other in card.aliases[1:]],
+    ).card
+    kinds = {
+        one.bins.kind for one in crossed.characteristics if any(one.alias in pair.aliases for pair in crossed.pairs)
+    }
+    assert len(crossed.pairs) > 1
+    assert kinds == {"number", "category"}
+    mean = ScorecardModel([card, crossed], model.aliases)
+    _check(mean, data.plan, np.vstack([_odd(data.values), values[:200]]), PLATT, ScoreScale())
 
 
 def test_an_ensemble_is_the_mean_of_its_members(world: Callable) -> None:

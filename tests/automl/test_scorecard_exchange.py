@@ -1,12 +1,16 @@
 """One score on every path: the matrix, the printed table, SQL in three databases, PMML, CSV and JSON."""
 
+import csv
+import io
 import math
 import os
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -22,6 +26,7 @@ from automl.scale import ScoreScale
 from automl.scorecard.bins import CharacteristicBins, Special
 from automl.scorecard.card import Characteristic, Scorecard
 from automl.scorecard.model import ScorecardModel, bind
+from automl.scorecard.pairs import Pair
 from automl.scorecard.pmml import from_pmml, to_pmml
 from automl.scorecard.reason_sql import CardReasons
 from automl.scorecard.sql import to_sql
@@ -72,11 +77,31 @@ def category_characteristics(draw: st.DrawFn, alias: str) -> Characteristic:
 
 
 @st.composite
+def groups_of(draw: st.DrawFn, bins: CharacteristicBins) -> tuple[int, ...]:
+    """Groups of bins as a matrix has them: runs of neighbours of a number, any of a category, others anywhere."""
+    raw = draw(st.lists(st.integers(0, 2), min_size=bins.n_bins, max_size=bins.n_bins))
+    if bins.kind == "number":
+        raw[: bins.n_plain] = sorted(raw[: bins.n_plain])
+    number = {value: place for place, value in enumerate(dict.fromkeys(raw))}
+    return tuple(number[value] for value in raw)
+
+
+@st.composite
+def pairs_of(draw: st.DrawFn, first: Characteristic, second: Characteristic) -> Pair:
+    rows, columns = draw(groups_of(first.bins)), draw(groups_of(second.bins))
+    width = max(columns) + 1
+    cells = tuple(tuple(draw(st.lists(units, min_size=width, max_size=width))) for _ in range(max(rows) + 1))
+    return Pair(first.alias, second.alias, rows, columns, cells).tidied(first.bins, second.bins)
+
+
+@st.composite
 def cards(draw: st.DrawFn) -> Scorecard:
     items = [draw(number_characteristics("months since")), draw(number_characteristics("x2"))]
     items.append(draw(category_characteristics("行业")))
     scale = ScoreScale(draw(st.floats(0, 1e4)), draw(st.floats(1e-3, 1e3)), draw(st.floats(1, 200)))
-    return Scorecard("demo", tuple(items), draw(units), scale, draw(st.integers(0, 6)))
+    crossed = draw(st.lists(st.sampled_from([(0, 1), (0, 2), (2, 1)]), max_size=3, unique=True))
+    pairs = tuple(draw(pairs_of(items[i], items[j])) for i, j in crossed)
+    return Scorecard("demo", tuple(items), draw(units), scale, draw(st.integers(0, 6)), pairs=pairs)
 
 
 def _interesting(card: Scorecard) -> list[Row]:
@@ -97,8 +122,21 @@ def _matrix(card: Scorecard, rows: Sequence[Row]) -> np.ndarray:
     return np.array([[item.bins.code(row[item.alias]) for item in card.characteristics] for row in rows])
 
 
+def _told(card: Scorecard) -> list[list[str]]:
+    return [[item.bins.label(i) for i in range(item.bins.n_plain)] for item in card.characteristics]
+
+
 def _looked_up(card: Scorecard, rows: Sequence[Row]) -> list[float]:
     return [card.look_up(row) for row in rows]
+
+
+def crossed_card(decimals: int = 2) -> Scorecard:
+    """The demo card with age and trade crossed: three spans of age, no record and null apart; two groups of trades."""
+    matrix = Pair(
+        "age", "trade", (0, 0, 1, 2, 3, 4), (0, 1, 0, 2, 1),
+        ((-311, 40, 7), (0, 25, -3), (150, -90, 1), (12, 0, 0), (0, 5, 901)),
+    )  # fmt: skip
+    return replace(demo_card(decimals), pairs=(matrix,))
 
 
 def demo_card(decimals: int = 2) -> Scorecard:
@@ -143,6 +181,8 @@ def test_a_card_survives_its_own_json_pmml_and_tables(card: Scorecard) -> None:
         )  # fmt: skip
         names = [item.bins.names for item in again.card.characteristics if item.bins.names]
         assert names == [item.bins.names for item in card.characteristics if item.bins.names]
+        if _told(again.card) == _told(card):  # PMML tells other levels last, and a bin of no level is not written
+            assert again.card.pairs == card.pairs
         specials = [item.bins.specials for item in again.card.characteristics]
         assert specials == [item.bins.specials for item in card.characteristics]
 
@@ -173,8 +213,9 @@ def _check_sql(scores: Sequence[float], card: Scorecard) -> None:
 
 
 @pytest.mark.parametrize("decimals", [0, 2, 6])
-def test_duckdb_gives_the_same_number(decimals: int) -> None:
-    card = demo_card(decimals)
+@pytest.mark.parametrize("made", [demo_card, crossed_card])
+def test_duckdb_gives_the_same_number(made: Callable[[int], Scorecard], decimals: int) -> None:
+    card = made(decimals)
     with duckdb.connect() as connection:
         connection.execute("create table people (id integer, age double, trade varchar)")
         rows = [(i, row["age"], row["trade"]) for i, row in enumerate(demo_rows())]
@@ -186,6 +227,7 @@ def test_duckdb_gives_the_same_number(decimals: int) -> None:
         named = dict(zip([c[0] for c in connection.execute(query).description], connection.fetchone(), strict=True))
         assert named["score"] == card.look_up({"age": None, "trade": "retail"})
         assert float(named["points_age"]) == card.points(-333)
+        assert [float(named[name]) for name in named if "pair" in name] == [card.points(12) for _ in card.pairs]
 
 
 @given(cards())
@@ -201,7 +243,11 @@ def test_duckdb_agrees_on_any_card(card: Scorecard) -> None:
 
 def _reasons_by_hand(card: Scorecard, row: Row, reasons: CardReasons) -> list[tuple[str, str]]:
     """Add whole units of points: the strongest variables first, of equals the earlier; fewer points raise the risk."""
-    units = {item.alias: _units(card, item, row) for item in card.characteristics}
+    units = {item.alias: 2 * _units(card, item, row) for item in card.characteristics}
+    for pair in card.pairs:  # half of a cell for each of its two
+        found = [card.characteristic(alias).bins.look_up(row[alias]) for alias in pair.aliases]
+        for alias in pair.aliases:
+            units[alias] += pair.units[pair.rows[found[0]]][pair.columns[found[1]]]
     sums = [(sum(units[alias] for alias in group), group) for group in reasons.variables]
     said = []
     for total, group in sorted(sums, key=lambda pair: -abs(pair[0])):
@@ -242,9 +288,9 @@ def test_sql_gives_the_reasons_that_points_give_by_hand(card: Scorecard, groups:
 
 
 @pytest.mark.postgresql
-@pytest.mark.parametrize("decimals", [0, 6])
-def test_postgresql_gives_the_same_number(postgresql_url: str, decimals: int) -> None:
-    card = demo_card(decimals)
+@pytest.mark.parametrize(("made", "decimals"), [(demo_card, 0), (crossed_card, 6)])
+def test_postgresql_gives_the_same_number(postgresql_url: str, made: Callable[[int], Scorecard], decimals: int) -> None:
+    card = made(decimals)
     with psycopg.connect(postgresql_url.replace("+psycopg", "")) as connection:
         connection.execute("create table people (id integer, age double precision, trade text)")
         with connection.cursor() as cursor:
@@ -318,10 +364,13 @@ def _mysql_value(value: float | str | None) -> str:
     return f"'{escaped}'"
 
 
-@pytest.mark.parametrize("collation", ["utf8mb4_general_ci", "utf8mb4_bin"])
-def test_mysql_gives_the_same_number(mariadb: list[str], collation: str) -> None:
+@pytest.mark.parametrize(
+    ("collation", "made"),
+    [("utf8mb4_general_ci", demo_card), ("utf8mb4_bin", demo_card), ("utf8mb4_bin", crossed_card)],
+)
+def test_mysql_gives_the_same_number(mariadb: list[str], collation: str, made: Callable[[], Scorecard]) -> None:
     """Run on MariaDB, which shares the syntax; collations there take 'a', 'A' and 'a ' for one."""
-    card = demo_card()
+    card = made()
     values = ", ".join(
         f"({i}, {_mysql_value(row['age'])}, {_mysql_value(row['trade'])})" for i, row in enumerate(demo_rows())
     )
@@ -348,6 +397,90 @@ def test_columns_may_have_other_names_and_identifiers_cannot_break_out() -> None
     assert 'FROM "sch""ema"."people"' in query
     with pytest.raises(ConfigurationError, match="duckdb, postgresql, mysql"):
         to_sql(demo_card(), "people", "oracle")  # type: ignore[arg-type]
+
+
+# --- crossed characteristics --------------------------------------------------------------------------------------
+
+
+def test_a_cell_counts_once_and_is_read_from_the_matrix_by_hand() -> None:
+    card, plain = crossed_card(), demo_card()
+    for age, trade, units in ((30.0, "retail", -311), (50.0, "Retail", 0), (70.0, "retail ", -90), (None, "a|b", 12),
+                              (-1.0, "nobody", 5), (-9.0, None, 901), (24.0, "[c]", 40)):  # fmt: skip
+        row = {"age": age, "trade": trade}
+        assert card.look_up(row) == pytest.approx(plain.look_up(row) + units / 100, abs=1e-9)
+
+
+def test_contributions_add_up_and_share_a_cell_evenly() -> None:
+    card, plain = crossed_card(), demo_card()
+    X = _matrix(card, demo_rows())
+    models = [ScorecardModel([one], card.aliases) for one in (card, plain)]
+    with_pair, without = (model.contributions(X) for model in models)
+    assert with_pair.sum(axis=1) == pytest.approx(models[0].margin(X), abs=1e-9)
+    moved = with_pair - without
+    assert moved[:, 0] == pytest.approx(moved[:, 1], abs=1e-15)
+    assert moved[:, 0] != pytest.approx(0.0)
+    both = models[0].interactions(X)
+    assert both.sum(axis=2) == pytest.approx(with_pair[:, :-1], abs=1e-12)
+    assert 2 * both[:, 0, 1] == pytest.approx(models[0].margin(X) - models[1].margin(X), abs=1e-9)
+
+
+@given(cards())
+@settings(max_examples=25, deadline=None)
+def test_the_range_is_that_of_all_rows_there_can_be(card: Scorecard) -> None:
+    """Held against every choice of one bin per characteristic."""
+    sums = []
+    for choice in product(*(range(item.bins.n_bins) for item in card.characteristics)):
+        at = dict(zip(card.aliases, choice, strict=True))
+        units = [item.units[at[item.alias]] for item in card.characteristics]
+        sums.append(sum(units) + sum(int(pair.cells()[at[pair.first], at[pair.second]]) for pair in card.pairs))
+    assert card.range() == (card.points(card.base_units + min(sums)), card.points(card.base_units + max(sums)))
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda cell: {**cell, "with": "branch"}, "points of their own"),
+        (lambda cell: {**cell, "lower": "41"} if cell["lower"] == "60" else cell, "no row or column"),
+        (
+            lambda cell: {**cell, "with_values": "retail"} if "Retail" in cell["with_values"] else cell,
+            "no row or column",
+        ),
+        (lambda cell: {**cell, "bin": "missing", "lower": ""} if cell["lower"] == "60" else cell, "two rows"),
+        (lambda cell: {} if (cell["bin"], cell["with_bin"]) == ("missing", "other") else cell, "lacks 1 cells"),
+    ],
+)
+def test_a_matrix_that_is_not_whole_is_refused(
+    change: Callable[[dict[str, str]], dict[str, str]], problem: str
+) -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv(crossed_card()))))
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]))
+    writer.writeheader()
+    writer.writerows([change(row) if row["with"] else row for row in rows])
+    with pytest.raises(InputError, match=problem):
+        from_csv(out.getvalue())
+
+
+def test_pmml_cells_out_of_order_are_refused() -> None:
+    root = ET.fromstring(to_pmml(crossed_card()))
+    matrix = root.findall(f".//{NS}Characteristic")[-1]
+    cells = matrix.findall(f"{NS}Attribute")
+    for cell in (cells[1], cells[0]):
+        matrix.remove(cell)
+        matrix.insert(0, cell)
+    matrix[0], matrix[1] = matrix[1], matrix[0]
+    with pytest.raises(InputError, match="row by row"):
+        from_pmml(ET.tostring(root))
+
+
+def test_a_card_with_pairs_is_not_one_for_readers_that_know_none() -> None:
+    assert demo_card().to_json()["format"] == 1
+    saved = crossed_card().to_json()
+    assert saved["format"] == 2
+    for damage in ({"format": 1}, {"pairs": []}, {"pairs": [{**saved["pairs"][0], "second": "income"}]},
+                   {"pairs": saved["pairs"] * 2}, {"pairs": [{**saved["pairs"][0], "rows": [0, 0, 1]}]}):  # fmt: skip
+        with pytest.raises(IntegrityError):
+            Scorecard.from_json({**saved, **damage})
 
 
 # --- PMML ---------------------------------------------------------------------------------------------------------
@@ -395,8 +528,8 @@ def _holds(predicate: ET.Element, row: Row) -> bool:
     return {"lessThan": value < limit, "greaterOrEqual": value >= limit}[operator]
 
 
-def test_pmml_scores_as_the_standard_says() -> None:
-    card = demo_card()
+@pytest.mark.parametrize("card", [demo_card(), crossed_card()], ids=["sum", "crossed"])
+def test_pmml_scores_as_the_standard_says(card: Scorecard) -> None:
     text = to_pmml(card)
     for row in demo_rows():
         assert _pmml_score(text, row) == pytest.approx(card.look_up(row), abs=1e-9)

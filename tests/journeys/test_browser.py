@@ -84,6 +84,11 @@ def test_a_scorecard_is_edited_and_registered_by_clicking(sample_installation: I
         page.get_by_text("Changes", exact=True).first.click()
         analyst.wait_for("hardly any rows")
         analyst.check_manners()
+        page.get_by_text("Crossed", exact=True).first.click()
+        analyst.click("Put the pair on the card")
+        analyst.wait_for("changes by hand: 2")
+        analyst.wait_for("Take this pair off the card")
+        analyst.check_manners()
         analyst.click("Register as a draft version")
         analyst.wait_for("registered as v", 120_000)
         analyst.settle()
@@ -91,7 +96,8 @@ def test_a_scorecard_is_edited_and_registered_by_clicking(sample_installation: I
         analyst.wait_for("base points")
         analyst.check_manners()
         analyst.open("review")
-        analyst.wait_for("Changes made by hand: 1")
+        analyst.wait_for("Changes made by hand: 2")
+        analyst.wait_for("points of their own beside the points of each")
         analyst.check_manners()
 
 

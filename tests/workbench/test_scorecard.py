@@ -20,6 +20,7 @@ from automl.explaining import explain_row
 from automl.families import load_model
 from automl.label import LabelSpec
 from automl.scorecard.bins import Special
+from automl.scorecard.fitting import ScorecardSpec
 from core.audit import AuditTrail
 from core.errors import ConflictError, InputError, PermissionDeniedError
 from core.identity import SYSTEM, Identity
@@ -36,12 +37,15 @@ from workbench.flows import (
     reason_codes,
     review,
     scorecard,
+    scorecard_desk,
     scorecard_exchange,
     scoring,
     training,
 )
 from workbench.flows.context import Context, open_context
+from workbench.flows.results import to_json
 from workbench.flows.scorecard import CardView, Change, Scale
+from workbench.flows.scorecard_start import compare
 from workbench.flows.spec import ProjectSpec
 
 NAME = "clients"
@@ -122,17 +126,17 @@ def test_a_new_card_lists_the_strongest_first_and_judges_itself_honestly(ctx: Co
 
 def test_what_cross_validation_finds_best_lies_on_the_desk_and_is_shown_as_it_weighs(ctx: Context) -> None:
     view = scorecard.start(ctx, NAME)
-    values = {kind: figure.value for kind, figure in view.compared.items()}
+    values = {kind: figure.value for kind, figure in view.compared.items() if kind != "crossed"}
     assert set(values) == {"evidence", "joint", "boosted"}
     assert view.weights == max(values, key=lambda kind: values[kind] or 0.0)
-    assert view.figures["bins_anew"] == view.compared[view.weights]
+    assert view.figures["bins_anew"] == view.compared["crossed" if view.matrices else view.weights]
     record = next(iter(AuditTrail(ctx.database).records(action="scorecard.start")))
     assert record.details["weights"] == view.weights
 
 
 def test_boosted_bins_are_edited_weighed_anew_and_registered(ctx: Context) -> None:
     view = scorecard.start(ctx, NAME, "boosted")
-    assert (view.weights, set(view.compared)) == ("boosted", {"boosted"})
+    assert (view.weights, set(view.compared) - {"crossed"}) == ("boosted", {"boosted"})
     alias = next(row.alias for row in view.rows if row.is_on and row.kind == "number" and row.n_bins > 2)
     before = scorecard.characteristic(ctx, NAME, alias)
     per_log_odds = view.scale.pdo / math.log(2)
@@ -241,7 +245,10 @@ def _features_frame(ctx: Context) -> pd.DataFrame:
 
 
 def test_library_scorer_sql_and_files_give_one_number(ctx: Context, tmp_path: Path) -> None:
-    """The scale is set by hand, the card registered, and the score read on five paths."""
+    """The scale is set by hand, two characteristics crossed, the card registered, and the score read on five paths."""
+    view = _shown(ctx)
+    first, second = _alias(view, "income"), _alias(view, "overdue")
+    scorecard.change(ctx, NAME, Change("cross", first, other=second), note="asked by the committee")
     scorecard.change(ctx, NAME, Change("scale", scale=Scale(500.0, 10.0, 45.0, decimals=2)))
     result = scorecard.register(ctx, NAME)
     assert result.version is not None
@@ -264,6 +271,71 @@ def test_library_scorer_sql_and_files_give_one_number(ctx: Context, tmp_path: Pa
     for path_score in (served, in_sql, again):
         np.testing.assert_allclose(path_score, by_hand, rtol=0, atol=1e-9)
     assert len(np.unique(by_hand)) > 20
+    assert [pair.aliases for pair in card.pairs] in ([(first, second)], [(second, first)])
+    assert "crossed_characteristics" in {finding.code for finding in result.findings}
+
+
+def test_pairs_are_crossed_and_parted_by_hand_and_the_record_says_so(ctx: Context) -> None:
+    view = _shown(ctx)
+    first, second = _alias(view, "income"), _alias(view, "overdue")
+    crossed = scorecard.change(ctx, NAME, Change("cross", first, other=second), note="together")
+    matrix = crossed.matrices[0]
+    assert {matrix.first, matrix.second} == {first, second}
+    assert to_json(crossed)["matrices"][0]["first"] == matrix.first
+    assert to_json(scorecard.characteristic(ctx, NAME, first))["row"]["alias"] == first
+    assert sum(map(sum, matrix.n)) == crossed.figures["cross_validation"].n  # type: ignore[arg-type]  # counted here
+    row = crossed.changes[-1]
+    assert (row.action, row.by, row.note) == ("cross", "lin", "together")
+    assert "crossed with" in str(row.what)
+    record = next(iter(AuditTrail(ctx.database).records(action="scorecard.cross")))
+    assert (record.details["alias"], record.details["other"]) == (first, second)
+    merged = scorecard.change(ctx, NAME, Change("merge", first, (0, 1)))
+    assert len(merged.matrices) == 1  # made anew of the bins as they are now
+    page = scorecard_exchange.export(ctx, NAME, "html").content.decode()
+    assert page.count("<section>") == 1
+    cells = len(matrix.rows) * len(matrix.columns)
+    book = load_workbook(io.BytesIO(scorecard_exchange.export(ctx, NAME, "xlsx").content)).active
+    said = [str(line[0].value) for line in book.iter_rows()]
+    assert sum(" × " in text for text in said) >= min(cells, 4)
+    off = scorecard.change(ctx, NAME, Change("leave", second))
+    assert (off.matrices, len(off.resting)) == ((), 1)
+    back = scorecard.change(ctx, NAME, Change("take", second))
+    assert len(back.matrices) == 1
+    parted = scorecard.change(ctx, NAME, Change("uncross", second, other=first))
+    assert (parted.matrices, parted.resting) == ((), ())
+    assert "parted from" in str(parted.changes[-1].what)
+    for wrong in (Change("uncross", first, other=second), Change("cross", first, other=first)):
+        with pytest.raises(InputError):
+            scorecard.change(ctx, NAME, wrong)
+
+
+@pytest.mark.parametrize("is_crossed", [True, False])
+def test_folds_decide_whether_characteristics_are_crossed(ctx: Context, is_crossed: bool) -> None:
+    """Outcomes of which two features tell much together, or each by itself only."""
+    rows = scorecard_desk.training_rows(ctx, NAME)
+    names, values = list(rows.matrix.plan.aliases), rows.matrix.values
+    income, noise = (
+        np.sign(
+            values[:, (at := next(i for i, name in enumerate(names) if part in name))] - np.nanmedian(values[:, at])
+        )
+        for part in ("income", "noise")
+    )
+    odds = -1.0 + 0.5 * income + 0.4 * noise + 1.5 * income * noise * is_crossed
+    y = (np.random.default_rng(2).random(len(odds)) < 1 / (1 + np.exp(-odds))).astype(float)
+    held = replace(rows, labels=replace(rows.labels, y=y))
+    found = compare({"joint": ScorecardSpec(weights="joint", penalty=30.0, use_dictionary=False, pairs=5)}, held)
+    assert found.is_crossed == is_crossed
+    assert found.honest == found.figures["crossed" if is_crossed else "joint"]
+    gain = found.honest.value - found.figures["joint"].value  # type: ignore[operator]  # both are known
+    assert gain > 0.05 if is_crossed else gain == 0.0
+
+
+def test_a_desk_of_an_earlier_release_opens(ctx: Context) -> None:
+    path = projects.folder(ctx, NAME) / "scorecard" / "desk.json"
+    data = json.loads(path.read_bytes())
+    del data["pairs"], data["spec"]["pairs"], data["spec"]["groups"]
+    path.write_text(json.dumps(data), encoding="utf-8")
+    assert _shown(ctx).matrices == ()
 
 
 WORDS = {"R40": {"en": "the income of the client", "zh": "客户的收入"}}
@@ -276,6 +348,7 @@ def deployed_home(made_home: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     ctx = open_context(Settings(home=home), actor=ANALYST)
     alias = _alias(_shown(ctx), "income")
     scorecard.change(ctx, NAME, Change("merge", alias, (0, 1)), note="hardly any rows")
+    scorecard.change(ctx, NAME, Change("cross", alias, other=_alias(_shown(ctx), "overdue")))
     reason_codes.change(ctx, NAME, features={alias: "R40"}, subjects=WORDS)
     assert scorecard.register(ctx, NAME).version == 1
     reason_codes.change(ctx, NAME, features={alias: ""})  # what comes later leaves the version as it is

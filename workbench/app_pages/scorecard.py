@@ -11,6 +11,7 @@ from workbench.ui.pieces import empty, panel_title
 from workbench.ui.reject_panel import reject_panel
 from workbench.ui.scorecard_editor import editor
 from workbench.ui.scorecard_files import export_panel, import_panel
+from workbench.ui.scorecard_pairs import matrix_tables, pairs_panel
 from workbench.ui.scorecard_parts import (
     changes_table,
     characteristic_list,
@@ -78,6 +79,7 @@ def _desk(place: Here, view: CardView) -> None:
 def _below(place: Here, view: CardView) -> None:
     names = {
         "points": t("Points table"),
+        "pairs": t("Crossed"),
         "changes": t("Changes"),
         "scale": t("Scale"),
         "rejects": t("Rejects"),
@@ -97,6 +99,9 @@ def _below(place: Here, view: CardView) -> None:
     remember("scorecard_part", part)  # the work of a part, while it runs, takes this choice off the page
     if part == "points":
         points_table(place)
+        matrix_tables(view)
+    elif part == "pairs":
+        pairs_panel(place, view)
     elif part == "changes":
         changes_table(view)
     elif part == "scale":

@@ -100,6 +100,9 @@ def edit(
     ] = None,
     levels: Annotated[str, typer.Option("--levels", metavar="A|B", help=say(msg("Levels to split off.")))] = "",
     direction: Annotated[str, typer.Option("--direction", help=say(msg("rising, falling or none")))] = "none",
+    other: Annotated[
+        str, typer.Option("--with", help=say(msg("Which characteristic it is crossed with, or parted from.")))
+    ] = "",
     scale: ScaleOption = None,
     why: WhyOption = "",
     as_name: AsOption = None,
@@ -119,6 +122,7 @@ def edit(
             direction=None if direction == "none" else direction,  # type: ignore[arg-type]  # the flow refuses others
             like=chosen[0] if chosen else None,
             scale=_scale(scale),
+            other=other,
         )
         view = scorecard.change(run.ctx, chosen_project(run.ctx, project), wanted, note=why)
         run.answer(to_json(view), lambda: print_lines([run.text(view.changes[-1].what), *_effects(view)]))
@@ -241,6 +245,9 @@ def _show_card(run: Session, view: CardView) -> None:
     print_lines([f"AUC ({sample}): {figure_text(figure)}" for sample, figure in view.figures.items()])
     print_lines([f"{run.text(msg('weights'))}: {view.weights}"])
     print_lines([f"AUC ({kind}): {figure_text(figure)}" for kind, figure in view.compared.items()])
+    for matrix in view.matrices:
+        lines = [(name, *(f"{value:g}" for value in row)) for name, row in zip(matrix.rows, matrix.points, strict=True)]
+        print_table(matrix.title, ["", *matrix.columns], lines)
 
 
 def _show_bins(run: Session, one: CharacteristicView) -> None:

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from automl.scorecard.bins import Special
+from automl.scorecard.matrices import Matrix
 from core.errors import NotFoundError
 from core.i18n import msg
 from workbench.flows import features
@@ -12,10 +14,8 @@ from workbench.flows.context import Context
 from workbench.flows.results import FindingField, MessageField
 from workbench.flows.training import Figure, TrainResult
 
-if TYPE_CHECKING:
-    from automl.scorecard.bins import Special
-
 __all__ = [
+    "CROSSED",
     "ActionName",
     "BinRow",
     "CardView",
@@ -36,7 +36,11 @@ __all__ = [
 ]
 
 WeightsName = Literal["evidence", "joint", "boosted"]
-ActionName = Literal["merge", "split", "move", "direction", "special", "missing", "undo", "take", "leave", "scale"]
+ActionName = Literal[
+    "merge", "split", "move", "direction", "special", "missing", "undo", "take", "leave", "scale", "cross", "uncross"
+]
+CROSSED = "crossed"
+"""Name of the card with crossed characteristics among those that were compared at the start."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Change:
     action : str
         ``merge`` (`bins`), ``split`` (`bins` of one, `at` or `levels`), ``move`` (boundary `boundary` to `at`),
         ``direction``, ``special`` (`specials`), ``missing`` (`like`), ``undo``, ``take`` and ``leave`` (on or off the
-        card), ``scale``.
+        card), ``scale``, ``cross`` and ``uncross`` (with `other`: a matrix of points of both, on or off the card).
     alias : str
         The characteristic; not read by ``undo`` and ``scale``.
     """
@@ -70,9 +74,10 @@ class Change:
     at: float | None = None
     levels: tuple[str, ...] = ()
     direction: Literal["rising", "falling"] | None = None
-    specials: "tuple[Special, ...]" = ()
+    specials: tuple[Special, ...] = ()
     like: int | None = None
     scale: Scale | None = None
+    other: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,9 @@ class CardView:
     `figures` maps a sample to the card's AUC there; ``cross_validation`` weighs the bins anew on the other folds, but
     the bins have seen all of them; ``bins_anew``, as of the start, fitted the bins anew too. ``calibration`` rows
     nobody fitted anything on.
-    `weights` is how its bins are weighed, and `compared` maps each way that was tried at the start to its AUC.
+    `weights` is how its bins are weighed, and `compared` maps each way that was tried at the start to its AUC;
+    ``crossed`` is the best of them with crossed characteristics. `matrices` are those on the card, `resting` the pairs
+    that are wanted and have none: one of the two is off the card, or nothing is left to say of both.
     `effects` is what the last change did. `n_changes` tells a page whether somebody else changed it since.
     """
 
@@ -157,6 +164,8 @@ class CardView:
     registered: tuple[int, ...]
     weights: WeightsName = "evidence"
     compared: dict[str, Figure] = field(default_factory=dict)
+    matrices: tuple[Matrix, ...] = ()
+    resting: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -200,7 +209,7 @@ class CharacteristicView:
     row: CharacteristicRow
     bins: tuple[BinRow, ...]
     missing_like: int | None
-    specials: "tuple[Special, ...]"
+    specials: tuple[Special, ...]
     values: tuple[float, float] | None
     suggested: Suggested | None
     reason: MessageField | None

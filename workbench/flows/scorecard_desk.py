@@ -1,7 +1,7 @@
 """The card on the desk: its file, how it begins, and how a change is made to it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from automl.directing import directions_of
+from automl.directing import directions_of, interaction_groups
 from automl.label import Labels
 from automl.metrics import auc_with_interval, paired_auc_difference
 from automl.scorecard.classing import Classing, ClassingData
 from automl.scorecard.fitting import FittedScorecard, ScorecardSpec, WeightsKind, fit_card, fit_classing
 from automl.scorecard.model import ScorecardModel
+from automl.scorecard.pairs import MOST_PAIRS
 from automl.scorecard.training import TrainingRows
-from automl.split import grouped_folds
 from core.errors import ConflictError, InputError, IntegrityError, NotFoundError
 from core.fingerprints import fingerprint_json
 from core.i18n import msg
@@ -26,12 +26,12 @@ from workbench.flows import features, projects
 from workbench.flows.context import Context
 from workbench.flows.folders import writing_file
 from workbench.flows.scorecard import Change, Effect, Scale
+from workbench.flows.scorecard_start import N_DRAWS, compare, folds_of
 from workbench.flows.steps import Step, require_step
 from workbench.flows.training import Figure
 
 __all__ = ["Desk", "apply", "begin", "fitted", "read", "required", "training_rows", "weighed"]
 
-_N_DRAWS = 200
 _FORMAT = 1
 _KINDS: Mapping[WeightsKind, Mapping[str, Any]] = {
     "evidence": {"max_bins": 6},
@@ -39,6 +39,8 @@ _KINDS: Mapping[WeightsKind, Mapping[str, Any]] = {
     "boosted": {"max_bins": 8, "rounds": 400},
 }
 """How each kind of weights is fitted, simple ones first."""
+_PAIRS = 5
+"""Most characteristics that are crossed without being asked for: each is a matrix to read."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Desk:
         Limits and scale.
     chosen : tuple of str
         Characteristics wanted on the card.
+    pairs : tuple of (str, str)
+        Characteristics that are crossed; their matrices are made anew of the bins as they stand.
     by, started_at, label, feature_fingerprint
         Who laid it there, when, for which label, on which features.
     others : tuple of dict
@@ -79,6 +83,12 @@ class Desk:
     compared: Mapping[str, Figure] = field(default_factory=dict)
     effects: tuple[Effect, ...] = ()
     registered: tuple[int, ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def are_pairs_edited(self) -> bool:
+        """Whether a person crossed characteristics, or parted crossed ones."""
+        return any(item["action"] in ("cross", "uncross") for item in self.others)
 
     @property
     def n_changes(self) -> int:
@@ -101,6 +111,7 @@ class Desk:
             "compared": {name: vars(figure) for name, figure in self.compared.items()},
             "effects": [vars(effect) for effect in self.effects],
             "registered": list(self.registered),
+            "pairs": [list(pair) for pair in self.pairs],
         }
 
     @classmethod
@@ -120,6 +131,7 @@ class Desk:
                 compared={name: Figure(**item) for name, item in data.get("compared", {}).items()},
                 effects=tuple(Effect(**item) for item in data["effects"]),
                 registered=tuple(data["registered"]),
+                pairs=tuple((first, second) for first, second in data.get("pairs", ())),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError(msg("this is not a saved scorecard: {problem}", problem=str(error))) from error
@@ -167,63 +179,51 @@ def begin(ctx: Context, project: str, weights: WeightsKind | None = None) -> Des
     """Fit bins on the training rows, choose characteristics, and lay the card on the desk.
 
     Without `weights` all kinds are fitted anew on each fold, and the one that orders the rows left out best is taken.
+    Characteristics are crossed where that orders them better still, by more than its standard error over the folds.
     """
     rows = training_rows(ctx, project)
     plan, data = rows.matrix.plan, rows.data
     directions, _ = directions_of(plan, rows.spec)
     words = {alias: item.direction for alias, item in directions.items()}
-    specs = {kind: _spec(kind, data, words) for kind in ([weights] if weights else _KINDS)}
+    groups = [[plan.aliases[i] for i in group] for group in interaction_groups(plan, rows.spec.interactions)]
+    specs = {kind: _spec(kind, data, words, groups) for kind in ([weights] if weights else _KINDS)}
     ctx.say(0.1, msg("fitting bins anew on each fold"))
     with _one_thread():
-        compared = _compared(specs, rows)
-        spec = specs[max(specs, key=lambda kind: compared[kind].value or 0.0)]
+        compared = compare(specs, rows)
+        spec = specs[compared.best]
         ctx.say(0.7, msg("fitting bins on {n} rows", n=len(data.y)))
         classing = fit_classing(data, plan, spec)
         classing = replace(classing, directions={a: d for a, d in directions.items() if a in classing.directions})
-        chosen = fit_card(classing, data, spec).card.aliases
+        card = fit_card(classing, data, spec, pairs=None if compared.is_crossed else ()).card
     ctx.say(0.8, msg("weighing the card"))
     step = require_step(ctx, project, Step.FEATURES)
     desk = Desk(
-        classing, spec, chosen, ctx.actor.name, datetime.now(UTC), rows.labels.spec.name, step.fingerprint,
-        compared=compared,
+        classing, spec, card.aliases, ctx.actor.name, datetime.now(UTC), rows.labels.spec.name, step.fingerprint,
+        compared=compared.figures, pairs=tuple(pair.aliases for pair in card.pairs),
     )  # fmt: skip
     with _one_thread():
         figures = _figures(_margins(desk, rows), rows)
-    desk = replace(desk, figures={**figures, "bins_anew": compared[spec.weights]})
+    desk = replace(desk, figures={**figures, "bins_anew": compared.honest})
     write(ctx, project, desk)
-    details = {"n_characteristics": len(chosen), "weights": spec.weights, "feature_fingerprint": step.fingerprint}
+    details = {
+        "n_characteristics": len(card.characteristics), "n_pairs": len(card.pairs), "weights": spec.weights,
+        "feature_fingerprint": step.fingerprint,
+    }  # fmt: skip
     ctx.audit("scorecard.start", f"project:{project}", details)
     ctx.say(1.0, msg("the scorecard is ready to be edited"))
     return desk
 
 
-def _spec(kind: WeightsKind, data: ClassingData, directions: Mapping[str, Any]) -> ScorecardSpec:
+def _spec(
+    kind: WeightsKind, data: ClassingData, directions: Mapping[str, Any], groups: list[list[str]]
+) -> ScorecardSpec:
     n_rarer = int(min(data.y.sum(), (1 - data.y).sum()))
     setting = dict(_KINDS[kind])
     max_bins = int(np.clip(n_rarer // 5, 2, setting.pop("max_bins")))
-    return ScorecardSpec(weights=kind, directions=dict(directions), use_dictionary=False, max_bins=max_bins, **setting)
-
-
-def _compared(specs: Mapping[WeightsKind, ScorecardSpec], rows: TrainingRows) -> dict[str, Figure]:
-    """Return the AUC of each kind of weights by cards whose bins and characteristics, too, are of the other folds."""
-    data, plan = rows.data, rows.matrix.plan
-    margins = {kind: np.empty(len(data.y)) for kind in specs}
-    for part, left_out in _folds(rows):
-        joined: Classing | None = None
-        for kind, spec in specs.items():
-            classing = joined if kind != "evidence" and joined is not None else fit_classing(part, plan, spec)
-            joined = joined if kind == "evidence" else classing  # weights fitted together stand on the same bins
-            model = ScorecardModel([fit_card(classing, part, spec).card], plan.aliases)
-            margins[kind][left_out] = model.margin(data.values[left_out])
-    return {kind: _figures({"cross_validation": m}, rows)["cross_validation"] for kind, m in margins.items()}
-
-
-def _folds(rows: TrainingRows) -> Iterator[tuple[ClassingData, np.ndarray]]:
-    """Yield the training rows of the other folds, and a mask of the fold."""
-    data = rows.data
-    folds = grouped_folds(data.y, rows.labels.entities[rows.split.train], rows.spec.folds, rows.spec.seed)
-    for k in range(rows.spec.folds):
-        yield ClassingData(data.values[folds != k], data.y[folds != k], data.aliases), folds == k
+    return ScorecardSpec(
+        weights=kind, directions=dict(directions), use_dictionary=False, max_bins=max_bins, pairs=_PAIRS, groups=groups,
+        **setting,
+    )  # fmt: skip
 
 
 def apply(ctx: Context, project: str, wanted: Change, *, note: str = "", seen: int | None = None) -> Desk:
@@ -242,7 +242,7 @@ def _apply(ctx: Context, project: str, wanted: Change, note: str, seen: int | No
         raise ConflictError(
             msg("the features were built anew since this scorecard was started"), fix=msg("Start the scorecard again.")
         )
-    if wanted.action in ("take", "leave", "scale"):
+    if wanted.action in ("take", "leave", "scale", "cross", "uncross"):
         changed, details = _other(desk, wanted, ctx.actor.name, note)
     else:
         changed = replace(desk, classing=_edited(desk.classing, wanted, rows.data, by=ctx.actor.name, note=note))
@@ -290,9 +290,12 @@ def _undone(classing: Classing, data: ClassingData, *, by: str, note: str) -> Cl
 
 
 def _other(desk: Desk, wanted: Change, by: str, note: str) -> tuple[Desk, dict[str, Any]]:
-    spec, chosen = desk.spec, desk.chosen
+    spec, chosen, pairs = desk.spec, desk.chosen, desk.pairs
     details: dict[str, Any]
-    if wanted.action == "scale":
+    if wanted.action in ("cross", "uncross"):
+        pairs = _crossed(desk, wanted)
+        details = {"other": wanted.other, "before": [list(pair) for pair in desk.pairs], "after": [*map(list, pairs)]}
+    elif wanted.action == "scale":
         after = wanted.scale or Scale()
         before = Scale(spec.base_points, spec.base_odds, spec.pdo, spec.decimals)
         try:
@@ -313,13 +316,35 @@ def _other(desk: Desk, wanted: Change, by: str, note: str) -> tuple[Desk, dict[s
         "action": wanted.action, "alias": wanted.alias, "by": by, "at": datetime.now(UTC).isoformat(), "note": note,
         **details,
     }  # fmt: skip
-    return replace(desk, spec=spec, chosen=chosen, others=(*desk.others, entry)), entry
+    return replace(desk, spec=spec, chosen=chosen, pairs=pairs, others=(*desk.others, entry)), entry
+
+
+def _crossed(desk: Desk, wanted: Change) -> tuple[tuple[str, str], ...]:
+    """Return the pairs with the one that is wanted, or without it."""
+    both, rest = {wanted.alias, wanted.other}, tuple(p for p in desk.pairs if set(p) != {wanted.alias, wanted.other})
+    if wanted.action == "uncross":
+        if len(rest) == len(desk.pairs):
+            raise InputError(msg("these characteristics are not crossed"), where=f"{wanted.alias} × {wanted.other}")
+        return rest
+    missing = [alias for alias in sorted(both) if alias not in desk.chosen or desk.classing.of(alias).n_plain < 2]
+    if missing or len(both) < 2:
+        raise InputError(
+            msg("two characteristics of the card are crossed, each of two bins or more"), where=", ".join(missing)
+        )
+    if len(rest) == MOST_PAIRS:
+        raise InputError(msg("a scorecard has at most {n} crossed characteristics", n=MOST_PAIRS))
+    if desk.spec.groups and not any(both <= set(group) for group in desk.spec.groups):
+        raise InputError(
+            msg("the project says that these features may not act together"), where=" × ".join(sorted(both)),
+            fix=msg("See `interactions` in the project's training."),
+        )  # fmt: skip
+    return (*rest, (wanted.alias, wanted.other))
 
 
 def fitted(desk: Desk, data: ClassingData) -> FittedScorecard:
     """Return the card with its weights, on the rows given."""
     with _one_thread():
-        return fit_card(desk.classing, data, desk.spec, only=desk.chosen)
+        return fit_card(desk.classing, data, desk.spec, only=desk.chosen, pairs=desk.pairs)
 
 
 @dataclass(frozen=True)
@@ -337,7 +362,8 @@ class _Question:
         parts = {"bins": [item.to_json() for item in desk.classing.bins], "spec": content["spec"]}
         parts["directions"] = {alias: way.direction for alias, way in desk.classing.directions.items()}
         parts["rows"] = [rows.matrix.fingerprint, desk.feature_fingerprint, desk.label, rows.spec.seed, rows.spec.folds]
-        return cls(fingerprint_json({**parts, "chosen": content["chosen"]}), desk, rows)
+        wanted = {name: content[name] for name in ("chosen", "pairs")}
+        return cls(fingerprint_json({**parts, **wanted}), desk, rows)
 
 
 def weighed(desk: Desk, rows: TrainingRows) -> FittedScorecard:
@@ -360,7 +386,7 @@ def _margins_of(asked: _Question) -> Mapping[str, np.ndarray]:
     desk, rows = asked.desk, asked.rows
     data, plan = rows.data, rows.matrix.plan
     margin = np.empty(len(data.y))
-    for part, left_out in _folds(rows):
+    for part, left_out in folds_of(rows):
         model = ScorecardModel([fitted(desk, part).card], plan.aliases)
         margin[left_out] = model.margin(data.values[left_out])
     found = {"cross_validation": margin}
@@ -376,7 +402,7 @@ def _figures(margins: Mapping[str, np.ndarray], rows: TrainingRows) -> dict[str,
     for sample, margin in margins.items():
         y = _outcomes(sample, rows)
         rng = np.random.default_rng(rows.spec.seed)
-        figure = auc_with_interval(y, margin, _N_DRAWS, rng, rows.labels.entities[_rows_of(sample, rows)])
+        figure = auc_with_interval(y, margin, N_DRAWS, rng, rows.labels.entities[_rows_of(sample, rows)])
         found[sample] = Figure(*figure, len(y), int(y.sum()), sample)
     return found
 
@@ -389,7 +415,7 @@ def _effects(
         rng = np.random.default_rng(rows.spec.seed)
         judged = _outcomes(sample, rows), margin, before[sample]
         entities = rows.labels.entities[_rows_of(sample, rows)]
-        found.append(Effect(sample, *paired_auc_difference(*judged, _N_DRAWS, rng, entities)))
+        found.append(Effect(sample, *paired_auc_difference(*judged, N_DRAWS, rng, entities)))
     return tuple(found)
 
 

@@ -1,5 +1,6 @@
 """Scorecards in and out: the printed table, SQL, PMML; and a card that another system used, as first champion."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,14 +12,15 @@ from automl.scale import ScoreScale
 from automl.scorecard.assembling import ImportedScorecard
 from automl.scorecard.bins import number_text
 from automl.scorecard.card import Scorecard
+from automl.scorecard.matrices import Matrix, matrices
 from automl.scorecard.model import ScorecardModel
 from automl.scorecard.pmml import to_pmml
 from automl.scorecard.reason_sql import CardReasons
 from automl.scorecard.sql import DIALECTS, Dialect, to_sql
-from automl.scorecard.tables import import_scorecard, printed_header, printed_rows, to_csv
+from automl.scorecard.tables import PrintedRow, import_scorecard, printed_header, printed_rows, to_csv
 from core.errors import InputError
 from core.i18n import msg
-from reporting.printed_table import PrintedTable
+from reporting.printed_table import PrintedMatrix, PrintedTable
 from workbench.flows import projects, scorecard_desk, scorecard_release
 from workbench.flows.context import Context
 from workbench.flows.results import FindingField
@@ -118,20 +120,10 @@ def printed(ctx: Context, project: str, version: int | None = None) -> PrintedTa
         (msg("source"), msg("version {n}", n=version) if version else msg("draft, not registered")),
         (msg("fingerprint"), msg("{text}", text=card.fingerprint[:16])),
     )  # fmt: skip
-    rows = printed_rows(card, language, codes)
+    said, n_bins = printed_rows(card, language, codes), sum(item.bins.n_bins for item in card.characteristics)
+    rows, cells = said[: n_bins + 1], said[n_bins + 1 :]
     groups = [n for n, row in enumerate(rows) if n and row.characteristic != rows[n - 1].characteristic]
-    shown = [
-        (
-            row.characteristic if n in groups or not n else "",
-            row.bin,
-            row.points,
-            row.woe,
-            row.n,
-            row.bad_rate,
-            row.reason_code,
-        )
-        for n, row in enumerate(rows)
-    ]
+    shown = [_texts(row, row.characteristic if n in groups or not n else "") for n, row in enumerate(rows)]
     head = printed_header(language)
     return PrintedTable(
         title=projects.spec(ctx, project).text_title(language),
@@ -141,6 +133,22 @@ def printed(ctx: Context, project: str, version: int | None = None) -> PrintedTa
         numbers=(2, 3, 4, 5),
         groups=groups,
         language=language,
+        matrices=[_matrix(card, matrix, codes) for matrix in matrices(card, language)],
+        matrix_rows=[_texts(row, row.characteristic) for row in cells],
+    )
+
+
+def _texts(row: PrintedRow, characteristic: str) -> tuple[str, ...]:
+    return (characteristic, row.bin, row.points, row.woe, row.n, row.bad_rate, row.reason_code)
+
+
+def _matrix(card: Scorecard, matrix: Matrix, codes: Mapping[str, str]) -> PrintedMatrix:
+    said = " + ".join(dict.fromkeys(codes[alias] for alias in (matrix.first, matrix.second)))
+    points = [[f"{value:.{card.decimals}f}" for value in row] for row in matrix.points]
+    return PrintedMatrix(
+        f"{matrix.title} ({said})",
+        ("", *matrix.columns),
+        [(name, *cells) for name, cells in zip(matrix.rows, points, strict=True)],
     )
 
 

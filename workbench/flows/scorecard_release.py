@@ -35,8 +35,9 @@ def register(ctx: Context, project: str) -> TrainResult:
             msg("the features were built anew since this scorecard was started"), fix=msg("Start the scorecard again.")
         )
     run = train_scorecard(
-        rows, desk.spec, classing=desk.classing, only=desk.chosen, progress=ctx.part(0.0, 0.8).progress
-    )
+        rows, desk.spec, classing=desk.classing, only=desk.chosen, pairs=desk.pairs,
+        finds_pairs=bool(desk.pairs) and not desk.are_pairs_edited, progress=ctx.part(0.0, 0.8).progress,
+    )  # fmt: skip
     training = replace(run.result, findings=(*run.result.findings, *_by_hand(desk)))
     more = {"scorecard": {"changes": [_change_json(row) for row in changes(desk)], "desk_by": desk.by}}
     result = _keep(ctx, project, rows, training, more, started)

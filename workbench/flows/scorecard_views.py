@@ -12,6 +12,7 @@ from automl.scorecard.card import Characteristic
 from automl.scorecard.classing import Edit, woe_shape
 from automl.scorecard.directions import Suggestion, data_violations, learn_directions
 from automl.scorecard.fitting import FittedScorecard
+from automl.scorecard.matrices import matrices
 from automl.scorecard.training import TrainingRows
 from core.findings import Finding
 from core.i18n import LANGUAGES, Message, msg
@@ -121,7 +122,14 @@ def _view(desk: Desk, project: str, made: FittedScorecard | None, tables: list[B
         registered=desk.registered,
         weights=spec.weights,
         compared=dict(desk.compared),
+        matrices=matrices(made.card, language) if made else (),
+        resting=_resting(desk, made) if made else (),
     )
+
+
+def _resting(desk: Desk, made: FittedScorecard) -> tuple[tuple[str, str], ...]:
+    crossed = {frozenset(pair.aliases) for pair in made.card.pairs}
+    return tuple(pair for pair in desk.pairs if frozenset(pair) not in crossed)
 
 
 def _standing(desk: Desk) -> int:
@@ -242,6 +250,10 @@ def _other_row(item: Mapping[str, Any], desk: Desk) -> ChangeRow:
             "scale: {points} points at {odds}:1, {pdo} points double the odds",
             points=number_text(after.base_points), odds=number_text(after.base_odds), pdo=number_text(after.pdo),
         )  # fmt: skip
+    elif item["action"] in ("cross", "uncross"):
+        other = desk.classing.of(item["other"]).name()
+        is_crossed = item["action"] == "cross"
+        what = msg("crossed with {other}", other=other) if is_crossed else msg("parted from {other}", other=other)
     else:
         what = msg("put on the card") if item["action"] == "take" else msg("taken off the card")
     names = dict(desk.classing.of(item["alias"]).names) if item["alias"] else {}

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.i18n import formats
 from workbench.flows import scorecard_exchange
-from workbench.flows.scorecard import CardView, Change, CharacteristicRow, Effect, Scale
+from workbench.flows.scorecard import CROSSED, CardView, Change, CharacteristicRow, Effect, Scale
 from workbench.ui.evaluation_view import figure_text, population
 from workbench.ui.frame import PAGES
 from workbench.ui.pieces import chip, draw, findings, headline, panel_title, table
@@ -72,6 +72,7 @@ def weights_name(kind: str) -> str:
         "evidence": t("Weights of evidence"),
         "joint": t("All bins together"),
         "boosted": t("Boosted"),
+        CROSSED: t("With crossed characteristics"),
     }[kind]
 
 
@@ -173,7 +174,10 @@ def findings_panel(view: CardView) -> None:
 def points_table(place: Here) -> None:
     """Draw the points as they are printed."""
     printed = scorecard_exchange.printed(place.ctx, place.name)
-    panel_title(t("Points table"), t("A score is the base points and the points of one bin of each characteristic."))
+    panel_title(
+        t("Points table"),
+        t("A score is the base points and the points of one bin of each characteristic, and of one cell of each pair."),
+    )
     table(printed.header, [tuple(map(escape, row)) for row in printed.rows], numbers=printed.numbers)
 
 
