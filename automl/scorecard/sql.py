@@ -76,6 +76,7 @@ def to_sql(
     Examples
     --------
     >>> from automl.scorecard.bins import CharacteristicBins
+    >>> from automl.scorecard.card import Characteristic
     >>> from features.binning import FeatureBins
     >>> age = Characteristic(CharacteristicBins(FeatureBins("age", "number", (30.0,))), (10, 25, 0))
     >>> print(to_sql(Scorecard("demo", (age,), 500), "person", "mysql", keys=["id"]))
