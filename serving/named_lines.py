@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import orjson
 
@@ -11,6 +12,8 @@ from serving.lines import Line
 from serving.repeats import Name, Repeats
 
 __all__ = ["NamedLines"]
+
+_MOST_REMEMBERED: Final = 64
 
 
 class NamedLines:
@@ -61,8 +64,10 @@ class NamedLines:
         return {begun[name].number for name in claimed if name not in found}
 
     def settle(self, lines: Mapping[Name, Line], kept: "asyncio.Future[None]") -> None:
-        """Remember the answers of lines that were taken on, where they were kept, and let who waits for them go on."""
-        if not kept.cancelled() and kept.exception() is None:
+        """Remember the answers of lines that were taken on, if few and kept, and let who waits for them go on."""
+        # Many would take the places of answers to single requests, which are sooner asked for again: those of many are
+        # found in the log, all at once.
+        if len(lines) <= _MOST_REMEMBERED and not kept.cancelled() and kept.exception() is None:
             for name, line in lines.items():
                 if line.asked is not None and isinstance(line.outcome, bytes):
                     self._repeats.keep(name, line.asked.payload_hash, line.outcome)
