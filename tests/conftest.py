@@ -11,7 +11,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -25,6 +24,7 @@ from psycopg import sql
 from sqlalchemy import inspect, text
 
 from core.database import Database
+from tests.ports import free_port
 
 _START_TIMEOUT_S = 60
 _FAST_AND_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "60"}
@@ -174,7 +174,7 @@ def _version(binaries: Path) -> int:
 
 
 def _running(binaries: Path, folder: Path, owner: str, password: str) -> Iterator[PostgreSQLServer]:
-    server = PostgreSQLServer("workbench", password, _free_port(), _version(binaries))
+    server = PostgreSQLServer("workbench", password, free_port(), _version(binaries))
     options = {"listen_addresses": "127.0.0.1", "port": server.port, "unix_socket_directories": ""}
     command: list[object] = [binaries / "postgres", "-D", folder / "data"]
     for name, value in (options | _FAST_AND_FORGETFUL).items():
@@ -198,9 +198,3 @@ def _wait_until_ready(server: PostgreSQLServer, process: subprocess.Popen[bytes]
             if process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"PostgreSQL did not start:\n{log.read_text(errors='replace')}")
             time.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

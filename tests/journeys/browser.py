@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import FloatRect, Locator, Page, expect, sync_playwright
+from playwright.sync_api import FloatRect, Locator, Page, WebSocket, expect, sync_playwright
 
 _FLAGS = (
     "--no-sandbox",
@@ -17,6 +17,7 @@ _FLAGS = (
     "--disable-sync",
 )
 SLOW_MS = 60_000
+_MOST_UNHEARD_MS = 5_000
 _RUDE = ("Traceback (most recent call last)", "This page failed unexpectedly", "This app has encountered an error")
 
 
@@ -32,6 +33,9 @@ class Person:
         page.on("console", lambda message: self._note(message.type, message.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self._note_request(request.url))
+        self._is_heard = True
+        page.on("domcontentloaded", lambda _: self._hear(is_heard=False))
+        page.on("websocket", self._listen)
 
     def sign_in(self, name: str, password: str | None = None, language: str = "en") -> None:
         """Sign in with a password, or by the local button where none is given."""
@@ -55,8 +59,21 @@ class Person:
     def settle(self) -> None:
         """Wait until the script behind the page has ended."""
         self.page.wait_for_timeout(400)
+        # A page that was loaded, or what was clicked, has to reach the script before that can be said to have ended.
+        for _ in range(_MOST_UNHEARD_MS // 50):
+            if self._is_heard:
+                break
+            self.page.wait_for_timeout(50)
         app = self.page.locator('[data-testid="stApp"]')
         expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=SLOW_MS)
+
+    def _listen(self, wire: WebSocket) -> None:
+        """Note whether the server has said anything since the page was loaded or last told it something."""
+        wire.on("framesent", lambda _: self._hear(is_heard=False))
+        wire.on("framereceived", lambda _: self._hear(is_heard=True))
+
+    def _hear(self, *, is_heard: bool) -> None:
+        self._is_heard = is_heard
 
     def click(self, name: str) -> None:
         """Click a button by its words and wait for the page."""

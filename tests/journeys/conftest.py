@@ -4,7 +4,6 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from tests.ports import free_port
 
 _SAMPLE_ENTERPRISES = 3_000
 _SAMPLE_TRIALS = 2
@@ -71,13 +72,6 @@ class Installation:
     scorer_url: str
 
 
-def free_port() -> int:
-    """Return a loopback port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def running(home: Path) -> Iterator[Installation]:
     """Start ``workbench up`` over `home`, wait until its pages answer, and stop it by its pid."""
     ui_port, scorer_port = free_port(), free_port()
@@ -112,10 +106,11 @@ def _wait_until_up(url: str, process: "subprocess.Popen[bytes]", log: Path) -> N
         if process.poll() is not None:
             break
         try:
-            if httpx.get(f"{url}/sign-in").status_code == 200:
+            if httpx.get(f"{url}/sign-in", timeout=20).status_code == 200:
                 return
         except httpx.TransportError:
-            time.sleep(0.3)
+            pass  # not up yet
+        time.sleep(0.3)
     raise AssertionError(f"the workbench did not come up:\n{log.read_text('utf-8', 'replace')[-3000:]}")
 
 

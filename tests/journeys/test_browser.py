@@ -163,7 +163,7 @@ def build_model(analyst: Person, files: list[str]) -> None:
     analyst.settle()
     page.get_by_role("button", name="Train a model", exact=True).click()
     analyst.wait_for("Finish with the best so far")
-    page.wait_for_timeout(6_000)
+    analyst.wait_for("The race so far")  # there is a best by now
     page.get_by_role("button", name="Finish with the best so far").click()
     analyst.wait_for("Candidates", 120_000)
     analyst.settle()

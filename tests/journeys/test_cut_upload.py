@@ -58,7 +58,7 @@ def test_an_upload_cut_in_the_middle_leaves_nothing_and_the_next_one_works(empty
         analyst.click("Create the project")
         request = upload(analyst, "firms.csv", ROWS)
         cut(request, 40 << 20, 16 << 20)
-        assert httpx.get(f"{empty_installation.url}/sign-in").status_code == 200
+        assert httpx.get(f"{empty_installation.url}/sign-in", timeout=60).status_code == 200
         assert files_with(empty_installation.home, MARK) == []
         assert (
             list(empty_installation.home.rglob("uploads/*")) == []

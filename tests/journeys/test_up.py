@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from serving.workers import STOP_SECONDS
-from tests.journeys.conftest import free_port
+from tests.ports import free_port
 from workbench.commands import processes
 
 
@@ -25,7 +25,7 @@ def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(url).status_code == 200
+        return httpx.get(url, timeout=20).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -59,7 +59,7 @@ def test_what_came_up_together_goes_together(tmp_path: Path, ends_by: str) -> No
             up.send_signal(signal.SIGTERM)
         else:
             os.kill(parts[0], signal.SIGKILL)
-        assert up.wait(30) == (0 if ends_by == "a signal to it" else 1)
+        assert up.wait(90) == (0 if ends_by == "a signal to it" else 1)
         assert not any(is_running(part) for part in parts)
     finally:
         if up.poll() is None:

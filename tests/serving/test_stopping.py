@@ -31,6 +31,8 @@ class Impatient(threading.Thread):
                 except httpx.TransportError:
                     return
                 self.statuses.add(answer.status_code)
+                if answer.status_code != 200:
+                    return
                 self.given[name] = answer.json()["probability"]
 
 

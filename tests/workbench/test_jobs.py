@@ -172,11 +172,20 @@ def working(settings: Settings) -> Iterator[None]:
         assert not thread.is_alive()
 
 
-def child_pid(job: Job) -> int | None:
+def child_pid(job: Job, settings: Settings) -> int | None:
+    """Return the living process of a job of this installation: others on the machine have jobs of the same number."""
     found = subprocess.run(
         ["pgrep", "-f", f"workbench.jobs.child {job.id} "], capture_output=True, text=True, check=False
     )
-    return next((int(pid) for pid in found.stdout.split() if is_alive(int(pid))), None)
+    home = f"WORKBENCH_HOME={settings.home}".encode()
+    return next((pid for pid in map(int, found.stdout.split()) if is_alive(pid) and home in environ(pid)), None)
+
+
+def environ(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def is_alive(pid: int) -> bool:
@@ -201,7 +210,7 @@ class TestWorker:
         local = Actor("local:me", frozenset({"analyst"}))
         job = queue.enqueue("sample", {"project": project, "n_enterprises": 600}, by=local)
         with working(settings):
-            wait_for(lambda: queue.workers_alive() == 1, 5, "worker")
+            wait_for(lambda: queue.workers_alive() == 1, 60, "worker")
             wait_for(lambda: queue.get(job.id).is_final, 60, "end")
         done = queue.get(job.id)
         assert done.state is JobState.SUCCEEDED, done.log_tail
@@ -233,9 +242,9 @@ class TestWorker:
         job = queue.enqueue("sample", {"project": project, "n_enterprises": 20_000}, by=local)
         with working(settings):
             wait_for(lambda: queue.get(job.id).fraction > 0, 60, "progress")
-            pid = child_pid(job)
+            pid = child_pid(job, settings)
             queue.cancel(job.id, by=local)
-            seconds = wait_for(lambda: queue.get(job.id).is_final, 5, "end")
+            seconds = wait_for(lambda: queue.get(job.id).is_final, 60, "end")
         assert queue.get(job.id).state is JobState.CANCELLED
         assert seconds < 5
         assert pid is None or not is_alive(pid)
@@ -275,12 +284,16 @@ class TestWorker:
         job = queue.enqueue("sample", {"project": project, "n_enterprises": 20_000}, by=local, max_attempts=2)
         with working(settings):
             for attempt in (1, 2):
-                wait_for(lambda n=attempt: queue.get(job.id).attempt == n and child_pid(job) is not None, 30, "child")
-                pid = child_pid(job)
+                wait_for(
+                    lambda n=attempt: queue.get(job.id).attempt == n and child_pid(job, settings) is not None,
+                    90,
+                    "child",
+                )
+                pid = child_pid(job, settings)
                 assert pid is not None
                 os.kill(pid, signal.SIGKILL)
-                wait_for(lambda p=pid: child_pid(job) != p, 10, "end of the child")
-            wait_for(lambda: queue.get(job.id).is_final, 10, "end")
+                wait_for(lambda p=pid: child_pid(job, settings) != p, 60, "end of the child")
+            wait_for(lambda: queue.get(job.id).is_final, 60, "end")
         failed = queue.get(job.id)
         assert failed.state is JobState.FAILED
         assert failed.attempt == 2
@@ -294,12 +307,12 @@ class TestWorker:
         job = queue.enqueue("sample", {"project": project, "n_enterprises": 600}, by=local)
         code = "from workbench.jobs.worker import Worker, Settings; Worker(Settings.load()).run()"
         worker = subprocess.Popen([sys.executable, "-c", code], env=environment(settings))
-        wait_for(lambda: child_pid(job) is not None, 60, "child")
-        pid = child_pid(job)
+        wait_for(lambda: child_pid(job, settings) is not None, 60, "child")
+        pid = child_pid(job, settings)
         assert pid is not None
         worker.kill()
         worker.wait()
-        wait_for(lambda: not is_alive(pid), 5, "end of the child")
+        wait_for(lambda: not is_alive(pid), 60, "end of the child")
         assert queue.get(job.id).state is JobState.RUNNING
         let_lease_run_out(ctx.database, job.id)
         Worker(settings).run(until_idle=True)
