@@ -215,7 +215,7 @@ def part_of(entity: str, n_parts: int) -> int:
     Examples
     --------
     >>> [part_of(str(client), 5) for client in range(1, 7)]
-    [1, 4, 1, 1, 0, 4]
+    [0, 1, 3, 2, 3, 3]
     """
     return int(hashlib.sha256(str(entity).encode()).hexdigest(), 16) % n_parts
 
