@@ -28,7 +28,7 @@ from automl.scorecard.pairs import MOST_PAIRS
 from automl.scorecard.weights import LEAST_ROWS, Weights, evidence, fit_weights
 from core.errors import InputError
 from core.findings import Finding, Severity
-from core.i18n import Message, msg
+from core.i18n import Message, Named, msg
 from features.binning import FeatureBins, fit_bins, woe_table
 
 if TYPE_CHECKING:
@@ -533,11 +533,14 @@ def _contradictions(contradicting: Mapping[str, float]) -> list[Finding]:
 
 def _crossed(card: Scorecard) -> Finding:
     """Tell the reader of the card that it is more than a sum."""
-    names = [card.pair_title(pair) for pair in card.pairs]
+    names = {
+        language: separator.join(card.pair_title(pair, language) for pair in card.pairs)
+        for language, separator in (("en", "; "), ("zh", "；"))
+    }
     text = msg(
-        "{n} pairs of characteristics have points of their own beside the points of each: {names}",
-        n=len(names), names="; ".join(names),
-    )  # fmt: skip
+        "crossed characteristics, with points of their own beside the points of each: {names}",
+        names=Named(names["en"], names),
+    )
     return Finding("crossed_characteristics", Severity.INFO, text)
 
 

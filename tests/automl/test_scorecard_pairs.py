@@ -21,6 +21,7 @@ from automl.scorecard.fitting import FittedScorecard, ScorecardSpec, fit_card, f
 from automl.scorecard.model import ScorecardModel
 from automl.scorecard.pair_search import Residuals, interaction_score
 from core.errors import InputError
+from core.i18n import LANGUAGES
 from features.definitions import FeatureDefinition
 from features.plan import FeaturePlan, TableSchema
 
@@ -88,7 +89,8 @@ def test_two_pairs_are_found_and_order_unseen_rows_better_than_the_sum(fitted: F
     margins = [ScorecardModel([one], NAMES).margin(X) for one in (card, replace(card, pairs=()))]
     crossed, added = (roc_auc_score(y, margin) for margin in margins)
     assert crossed > added + 0.03
-    assert [finding.code for finding in fitted.findings].count("crossed_characteristics") == 1
+    (told,) = [finding.message for finding in fitted.findings if finding.code == "crossed_characteristics"]
+    assert all(card.pair_title(pair, language) in told.text(language) for pair in card.pairs for language in LANGUAGES)
 
 
 def test_nothing_is_crossed_where_characteristics_only_add_up(plan: FeaturePlan) -> None:
