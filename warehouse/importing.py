@@ -140,7 +140,7 @@ def _import(
     progress.report(_READ_SHARE, msg("finding types, keys and links"))
     assembled = assemble(raw, model, is_saved=is_saved, progress=progress.part(_READ_SHARE, 1.0))
     sources = tuple(dict.fromkeys(table.source for table in raw.values()))
-    progress.report(1.0, msg("{n} tables imported", n=len(raw)))
+    progress.report(1.0, msg("1 table imported") if len(raw) == 1 else msg("{n} tables imported", n=len(raw)))
     findings += [*_source_findings(sources), *assembled.findings]
     return ImportResult(assembled.table_set, tuple(findings), assembled.table_set.data_model, sources)
 

@@ -101,7 +101,8 @@ def import_database(
     finally:
         if not is_stored:
             work.close()
-    progress.report(1.0, msg("{n} tables imported", n=len(result.table_set.names)))
+    n = len(result.table_set.names)
+    progress.report(1.0, msg("1 table imported") if n == 1 else msg("{n} tables imported", n=n))
     return result
 
 

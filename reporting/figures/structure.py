@@ -143,17 +143,16 @@ def tables_graph(
 
 
 def _finding(tables: Sequence[Mapping[str, Any]], n_links: int, root: str | None) -> Message:
+    n_rows = sum(int(table["rows"]) for table in tables)
     values = {
-        "tables": len(tables),
-        "links": n_links,
-        "rows": count(sum(int(table["rows"]) for table in tables)),
+        "tables": msg("1 table") if len(tables) == 1 else msg("{n} tables", n=len(tables)),
+        "links": msg("1 link") if n_links == 1 else msg("{n} links", n=n_links),
+        "rows": msg("1 row") if n_rows == 1 else msg("{n} rows", n=count(n_rows)),
     }
     names = {table["name"]: table.get("label") or table["name"] for table in tables}
     if root in names:
-        return msg(
-            "{tables} tables, {links} links, {rows} rows; one score for each row of {root}", root=names[root], **values
-        )
-    return msg("{tables} tables, {links} links, {rows} rows", **values)
+        return msg("{tables}, {links}, {rows}; one score for each row of {root}", root=names[root], **values)
+    return msg("{tables}, {links}, {rows}", **values)
 
 
 def _sentence(table: Mapping[str, Any], links: Sequence[tuple[str, str]]) -> Message:

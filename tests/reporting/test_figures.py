@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from core.i18n import msg
 from reporting import figures
+from reporting.figures import structure
 from reporting.figures.structure import essential_links, layered_layout
 from reporting.tokens import palette
 
@@ -455,3 +456,18 @@ def test_fifty_tables_stay_readable() -> None:
     assert [note.text for note in figure.layout.annotations if "%" in note.text] == ["50%"]
     names = [note.text.partition("</b>")[0] for note in figure.layout.annotations if "<b>" in note.text]
     assert all(len(name) < 60 for name in names)
+
+
+@pytest.mark.parametrize(
+    ("n_tables", "n_links", "rows", "english", "chinese"),
+    [
+        (1, 0, 1, "1 table, 0 links, 1 row", "1 张表，0 条关联，1 行"),
+        (2, 1, 3, "2 tables, 1 link, 6 rows", "2 张表，1 条关联，6 行"),
+    ],
+)
+def test_what_a_graph_of_tables_holds_is_told_in_the_right_number(
+    n_tables: int, n_links: int, rows: int, english: str, chinese: str
+) -> None:
+    tables = [{"name": f"t{i}", "rows": rows} for i in range(n_tables)]
+    told = structure._finding(tables, n_links, None)
+    assert (told.text("en"), told.text("zh")) == (english, chinese)

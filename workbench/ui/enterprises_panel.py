@@ -45,11 +45,12 @@ def enterprises_panel(place: Here) -> None:
 
 def _figures(state: EnterprisesState) -> None:
     rows = sum(state.n_rows.values())
-    size = f"{state.size_bytes / 1e6:,.1f}"
+    size, n = f"{state.size_bytes / 1e6:,.1f}", len(state.n_rows)
+    tables = t("1 table, {size} MB", size=size) if n == 1 else t("{n} tables, {size} MB", n=n, size=size)
     figures(
         [
             (t("Enterprises"), formats.count(state.n_rows.get(state.table or "", 0)), state.table or ""),
-            (t("Rows"), formats.count(rows), t("{n} tables, {size} MB", n=len(state.n_rows), size=size)),
+            (t("Rows"), formats.count(rows), tables),
             (t("Data up to"), exact(state.as_of), t("in the data's own clock")),
             (t("Published"), ago(state.published_at), exact(state.published_at)),
         ]
