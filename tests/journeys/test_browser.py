@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from tests.journeys.browser import Person, person
 from tests.journeys.conftest import Installation
@@ -42,23 +43,24 @@ def test_every_page_shows_the_sample_project(language: str, dark: bool, sample_i
         for page in PAGES:
             analyst.open(page)
             analyst.check_manners()
-            assert is_chinese(analyst) == (language == "zh")
+            wait_for_title(analyst, is_chinese=language == "zh")
 
 
-def is_chinese(who: Person) -> bool:
-    """Return whether the page's title has a Chinese character."""
-    return any("\u4e00" <= sign <= "\u9fff" for sign in who.page.locator("h1").first.inner_text())
+def wait_for_title(who: Person, *, is_chinese: bool) -> None:
+    """Wait until the page's title has a Chinese character, or has none."""
+    title, sign = who.page.locator("h1").first, re.compile("[\u4e00-\u9fff]")
+    (expect(title).to_have_text if is_chinese else expect(title).not_to_have_text)(sign, timeout=20_000)
 
 
 def test_the_language_stays_as_chosen(empty_installation: Installation) -> None:
     with person(empty_installation.url, chinese=True) as visitor:
         visitor.sign_in("analyst", language="zh")
-        assert is_chinese(visitor)
+        wait_for_title(visitor, is_chinese=True)
         visitor.click("English")
-        assert not is_chinese(visitor)
+        wait_for_title(visitor, is_chinese=False)
         visitor.page.reload()
         visitor.settle()
-        assert not is_chinese(visitor)
+        wait_for_title(visitor, is_chinese=False)
         visitor.page.goto(f"{visitor.url}/sign-in")
         assert visitor.page.locator("html").get_attribute("lang") == "en"
 
