@@ -153,6 +153,8 @@ def test_an_endless_head_is_hung_up_on(client: httpx.Client) -> None:
                 await asyncio.sleep(0)
         except ConnectionError:
             pass
+        finally:
+            writer.close()
         return n_bytes
 
     assert asyncio.run(ask()) < 5_000_000
