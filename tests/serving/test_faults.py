@@ -56,14 +56,14 @@ def pieces(n_bytes: int) -> Iterator[bytes]:
 def test_a_body_of_sixty_megabytes_is_refused_and_others_are_served(client: httpx.Client, form: str) -> None:
     content: Any = b"".join(pieces(SIXTY_MB)) if form == "with its length" else pieces(SIXTY_MB)
     with httpx.Client(base_url=client.base_url, headers=client.headers, timeout=30) as own:
-        started = time.process_time()
+        started = time.monotonic()
         try:
             refused = own.post("/v1/score", content=content, headers={"Content-Type": "application/json"})
             assert (refused.status_code, refused.json()["error"]["code"]) == (413, "payload_too_large")
         except (httpx.WriteError, httpx.ReadError):
             # Hung up on in the middle of sending, the answer unread: refused all the same, as the next lines show.
             pass
-        assert time.process_time() - started < 10
+        assert time.monotonic() - started < 10
     assert client.post("/v1/score", json=body()).status_code == 200
 
 
@@ -103,9 +103,9 @@ def test_idle_connections_and_dripping_heads_are_hung_up_on_while_others_are_ser
     site.deploy(1)
 
     async def crowd(port: int, answered: list[int]) -> tuple[int, int, float]:
+        started = time.monotonic()
         idle = [await opened(port) for _ in range(1_500)]
         dripping = [await opened(port, b"POST /v1/score HTTP/1.1\r\n") for _ in range(300)]
-        started = time.monotonic()
 
         async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
             while not reader.at_eof():
@@ -168,7 +168,7 @@ def test_a_connection_that_asks_again_and_again_is_kept(site: Site, monkeypatch:
     async def ask(port: int) -> list[bytes]:
         reader, writer = await opened(port)
         answers = []
-        for pause in (2.5, 0.0):
+        for pause in (2.5, 2.5, 2.5, 0.0):
             writer.write(request)
             answers.append(await asyncio.wait_for(reader.readuntil(b'{"status":"ok"}'), 60))
             await asyncio.sleep(pause)
@@ -176,7 +176,7 @@ def test_a_connection_that_asks_again_and_again_is_kept(site: Site, monkeypatch:
         return answers
 
     with site.client() as client:
-        assert len(asyncio.run(ask(port_of(client)))) == 2
+        assert len(asyncio.run(ask(port_of(client)))) == 4
 
 
 # Too much at once

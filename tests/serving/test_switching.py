@@ -92,8 +92,10 @@ def test_a_rollback_serves_from_the_next_look_on(site: Site, monkeypatch: pytest
     with site.client() as client:
         assert ask(client).json()["version"] == 2
         site.registry.rollback(PROJECT, by=OPERATOR, reason="worse")
+        started = time.monotonic()
         is_back.set()
         wait_until(lambda: version_of(client) == 1)
+        assert time.monotonic() - started < 3
         wait_until(lambda: served)
         # A look every second: what is served from the next one on is served within seconds.
         assert served[0] == 1 and service_module._POLL_SECONDS <= 1
