@@ -3,14 +3,14 @@
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from automl.blending import blend
+from automl.blending import best_mean, blend
 from automl.families import save_model
 from automl.families.ensemble import EnsembleModel
 from automl.families.interface import Model
@@ -74,7 +74,7 @@ class Entrant:
     margin : ndarray of float, shape (n_rows,)
         Log-odds of each training row by a model that did not see it.
     members : tuple of Member
-        What it is made of; one, but for an ensemble.
+        What it is made of; one, but for an ensemble and for a family whose trials are averaged.
     n_trials : int
         Trials behind it.
     seconds : float
@@ -114,8 +114,8 @@ class Entrant:
 
     @property
     def params(self) -> Mapping[str, Any]:
-        """Parameters of its trial; of an ensemble the shares of its members."""
-        if self.name != ENSEMBLE:
+        """Parameters of its trial; of several the share of each."""
+        if len(self.members) == 1:
             return self.lead.best.params
         return {
             f"{member.result.family.name} #{member.result.best.number + 1}": round(member.weight, 4)
@@ -134,6 +134,8 @@ class Entrant:
     def _mean(self, models: list[Model]) -> Model:
         if len(models) == 1:
             return models[0]
+        if self.name != ENSEMBLE:
+            return self.lead.family.bag(models)
         return EnsembleModel(models, [member.weight for member in self.members])
 
 
@@ -153,19 +155,31 @@ def entrants(
     with_ensemble : bool
         Whether one is made.
     """
-    found = []
-    for search in searches:
-        if search.result is not None:
-            seconds = round(sum(trial.seconds for trial in search.trials), 1)
-            members = (Member(search.result, 1.0),)
-            family = search.family
-            entrant = Entrant(family.name, family.simplicity, search.result.margin, members, search.n_tried, seconds)
-            found.append(replace(entrant, judged=_judged(search.results, folds)))
+    found = [_of_family(search, y, folds) for search in searches if search.result is not None]
     if with_ensemble and sum(len(search.results) for search in searches) > 1:
         ensemble = _ensemble(searches, y, folds, seed, found)
         if len(ensemble.members) > 1:
             found.append(ensemble)
     return found
+
+
+def _of_family(search: FamilySearch, y: np.ndarray, folds: np.ndarray) -> Entrant:
+    """Return the best trial of a family, or the mean of the trials that are best together where it averages them.
+
+    The rows of a fold are judged by what is best on the *other* folds, so free of the luck of having been chosen.
+    """
+    results, family = search.results, search.family
+    margins = np.array([result.margin for result in results])
+    # Of how many trials the mean may stand for the family.
+    most = getattr(family, "most_averaged", 1)
+    chosen, elsewhere = best_mean(margins, y, folds, most, np.array([one.best.fold_values for one in results]))
+    judged = np.empty(len(y))
+    for k, others in enumerate(elsewhere):
+        judged[folds == k] = margins[list(others)][:, folds == k].mean(axis=0)
+    members = tuple(Member(results[i], 1 / len(chosen)) for i in chosen)
+    seconds = round(sum(trial.seconds for trial in search.trials), 1)
+    margin = margins[list(chosen)].mean(axis=0)
+    return Entrant(family.name, family.simplicity, margin, members, search.n_tried, seconds, judged)
 
 
 def _ensemble(
@@ -184,18 +198,6 @@ def _ensemble(
     )
     n_trials, seconds = sum(one.n_trials for one in others), sum(one.seconds for one in others)
     return Entrant(ENSEMBLE, _ENSEMBLE_SIMPLICITY, mixed.margin, members, n_trials, round(seconds, 1))
-
-
-def _judged(results: Sequence[SearchResult], folds: np.ndarray) -> np.ndarray:
-    """Return log-odds by which a family's best trial is compared, free of the luck of having been chosen.
-
-    The rows of a fold are answered for by the trial that is best on the *other* folds.
-    """
-    margin = np.empty(len(folds))
-    for k in range(int(folds.max()) + 1):
-        elsewhere = [np.mean(np.delete(result.best.fold_values, k)) for result in results]
-        margin[folds == k] = results[int(np.argmax(elsewhere))].margin[folds == k]
-    return margin
 
 
 def seconds_per_reason(model: Model, values: np.ndarray) -> float:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from automl.control import FitControl
     from automl.scorecard.classing import Classing, ClassingData
     from automl.scorecard.directions import Direction
-    from automl.scorecard.fitting import FittedScorecard, ScorecardSpec
+    from automl.scorecard.fitting import FittedScorecard
+    from automl.scorecard.spec import ScorecardSpec
 
 __all__ = ["ScorecardFamily", "load", "make_family"]
 
@@ -22,19 +23,19 @@ _WEIGHTS = ("evidence", "joint", "boosted")
 _PENALTIES = (3.0, 10.0, 30.0, 100.0)
 _ROUNDS = (150, 400, 800)
 _TRIED: tuple[dict[str, Any], ...] = (
-    {"weights": "boosted", "rounds": 400, "pairs": 5},
+    {"weights": "boosted", "rounds": 400, "pairs": 10},
+    {"weights": "evidence", "penalty": 10.0, "pairs": 10},
+    {"weights": "joint", "penalty": 30.0, "pairs": 10},
     {"weights": "boosted", "rounds": 400, "pairs": 0},
     {"weights": "joint", "penalty": 30.0, "pairs": 0},
     {"weights": "evidence", "penalty": 10.0, "pairs": 0},
+    {"weights": "boosted", "rounds": 800, "pairs": 10},
     {"weights": "joint", "penalty": 100.0, "pairs": 0},
     {"weights": "joint", "penalty": 3.0, "pairs": 0},
     {"weights": "boosted", "rounds": 150, "pairs": 0},
-    {"weights": "boosted", "rounds": 800, "pairs": 0},
-    {"weights": "joint", "penalty": 30.0, "pairs": 5},
-    {"weights": "evidence", "penalty": 10.0, "pairs": 5},
 )
 """With pairs first: a card so far behind that it has one try only lacks what features tell together."""
-_PAIRS = (0, 5)
+_PAIRS = (0, 10)
 _JOINING_ROUNDS = 400
 _SIZE = 25
 _LEAST_BADS_PER_BIN = 5
@@ -50,6 +51,8 @@ class ScorecardFamily:
     takes_weights = False
     """Bins count whole rows: weights of rows are not looked at."""
     limits_interactions = True
+    most_averaged = 3
+    """Trials whose mean may stand for the family: the mean of cards is again a sum of points."""
 
     def __init__(self) -> None:
         self._classings: dict[tuple[bytes, int | None], Classing] = {}
@@ -89,7 +92,7 @@ class ScorecardFamily:
         together have the rounds of the boosting by which their bins are joined.
         """
         from automl.scorecard.classing import ClassingData
-        from automl.scorecard.fitting import ScorecardSpec
+        from automl.scorecard.spec import ScorecardSpec
 
         rows = ClassingData(data.values, data.y[train], data.plan.aliases, train)
         n_rarer = int(min(rows.y.sum(), (1 - rows.y).sum()))
@@ -110,7 +113,8 @@ class ScorecardFamily:
         control: "FitControl",
         rounds: int | None,
     ) -> FoldFit:
-        from automl.scorecard.fitting import fit_card, fit_classing
+        from automl.scorecard.fit_bins import fit_classing
+        from automl.scorecard.fitting import fit_card
 
         most = rounds if rounds is not None and rounds > 1 else None
         key = (_named(rows), most)
@@ -132,7 +136,8 @@ class ScorecardFamily:
         rounds: int | None,
     ) -> FoldFit:
         from automl.control import FitControl
-        from automl.scorecard.fitting import fit_card, fit_joined_classing
+        from automl.scorecard.fit_bins import fit_joined_classing
+        from automl.scorecard.fitting import fit_card
 
         wanted = rounds or _JOINING_ROUNDS
         # Rounds that are given are made whatever the time: it is the fit of before that is repeated.

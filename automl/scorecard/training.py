@@ -18,8 +18,10 @@ from automl.result import TrainingResult, model_fingerprint
 from automl.scorecard.bins import BinTable, count_bins
 from automl.scorecard.classing import Classing, ClassingData
 from automl.scorecard.directions import Suggestion, card_violations, data_violations, suggest_directions
-from automl.scorecard.fitting import FittedScorecard, ScorecardSpec, fit_card, fit_classing
+from automl.scorecard.fit_bins import fit_classing
+from automl.scorecard.fitting import FittedScorecard, fit_card
 from automl.scorecard.model import ScorecardModel
+from automl.scorecard.spec import ScorecardSpec
 from automl.split import grouped_folds
 from core.errors import InputError
 from core.findings import Finding, Severity

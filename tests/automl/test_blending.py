@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automl.blending import blend, greedy_weights
+from automl.blending import best_mean, blend, greedy_weights
 from automl.control import Supervisor
 from automl.families import make_family
 from automl.families.interface import FoldFit, TrainingData
@@ -48,6 +48,34 @@ def test_among_pure_noise_the_honest_answers_are_no_better_than_chance() -> None
     margins = rng.normal(size=(30, 1_500))
     mixed = blend(margins, y, np.arange(1_500) % 5, seed=1)
     assert abs(auc(y, mixed.margin) - 0.5) < 0.04
+
+
+def _by_fold(margins: np.ndarray, y: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    return np.array([[auc(y[folds == k], margin[folds == k]) for k in range(5)] for margin in margins])
+
+
+def test_the_best_mean_takes_what_complements_and_leaves_out_noise() -> None:
+    y, margins, folds = _world(2_000, 5)
+    chosen, elsewhere = best_mean(margins, y, folds, 3, _by_fold(margins, y, folds))
+    assert chosen == (0, 1)
+    assert elsewhere == [(0, 1)] * 5
+    alone, _ = best_mean(margins, y, folds, 1, _by_fold(margins, y, folds))
+    assert alone == (int(_by_fold(margins, y, folds).mean(axis=1).argmax()),)
+
+
+def test_what_is_averaged_for_a_fold_does_not_depend_on_its_outcomes() -> None:
+    rng = np.random.default_rng(6)
+    y, folds, margins = (rng.random(300) < 0.4).astype(float), np.arange(300) % 5, rng.normal(size=(8, 300))
+    turned = np.where(folds == 2, 1 - y, y)
+    before, after = (best_mean(margins, each, folds, 3, _by_fold(margins, each, folds)) for each in (y, turned))
+    assert before[1][2] == after[1][2]
+    assert before != after
+
+
+def test_equals_are_not_averaged_in_vain() -> None:
+    y, margins, folds = _world(500, 7)
+    twice = margins[[0, 0]]
+    assert best_mean(twice, y, folds, 3, _by_fold(twice, y, folds))[0] == (0,)
 
 
 @settings(max_examples=20, deadline=None)

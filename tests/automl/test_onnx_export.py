@@ -19,8 +19,9 @@ from automl.onnx_export import to_onnx
 from automl.scale import ScoreScale
 from automl.scorecard.bins import Special
 from automl.scorecard.classing import Classing, ClassingData
-from automl.scorecard.fitting import ScorecardSpec, fit_card
+from automl.scorecard.fitting import fit_card
 from automl.scorecard.model import ScorecardModel
+from automl.scorecard.spec import ScorecardSpec
 from core.errors import InputError
 from features.plan import FeaturePlan
 

@@ -15,9 +15,11 @@ from automl.families.scorecard import make_family
 from automl.scorecard.bins import CharacteristicBins, Special, count_bins
 from automl.scorecard.boosted import fit_boosted
 from automl.scorecard.classing import ClassingData
-from automl.scorecard.fitting import ScorecardSpec, fit_card, fit_classing, fit_scorecard
+from automl.scorecard.fit_bins import fit_classing
+from automl.scorecard.fitting import fit_card, fit_scorecard
 from automl.scorecard.joint import bin_positions
 from automl.scorecard.model import ScorecardModel
+from automl.scorecard.spec import ScorecardSpec
 from features.binning import FeatureBins
 from features.definitions import FeatureDefinition
 from features.plan import FeaturePlan, TableSchema

@@ -25,8 +25,9 @@ from automl.scorecard.directions import (
     learn_directions,
     suggest_directions,
 )
-from automl.scorecard.fitting import ScorecardSpec, fit_card, fit_scorecard
+from automl.scorecard.fitting import fit_card, fit_scorecard
 from automl.scorecard.model import ScorecardModel, bind
+from automl.scorecard.spec import ScorecardSpec
 from automl.scorecard.tables import from_csv, to_csv
 from automl.scorecard.training import ScorecardRun, TrainingRows, judge_scorecard, train_scorecard
 from automl.scorecard.weights import evidence, fit_weights

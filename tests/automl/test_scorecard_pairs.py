@@ -17,9 +17,11 @@ from automl.scorecard.bins import Special
 from automl.scorecard.card import Scorecard
 from automl.scorecard.classing import Classing, ClassingData
 from automl.scorecard.directions import Suggestion, card_violations, least_steps
-from automl.scorecard.fitting import FittedScorecard, ScorecardSpec, fit_card, fit_classing
+from automl.scorecard.fit_bins import fit_classing
+from automl.scorecard.fitting import FittedScorecard, fit_card
 from automl.scorecard.model import ScorecardModel
 from automl.scorecard.pair_search import Residuals, interaction_score
+from automl.scorecard.spec import ScorecardSpec
 from core.errors import InputError
 from core.i18n import LANGUAGES
 from features.definitions import FeatureDefinition

@@ -23,6 +23,7 @@ from automl.families.logistic import LogisticFamily
 from automl.judging import evaluation_findings
 from automl.race import Race
 from automl.result import TrainingResult
+from automl.scorecard.model import ScorecardModel
 from automl.search import FamilySearch, SearchResult, TrialRecord
 from automl.spec import TrainSpec
 from automl.split import make_split
@@ -112,6 +113,24 @@ def test_an_ensemble_names_its_members_and_their_shares(result: TrainingResult) 
     ensemble = next(one for one in result.candidates if one.family == "ensemble")
     assert sum(ensemble.params.values()) == pytest.approx(1, abs=1e-3)
     assert {name.split(" #")[0] for name in ensemble.params} <= {"logistic", "lightgbm"}
+
+
+def test_a_scorecard_of_the_race_is_the_mean_of_cards_that_are_good_together(world: Callable) -> None:
+    spec = SPEC.model_copy(update={"families": ["scorecard"], "ensemble": False})
+    found = _train(world, spec, n=1_000)
+    (candidate,) = found.candidates
+    tried = [trial for trial in found.trials if trial.state == "complete"]
+    shares = {int(name.split(" #")[1]) - 1: share for name, share in candidate.params.items()}
+    assert 1 < len(shares) <= 3
+    assert list(shares.values()) == pytest.approx([1 / len(shares)] * len(shares), abs=1e-3)
+    assert set(shares) <= {trial.number for trial in tried}
+    assert isinstance(found.model, ScorecardModel)
+    assert len(found.model.cards) == len(shares) * spec.folds
+    matrix, _ = world(1_000)
+    cards = [ScorecardModel([card], found.model.aliases).margin(matrix.values) for card in found.model.cards]
+    np.testing.assert_allclose(found.model.margin(matrix.values), np.mean(cards, axis=0), rtol=1e-12)
+    again = _train(world, found.replay_spec(), n=1_000)
+    assert again.fingerprint == found.fingerprint
 
 
 def test_what_cannot_be_told_apart_names_the_simpler_and_can_choose_it(world: Callable) -> None:

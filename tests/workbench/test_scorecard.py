@@ -20,7 +20,7 @@ from automl.explaining import explain_row
 from automl.families import load_model
 from automl.label import LabelSpec
 from automl.scorecard.bins import Special
-from automl.scorecard.fitting import ScorecardSpec
+from automl.scorecard.spec import ScorecardSpec
 from core.audit import AuditTrail
 from core.errors import ConflictError, InputError, PermissionDeniedError
 from core.identity import SYSTEM, Identity

@@ -15,9 +15,11 @@ from automl.directing import directions_of, interaction_groups
 from automl.label import Labels
 from automl.metrics import auc_with_interval, paired_auc_difference
 from automl.scorecard.classing import Classing, ClassingData
-from automl.scorecard.fitting import FittedScorecard, ScorecardSpec, WeightsKind, fit_card, fit_classing
+from automl.scorecard.fit_bins import fit_classing
+from automl.scorecard.fitting import FittedScorecard, fit_card
 from automl.scorecard.model import ScorecardModel
 from automl.scorecard.pairs import MOST_PAIRS
+from automl.scorecard.spec import ScorecardSpec, WeightsKind
 from automl.scorecard.training import TrainingRows
 from core.errors import ConflictError, InputError, IntegrityError, NotFoundError
 from core.fingerprints import fingerprint_json

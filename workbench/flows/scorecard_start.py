@@ -7,8 +7,10 @@ import numpy as np
 
 from automl.metrics import auc, auc_with_interval
 from automl.scorecard.classing import Classing, ClassingData
-from automl.scorecard.fitting import FittedScorecard, ScorecardSpec, WeightsKind, add_pairs, fit_card, fit_classing
+from automl.scorecard.fit_bins import fit_classing
+from automl.scorecard.fitting import FittedScorecard, add_pairs, fit_card
 from automl.scorecard.model import ScorecardModel
+from automl.scorecard.spec import ScorecardSpec, WeightsKind
 from automl.scorecard.training import TrainingRows
 from automl.split import grouped_folds
 from workbench.flows.scorecard import CROSSED
