@@ -113,9 +113,11 @@ def _size(n_bytes: int) -> str:
 
 
 def _members(row: CandidateRow) -> str:
-    """Return the shares of an ensemble's members, by family."""
+    """Return the shares of an ensemble's members, by family, or which trials of a family are averaged."""
     if row.family != "ensemble":
-        return ""
+        trials = [name.split(" #")[1] for name in row.params if " #" in name]
+        listed = t("the mean of trials {numbers}", numbers=", ".join(trials)) if trials else ""
+        return f'<div class="caption">{escape(listed)}</div>' if trials else ""
     shares: dict[str, float] = {}
     for name, share in row.params.items():
         family = name.split(" #")[0]
