@@ -163,9 +163,13 @@ class LocalScoreLog:
         try:
             file = self._current_file()
             parts = [part for entry in group for part in entry.parts]
-            if self._index is not None and any(names for names, _ in parts):
-                self._index.note(file.name, file.n_bytes, parts)
+            index = self._index if any(names for names, _ in parts) else None
+            start, noted = file.n_bytes, None
+            if index is not None:
+                noted = index.note(file.name, start, parts)
             file.write(b"".join(entry.content for entry in group))
+            if index is not None and noted is not None and not index.stands(noted):
+                index.note(file.name, start, parts)
         except (OSError, sqlite3.Error) as error:
             _LOG.exception("the score log cannot be written")
             problem = UnavailableError(msg("The score log cannot be written, so no score is given"), code="score_log")

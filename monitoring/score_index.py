@@ -1,50 +1,30 @@
 """Where each answer stands in the local score log: how every process of a host finds what another one answered.
 
 One small SQLite file beside the log. It is no record of anything: what it says is proved against the log before it is
-believed, and a lost or damaged one is made anew from the log.
+believed, and a lost or damaged one is made anew from the log, at once, while answers are given.
 """
 
 import hashlib
-import logging
 import os
 import sqlite3
-import threading
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from model_registry.versions import ANSWERING
+from monitoring.index_file import IndexFile, Sight, is_lost
 from monitoring.log_files import LOG_FILES, read_entry, whole_entries
 from monitoring.score_block import ScoreBlock
 from monitoring.score_record import ScoreRecord
 
 __all__ = ["ScoreIndex", "name_of"]
 
-_LOG = logging.getLogger(__name__)
-_FILE: Final = "index.db"
-_BUSY_SECONDS: Final = 5.0
+T = TypeVar("T")
 _NAME_BYTES: Final = 16
 _REMEMBERED_NAMES: Final = 4_096  # a request is asked for by its name three times on its way
 _FORGOTTEN_AT_ONCE: Final = 200
-_FORMAT: Final = 2
-# Names are as good as random, so that each that is noted falls on a page of its own: small pages, small rows, and many
-# pages before they are brought from the write-ahead log into the file, where each is then written once.
-_SCHEMA: Final = f"""
-PRAGMA user_version = {_FORMAT};
-CREATE TABLE IF NOT EXISTS file (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, noted INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS answer (
-    name BLOB PRIMARY KEY, file INTEGER NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL
-) WITHOUT ROWID;
-"""
-_SETTINGS: Final = (
-    "PRAGMA page_size = 1024",
-    "PRAGMA journal_mode = WAL",
-    # Whole after a crash of the machine, if not complete: `catch_up` reads the rest from the log.
-    "PRAGMA synchronous = NORMAL",
-    "PRAGMA wal_autocheckpoint = 16000",
-)
 # Names go in joined, 16 bytes each: a statement gives up the interpreter at each step, and in a busy service it is half
 # a millisecond until it has it again. So there is one step for all names of an entry.
 _JOINED: Final = """
@@ -95,20 +75,9 @@ class ScoreIndex:
     def __init__(self, folder: Path, *, slots: Container[str] = ANSWERING) -> None:
         self._folder = folder
         self._slots = slots
-        # Who asks must not wait for who writes: a connection, and a lock, for each.
-        self._asking, self._writing = threading.Lock(), threading.Lock()
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            self._reader, self._writer = self._opened()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            _LOG.error("the index of the score log is of another version or damaged, and is made anew")
-            for path in folder.glob(f"{_FILE}*"):
-                path.unlink(missing_ok=True)
-            self._reader, self._writer = self._opened()
+        self._file = IndexFile(folder)
 
-    def note(self, file: str, start: int, contents: Sequence[tuple[Sequence[bytes], int]]) -> None:
+    def note(self, file: str, start: int, contents: Sequence[tuple[Sequence[bytes], int]]) -> Sight:
         """Say which entries are about to be appended to a file of the log, before they are.
 
         The order matters: a process that is killed between the two leaves an entry that `find` proves and drops, never
@@ -122,20 +91,38 @@ class ScoreIndex:
             Its length before.
         contents : sequence of (sequence of bytes, int)
             Of each entry `name_of` the requests in it that can be repeated, and its length.
+
+        Returns
+        -------
+        tuple
+            For `stands`.
         """
         entries, at = [], start
         for names, length in contents:
             if names:
                 entries.append(_Entry(names, at, length))
             at += length
-        self._write("INSERT OR REPLACE " + _NOTE, [_row(entry, file) for entry in entries], (file, at))
+        rows = [_row(entry, file) for entry in entries]
+
+        def write() -> Sight:
+            with self._file.writing:
+                self._write("INSERT OR REPLACE " + _NOTE, rows, (file, at))
+                return self._file.seen
+
+        return self._kept_whole(write)
+
+    def stands(self, noted: Sight) -> bool:
+        """Return whether what `note` noted is in the index still; else it is to be noted again.
+
+        The index may have been made anew from the log between the note and the append.
+        """
+        return noted == self._file.seen and self._file.is_current
 
     def find(self, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], ScoreRecord]:
         """Return the record of each project and request id that was answered, safe on the disk when this returns."""
         wanted = list(names)
         joined = b"".join([name_of(*name) for name in wanted])
-        with self._asking:
-            rows = self._reader.execute(_FIND, {"names": joined}).fetchall()
+        rows = self._kept_whole(lambda: self._rows(joined))
         by_file: defaultdict[str, list[tuple[int, int, set[tuple[str, str]]]]] = defaultdict(list)
         for file, start, length, places in rows:
             there = {wanted[int(place) // _NAME_BYTES] for place in places.split(",")}
@@ -149,7 +136,11 @@ class ScoreIndex:
 
     def catch_up(self) -> None:
         """Note what is in the log and not here, because the index is new or was lost."""
-        noted = dict(self._writer.execute("SELECT name, noted FROM file"))
+        self._kept_whole(self._catch_up)
+
+    def _catch_up(self) -> None:
+        with self._file.writing:
+            noted = dict(self._file.writer.execute("SELECT name, noted FROM file"))
         for path in sorted(self._folder.glob(LOG_FILES)):
             start = noted.get(path.name, 0)
             if path.stat().st_size > start:
@@ -161,31 +152,36 @@ class ScoreIndex:
         for first in range(0, len(entries), _FORGOTTEN_AT_ONCE):
             # In parts, because an answer that is given meanwhile waits for its turn to be noted.
             rows = [_row(entry, path.name) for entry in entries[first : first + _FORGOTTEN_AT_ONCE]]
-            self._write(_FORGET, rows)
-        self._write("DELETE FROM file WHERE name = :file", [{"file": path.name}])
+            self._kept_whole(lambda rows=rows: self._write(_FORGET, rows))  # type: ignore[misc]  # of this turn
+        self._kept_whole(lambda: self._write("DELETE FROM file WHERE name = :file", [{"file": path.name}]))
 
     def close(self) -> None:
         """Close the file."""
-        with self._asking, self._writing:
-            self._reader.close()
-            self._writer.close()
+        self._file.close()
 
-    def _opened(self) -> tuple[sqlite3.Connection, sqlite3.Connection]:
-        """Return two connections to the file, one that reads and one that writes."""
-        is_new = not (self._folder / _FILE).exists()
-        connections = self._connect(), self._connect()
-        if not is_new and connections[0].execute("PRAGMA user_version").fetchone() != (_FORMAT,):
-            raise sqlite3.DatabaseError("another version")
-        connections[1].executescript(_SCHEMA)
-        return connections
+    def _kept_whole(self, act: Callable[[], T]) -> T:
+        """Do something with the file; where it turns out lost or damaged, once more with one made anew from the log."""
+        seen = self._file.seen
+        if self._file.is_current:
+            try:
+                return act()
+            except sqlite3.DatabaseError as error:
+                if not is_lost(error):
+                    raise
+        with self._file.asking, self._file.writing:
+            if self._file.seen == seen:  # else another thread has done it
+                self._file.reopen()
+                # Also where another process made it: what this one appended meanwhile it may have missed.
+                try:
+                    self._catch_up()
+                except BaseException:
+                    self._file.close()  # so that none takes it for whole: the next makes it anew
+                    raise
+        return act()
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self._folder / _FILE, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        for setting in _SETTINGS:
-            connection.execute(setting)
-        return connection
+    def _rows(self, names: bytes) -> list[tuple[str, int, int, str]]:
+        with self._file.asking:
+            return self._file.reader.execute(_FIND, {"names": names}).fetchall()
 
     def _catch_up_with(self, path: Path, start: int) -> None:
         entries = [_Entry(*one) for one in self._named_entries(path, start)]
@@ -214,11 +210,11 @@ class ScoreIndex:
 
     def _write(self, statement: str, rows: Sequence[Mapping[str, Any]], noted: tuple[str, int] | None = None) -> None:
         """Do something with entries, and say up to where a file is noted, both or neither."""
-        with self._writing, self._writer:
-            self._writer.execute("BEGIN IMMEDIATE")
+        with self._file.writing, self._file.writer as writer:
+            writer.execute("BEGIN IMMEDIATE")
             if noted is not None:
-                self._writer.execute(_NOTE_FILE, noted)
-            self._writer.executemany(statement, rows)
+                writer.execute(_NOTE_FILE, noted)
+            writer.executemany(statement, rows)
 
     def _read(
         self, file: str, entries: Iterable[tuple[int, int, set[tuple[str, str]]]]

@@ -4,7 +4,9 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,11 +21,13 @@ from monitoring.local_erasure import LocalErasure
 from monitoring.score_erasure import erase, erasures
 from monitoring.score_log import read_local, read_scores
 from serving import batch as batch_module
+from serving import service as service_module
 from serving.claims import Claims, _place
 from serving.ready_answers import ReadyAnswers
 from serving.repeats import Repeats
 from serving.service import ScoringService
 from tests.model_registry.tiny_world import example_keys, payload, tiny_world
+from tests.monitoring.test_score_index import overwrite, remove
 from tests.serving.conftest import PROJECT, Site, wait_until
 from tests.serving.test_batch import by_features, by_rows, line, send
 
@@ -245,6 +249,33 @@ def test_nothing_stays_under_way_where_an_index_cannot_be_asked(site: Site, monk
             *answers, _ = send(client, lines)
         assert [one["answer"]["request_id"] for one in answers] == long_way == [f"away-{i}" for i in range(5)]
         assert send(client, lines)[:-1] == answers
+
+
+@pytest.mark.parametrize("damage", [overwrite, remove])
+def test_an_index_damaged_under_a_running_service_costs_no_answer_and_none_is_given_twice(
+    site: Site, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None]
+) -> None:
+    site.deploy(1)
+    monkeypatch.setattr(service_module, "_REMEMBERED_ANSWERS", 1)  # so that the log is asked, as by another process
+    lines = b"".join(line(by_features(i, key=f"D{i}", request_id=f"damaged-{i}", reasons=0)) for i in range(20))
+    alone, another = (by_features(3, key=name, request_id=name) for name in ("damaged-alone", "damaged-another"))
+    with site.client() as client:
+        before = send(client, lines)[:-1], client.post("/v1/score", json=alone).content
+        client.post("/v1/score", json=another)
+        wait_until(lambda: len(read_scores(site.database, PROJECT)) == 22)
+        time.sleep(1.1)  # an answer that was given anew would be as of another second
+        damage(site.settings.home / "scorer" / "log")
+        assert (send(client, lines)[:-1], client.post("/v1/score", json=alone).content) == before
+        more = b"".join(line(by_features(i, key=f"E{i}", request_id=f"after-{i}", reasons=0)) for i in range(20))
+        after = send(client, more)[:-1]
+        assert [one["answer"]["key"] for one in after] == [f"E{i}" for i in range(20)]
+        assert send(client, more)[:-1] == after
+    with site.client() as client:
+        assert (send(client, lines)[:-1], client.post("/v1/score", json=alone).content) == before
+        assert send(client, more)[:-1] == after
+    assert sorted(read_scores(site.database, PROJECT).request_ids) == sorted(
+        [*(f"{name}-{i}" for name in ("damaged", "after") for i in range(20)), "damaged-alone", "damaged-another"]
+    )
 
 
 def test_an_erased_line_is_given_anew_when_it_is_asked_for_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
