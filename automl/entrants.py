@@ -185,8 +185,15 @@ def _of_family(search: FamilySearch, y: np.ndarray, folds: np.ndarray) -> Entran
 def _ensemble(
     searches: Sequence[FamilySearch], y: np.ndarray, folds: np.ndarray, seed: int, others: list[Entrant]
 ) -> Entrant:
-    """Return an ensemble of the best trials of each family; each best is an anchor where it is not far behind."""
-    pools = [sorted(search.results, key=lambda one: -one.value)[:MOST_OF_A_FAMILY] for search in searches]
+    """Return an ensemble of the best trials of each family; each best is an anchor where it is not far behind.
+
+    Families that only add up features stay out where others have models. In cross-validation they add nothing to these,
+    and out of time, where what single levels told wears off first, they take away.
+    """
+    mixed_ones = [search for search in searches if search.results and not getattr(search.family, "is_sum", False)]
+    pools = [
+        sorted(search.results, key=lambda one: -one.value)[:MOST_OF_A_FAMILY] for search in mixed_ones or searches
+    ]
     pools = [pool for pool in pools if pool]
     best = [result for pool in pools for result in pool]
     firsts = np.cumsum([0, *[len(pool) for pool in pools[:-1]]])

@@ -94,6 +94,7 @@ class LogisticFamily:
     simplicity = 1
     is_tuned = False
     limits_interactions = True
+    is_sum = True
 
     def __init__(self) -> None:
         self._bins: list[FeatureBins] = []

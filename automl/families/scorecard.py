@@ -51,6 +51,7 @@ class ScorecardFamily:
     takes_weights = False
     """Bins count whole rows: weights of rows are not looked at."""
     limits_interactions = True
+    is_sum = True
     most_averaged = 3
     """Trials whose mean may stand for the family: the mean of cards is again a sum of points."""
 
