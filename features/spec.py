@@ -155,6 +155,9 @@ class FeatureSpec(BaseModel):
     words : int
         Most words of a text, or of a category whose many levels are texts such as names of banks, that make a feature
         each (`contains` among the primitives); 0 for none.
+    quotients : int
+        Most quotients of two numbers of one row that are looked for by the outcomes of training rows, and taken where
+        they tell what the columns themselves do not (see `features.quotients`); 0 for none.
     max_levels : int
         Most levels of a category to keep apart; the rest become one "other".
     select_top : int
@@ -196,6 +199,7 @@ class FeatureSpec(BaseModel):
     counterparties: list[Annotated[str, AfterValidator(_check_stage)]] | None = None
     peers: PeerSpec | None = None
     words: int = Field(default=100, ge=0, le=1_000)
+    quotients: int = Field(default=10, ge=0, le=100)
     max_levels: int = Field(default=300, ge=1, le=1_000)
     select_top: int = Field(default=120, ge=1)
     max_missing_rate: float = Field(default=0.98, gt=0, le=1)

@@ -72,9 +72,12 @@ def build(
 ) -> Built:
     """Make, select and prove the features for one label; `watch` is told of each stage and table."""
     from features.leakage import prove_no_leakage
+    from features.naming import FeatureNamer
+    from features.quotients import find_quotients
     from features.selection import select_features
     from features.shift import measure_shift
     from features.traps import find_traps
+    from features.variations import named
 
     watch = watch or BuildWatch()
     watch.enter("labels")
@@ -87,7 +90,14 @@ def build(
     definitions = propose_all(table_set, training_rows, spec)
     plan = plan_of(table_set, training_rows, _within(definitions, spec), spec)
     watch.enter("computing")
-    full = full_matrix(table_set, plan, labels, progress=progress.part(0.2, 0.55), watch=watch)
+    full = full_matrix(table_set, plan, labels, progress=progress.part(0.2, 0.52), watch=watch)
+    found = find_quotients(
+        full, labels.y, split.train, spec.quotients, groups=labels.entities, progress=progress.part(0.52, 0.55)
+    )
+    namer = FeatureNamer(table_set.data_model, plan.root_table)
+    if more := [named(namer, item) for item in found if item.alias not in plan.positions]:
+        plan = plan_of(table_set, training_rows, [*plan.definitions, *more], spec)
+        full = _with(full, plan, table_set, labels, [item.alias for item in more])
     watch.enter("selection")
     progress.report(0.55, msg("choosing among {n} features", n=len(plan.definitions)))
     selection = select_features(full, labels, split.train, spec, progress=progress.part(0.55, 0.7))
@@ -98,7 +108,7 @@ def build(
     progress.report(0.75, msg("proving that nothing leaks from the future"))
     certificate = prove_no_leakage(table_set, matrix.plan, labels.keys, labels.cutoffs, _CERTIFICATE_SEED)
     return Built(
-        table_set.fingerprint, labels, split, len(definitions), plan, matrix, selection, certificate,
+        table_set.fingerprint, labels, split, len(definitions) + len(more), plan, matrix, selection, certificate,
         traps=tuple(traps),
         shifts=tuple(measure_shift(matrix, split.train, later)),
         unknown_pins=tuple(alias for alias in (*spec.keep, *spec.drop) if alias not in plan.positions),
@@ -155,6 +165,15 @@ def full_matrix(
 
     watch.plan(plan, len(labels))
     return build_matrix(table_set, plan, labels.keys, labels.cutoffs, on_group=on_group)
+
+
+def _with(
+    full: FeatureMatrix, plan: FeaturePlan, table_set: "TableSet", labels: Labels, aliases: Sequence[str]
+) -> FeatureMatrix:
+    """Return the matrix of `plan`, which has the features `aliases` more."""
+    more = build_matrix(table_set, plan.select(aliases), labels.keys, labels.cutoffs)
+    columns = [full.column(alias) if alias in full.plan.positions else more.column(alias) for alias in plan.aliases]
+    return FeatureMatrix(np.column_stack(columns), full.keys, full.cutoffs, plan)
 
 
 def _merged(first: Mapping[str, list[str]], second: Mapping[str, list[str]]) -> dict[str, list[str]]:
