@@ -115,7 +115,8 @@ def _run_missing(
             except PeerFailedError as error:
                 print(f"{name} seed {seed} {system} ({view}) failed, no result: {error}", flush=True)
                 continue
-            seconds, work = round(time.perf_counter() - started, 1), round(_cpu_seconds() - worked, 1)
+            own = prepared.seconds if system == OURS else 0.0
+            seconds, work = round(time.perf_counter() - started + own, 1), round(_cpu_seconds() - worked, 1)
             run = replace(probe, seconds=seconds, cpu_seconds=work, note=note)
             _keep(results, run, prepared, probability)
 
@@ -130,10 +131,11 @@ def _record(system: str, version: str, name: str, view: str, seed: int, budget: 
 
 
 def _ours(prepared: Prepared, budget: float, seed: int) -> tuple[np.ndarray, str]:
-    spec = TrainSpec(budget_seconds=budget, seed=seed)
+    # Peers make their features of a flat set within their budget, and so do we.
+    spec = TrainSpec(budget_seconds=budget - prepared.seconds, seed=seed)
     result = train(prepared.matrix, prepared.labels, prepared.split, spec)
     board = ", ".join(f"{item.family} {item.auc.value:.4f}" for item in result.candidates)
-    note = f"{result.family}; {len(result.trials)} trials; {board}"
+    note = f"{result.family}; features {prepared.seconds:.0f} s; {len(result.trials)} trials; {board}"
     return result.probability(prepared.matrix.values[prepared.split.out_of_time]), note
 
 

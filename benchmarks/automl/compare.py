@@ -46,7 +46,7 @@ def compare(results: Results, runs: Sequence[Run]) -> list[Comparison]:
     found = []
     for dataset, systems in grouped.items():
         peers = {name: seeds for name, seeds in systems.items() if name not in {OURS, FLOOR}}
-        if OURS in systems and peers:
+        if OURS in systems and any(set(seeds) & set(systems[OURS]) for seeds in peers.values()):
             found.append(_against_best(results, dataset, systems[OURS], peers))
     return found
 
@@ -54,8 +54,13 @@ def compare(results: Results, runs: Sequence[Run]) -> list[Comparison]:
 def _against_best(
     results: Results, dataset: str, ours: Mapping[int, Run], peers: Mapping[str, Mapping[int, Run]]
 ) -> Comparison:
-    means = {name: _mean(seeds) for name, seeds in peers.items()}
-    peer = max(means, key=lambda name: means[name])
+    # A peer that was run with some of the seeds is held against ours with the same ones.
+    ahead = {
+        name: _mean(seeds) - _mean({seed: ours[seed] for seed in seeds})
+        for name, runs in peers.items()
+        if (seeds := {seed: run for seed, run in runs.items() if seed in ours})
+    }
+    peer = max(ahead, key=lambda name: ahead[name])
     shared = sorted(set(ours) & set(peers[peer]))
     pairs = [(results.answers(ours[seed]), results.answers(peers[peer][seed])) for seed in shared]
     rng = np.random.default_rng(1)

@@ -1,6 +1,6 @@
 """From tables and a label to kept features, in memory: proposal, plan, values, selection, leakage proof, summary."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -69,8 +69,13 @@ def build(
     *,
     progress: Progress,
     watch: BuildWatch | None = None,
+    split_of: Callable[[Labels], Split] | None = None,
 ) -> Built:
-    """Make, select and prove the features for one label; `watch` is told of each stage and table."""
+    """Make, select and prove the features for one label.
+
+    `watch` is told of each stage and table. `split_of` says which rows do what where the data come with a split; left
+    out, the settings of the training say it.
+    """
     from features.leakage import prove_no_leakage
     from features.naming import FeatureNamer
     from features.quotients import find_quotients
@@ -83,7 +88,7 @@ def build(
     watch.enter("labels")
     progress.report(0.0, msg("finding out which rows are good and bad"))
     labels = build_labels(table_set, label)
-    split = make_split(labels, training)
+    split = split_of(labels) if split_of else make_split(labels, training)
     watch.enter("proposal")
     progress.report(0.08, msg("proposing features"))
     training_rows = labels.take(split.train)
