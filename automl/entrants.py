@@ -191,9 +191,7 @@ def _ensemble(
     and out of time, where what single levels told wears off first, they take away.
     """
     mixed_ones = [search for search in searches if search.results and not getattr(search.family, "is_sum", False)]
-    pools = [
-        sorted(search.results, key=lambda one: -one.value)[:MOST_OF_A_FAMILY] for search in mixed_ones or searches
-    ]
+    pools = [sorted(search.results, key=lambda one: -one.value)[:MOST_OF_A_FAMILY] for search in mixed_ones or searches]
     pools = [pool for pool in pools if pool]
     best = [result for pool in pools for result in pool]
     firsts = np.cumsum([0, *[len(pool) for pool in pools[:-1]]])
