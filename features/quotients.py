@@ -6,6 +6,7 @@ are better on rows that neither the trees nor the search have seen.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +21,7 @@ __all__ = ["find_quotients"]
 
 _MOST_ROWS: Final = 8_000
 _LEAST_OF_A_CLASS: Final = 50
+"""Groups of rows, such as entities, with a bad among them, and with a good."""
 _MOST_COLUMNS: Final = 60
 _LEAST_VALUES: Final = 20
 _FOLDS, _INNER_FOLDS = 5, 2
@@ -80,22 +82,33 @@ def find_quotients(
     pairs = _candidates(matrix, rows)
     known = rows[~np.isnan(y[rows])]
     known = known[np.linspace(0, len(known) - 1, min(len(known), _MOST_ROWS)).astype(np.int64)]
-    n_bad = int((y[known] == 1).sum())
-    if not pairs or not most or min(n_bad, len(known) - n_bad) < _LEAST_OF_A_CLASS:
-        return []
     owners = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    # Groups, not rows, are dealt out to folds: each needs some of both classes.
+    n_groups = [len(np.unique(owners[known][y[known] == value])) for value in (0, 1)]
+    if not pairs or not most or min(n_groups) < _LEAST_OF_A_CLASS:
+        return []
     seen = _Rows(matrix.values[known], y[known], owners[known])
 
     def said(part: int) -> None:
         (progress or SilentProgress()).report(part / (_FOLDS + 1), msg("looking for quotients of two numbers"))
 
     said(0)
-    chosen = _telling(seen, pairs, most)
-    said(1)
-    if not chosen or not _help(seen, pairs, most, said):
-        return []
+    # One thread: two processes that each take all processors for such small fits only wait for one another.
+    with _one_thread():
+        chosen = _telling(seen, pairs, most)
+        said(1)
+        if not chosen or not _help(seen, pairs, most, said):
+            return []
     definitions = matrix.plan.definitions
     return [_quotient(definitions[first], definitions[second]) for first, second in chosen]
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    import sklearn.ensemble  # noqa: F401  # only a library that is loaded is limited
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    limited: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="openmp")
+    return limited
 
 
 def _candidates(matrix: FeatureMatrix, rows: np.ndarray) -> list[tuple[int, int]]:

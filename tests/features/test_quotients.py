@@ -115,6 +115,15 @@ def test_too_few_bads_are_no_ground_to_search_on() -> None:
     assert find_quotients(matrix_of(columns), y, np.arange(N), 10) == []
 
 
+@pytest.mark.parametrize("n_entities", [1, 4, 45])
+def test_bads_of_few_entities_are_no_ground_to_search_on(n_entities: int) -> None:
+    columns = world()
+    y = np.zeros(N)
+    y[:400] = 1
+    entities = np.where(y == 1, np.arange(N) % n_entities, np.arange(N) + 1_000)
+    assert find_quotients(matrix_of(columns), y, np.arange(N), 10, groups=entities) == []
+
+
 def test_a_cancel_is_heard() -> None:
     columns = world()
     y = drawn(1.5 * np.sin(3 * np.log(columns["debt"] / columns["sales"])) - 1)
