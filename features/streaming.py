@@ -340,7 +340,13 @@ def group_rows(blocks: np.ndarray, n_blocks: int) -> list[np.ndarray]:
 
 
 def _call(work: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
-    return lambda: work(*arguments)
+    def call() -> Any:
+        try:
+            return work(*arguments)
+        finally:
+            pa.default_memory_pool().release_unused()  # a thread gives back only what it took itself
+
+    return call
 
 
 def _all(

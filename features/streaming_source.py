@@ -108,7 +108,8 @@ def read_chunk(chunk: Chunk, schema: TableSchema, columns: Sequence[str], batch_
             msg("the plan needs the columns {columns}, which the table does not have", columns=", ".join(missing)),
             where=chunk.table,
         )
-    for batch in file.iter_batches(batch_rows, row_groups=list(chunk.row_groups), columns=list(columns)):
+    groups = list(chunk.row_groups)
+    for batch in file.iter_batches(batch_rows, row_groups=groups, columns=list(columns), use_threads=False):
         yield pa.table(
             {
                 name: conform_column(batch.column(name), schema.columns[name], f"{chunk.table}, column {name}")

@@ -147,7 +147,7 @@ class ScoreFile:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        table = pa.Table.from_pandas(frame, schema=self._schema(frame), preserve_index=False)
+        table = pa.Table.from_pandas(frame, schema=self._schema(frame), preserve_index=False, nthreads=1)
         if self._writer is None:
             self._writer = pq.ParquetWriter(self.path, table.schema)
         self._writer.write_table(table)

@@ -70,7 +70,7 @@ class ScoreParts:
         import pyarrow.parquet as pq
 
         for number in range(self.n_parts):
-            yield pq.read_table(self._path(number)).to_pandas()
+            yield pq.read_table(self._path(number), use_threads=False).to_pandas(use_threads=False)
 
     def _whole(self) -> Iterator[Path]:
         number = 0
