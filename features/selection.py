@@ -15,7 +15,7 @@ from features.matrix import FeatureMatrix
 from features.plan import FeaturePlan
 from features.ranks import rank_scores
 from features.spec import FeatureSpec
-from features.stability import month_psi
+from features.stability import goes_on_telling, last_third, month_psi
 
 __all__ = ["Dropped", "Selection", "select_features"]
 
@@ -169,7 +169,7 @@ def select_features(
     wanted = [alias for alias in ranked[_BINNED_PER_KEPT * spec.select_top :] if alias in funnel.pinned]
     exact, bins = _bin_exactly(funnel, [*ranked[: _BINNED_PER_KEPT * spec.select_top], *wanted], y, progress)
     psi = month_psi({alias: bins[alias].assign(funnel.column(alias)) for alias in exact}, cutoffs)
-    _drop_unstable(funnel, psi, exact, spec)
+    _drop_unstable(funnel, psi, exact, _Later.of(y, cutoffs), spec)
     kept = _best(funnel, exact, spec)
     _drop_rest(funnel, kept, {**rough, **exact}, spec)
     progress.report(1.0, msg("kept {n} of {total} features", n=len(kept), total=len(matrix.plan.definitions)))
@@ -214,10 +214,11 @@ class _Funnel:
     def quick_counts(self, alias: str) -> np.ndarray:
         return bin_counts(self.quick_bins(alias), self.column(alias))
 
-    def bins(self, alias: str, y: np.ndarray | None) -> FeatureBins:
+    def bins(self, alias: str, y: np.ndarray | None, rows: np.ndarray | slice = slice(None)) -> FeatureBins:
         item = self.plan.definition(alias)
         levels = self.plan.levels.get(alias, ())
-        return fit_bins(self.column(alias), y, item.kind, alias=alias, levels=levels)
+        some = None if y is None else y[rows]
+        return fit_bins(self.column(alias)[rows], some, item.kind, alias=alias, levels=levels)
 
 
 def _drop_by_hand(funnel: _Funnel, spec: FeatureSpec) -> None:
@@ -306,16 +307,41 @@ def _bin_exactly(
     return exact, bins
 
 
-def _drop_unstable(funnel: _Funnel, psi: dict[str, float], exact: dict[str, float], spec: FeatureSpec) -> None:
-    """Leave out features that look different from month to month, the least telling first."""
+@dataclass(frozen=True)
+class _Later:
+    """Outcomes, and which rows are of the last third of training by time."""
+
+    y: np.ndarray
+    is_late: np.ndarray
+
+    @classmethod
+    def of(cls, y: np.ndarray, cutoffs: np.ndarray) -> "_Later":
+        return cls(y, last_third(cutoffs))
+
+    def agrees(self, funnel: _Funnel, alias: str) -> bool:
+        """Return whether the last third agrees with what the rows before it tell of the feature."""
+        x, early = funnel.column(alias), ~self.is_late
+        if len(np.unique(self.y[early])) < 2:
+            return False
+        bins = funnel.bins(alias, self.y, early)
+        learnt = woe_table(bins, x[early], self.y[early])
+        return goes_on_telling(learnt, x[self.is_late], self.y[self.is_late])
+
+
+def _drop_unstable(
+    funnel: _Funnel, psi: dict[str, float], exact: dict[str, float], later: _Later, spec: FeatureSpec
+) -> None:
+    """Leave out features that look different from month to month and stop telling, the least telling first."""
     if spec.max_month_psi is None:
         return
     for alias in reversed(funnel.rank({**dict.fromkeys(funnel.left, 0.0), **exact})):
         if len(funnel.left) <= spec.min_kept:
             return
-        if psi.get(alias, 0.0) > spec.max_month_psi:
+        if psi.get(alias, 0.0) > spec.max_month_psi and not later.agrees(funnel, alias):
             reason = msg(
-                "looks different from month to month of the training period: PSI {figure}", figure=f"{psi[alias]:.3f}"
+                "looks different from month to month of the training period (PSI {figure}), and what it told before "
+                "does not hold in its last third",
+                figure=f"{psi[alias]:.3f}",
             )
             funnel.drop(alias, "unstable", reason, psi[alias])
 

@@ -168,7 +168,8 @@ class FeatureSpec(BaseModel):
     max_month_psi : float or None
         Most that a feature may differ from month to month inside training: mean PSI of its months against all of
         training, less what chance alone would make; None to keep such features. Twice the .25 that is usual between
-        two samples: months differ by season, and what they have in common is worth keeping.
+        two samples: months differ by season, and what they have in common is worth keeping. A feature beyond it stays
+        all the same where the last third of training agrees with what it told before.
     min_kept : int
         Selection by information value or stability never goes below this number of features.
     keep, drop : list of str

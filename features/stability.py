@@ -1,16 +1,19 @@
-"""Stability inside training: does a feature look the same from month to month of the rows it is learnt from?"""
+"""Stability inside training: does a feature look the same from month to month, and does it go on telling the same?"""
 
 from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 
-from features.binning import psi
+from features.binning import WoeTable, psi
 
-__all__ = ["month_psi", "periods"]
+__all__ = ["goes_on_telling", "last_third", "month_psi", "periods"]
 
 _LEAST_ROWS: Final = 200
 _LEAST_PERIODS: Final = 3
+_LEAST_BADS: Final = 20
+_LEAST_SHARE: Final = 0.5
+_SIGNIFICANCE: Final = 2.326  # one of a hundred features that tell nothing passes
 
 
 def periods(cutoffs: np.ndarray) -> np.ndarray:
@@ -67,3 +70,34 @@ def _excess(bins: np.ndarray, period: np.ndarray, sizes: np.ndarray) -> float:
     seen = np.average([psi(whole, of_period) for of_period in counts], weights=sizes)
     chance = ((whole > 0).sum() - 1) * np.average(1 / sizes - 1 / sizes.sum(), weights=sizes)
     return max(float(seen - chance), 0.0)
+
+
+def last_third(cutoffs: np.ndarray) -> np.ndarray:
+    """Return which rows are of the last third by time, those of one moment together; shape (n_rows,), bool."""
+    cutoffs = np.asarray(cutoffs)
+    begin = np.sort(cutoffs)[2 * len(cutoffs) // 3]
+    return np.asarray(cutoffs >= begin)
+
+
+def goes_on_telling(learnt: WoeTable, x: np.ndarray, y: np.ndarray) -> bool:
+    """Return whether later rows agree with the evidence that earlier ones gave.
+
+    They do where the mean weight of evidence of the goods is above that of the bads by more than chance makes of
+    shuffled outcomes (one-sided, 1 %), and by half at least of what it was among the earlier rows, which is their
+    information value.
+
+    Parameters
+    ----------
+    learnt : WoeTable
+        Weights of evidence of the earlier rows.
+    x, y : ndarray of shape (n_rows,)
+        The later rows: values, and 1 bad, 0 good.
+    """
+    n_bad, n_good = int(y.sum()), int(len(y) - y.sum())
+    if min(n_bad, n_good) < _LEAST_BADS:
+        return False
+    evidence = learnt.transform(x)
+    told = float(evidence[y == 0].mean() - evidence[y == 1].mean())
+    # Of the difference of two means where rows are dealt out to goods and bads at random.
+    error = np.sqrt(evidence.var(ddof=1) * len(y) / (n_bad * n_good))
+    return told > _SIGNIFICANCE * error and told > _LEAST_SHARE * learnt.information_value

@@ -131,16 +131,29 @@ def test_a_category_of_many_levels_does_not_pass_for_information():
     assert min(selection.information_values[name] for name in columns) > 0.05  # far more than random numbers reach
 
 
-def test_a_feature_that_changes_from_month_to_month_is_dropped_with_its_psi():
-    month = DAYS.astype("datetime64[M]").astype(int)
-    season = np.where(month % 2 == 0, 3.0, -3.0) + RNG.normal(size=N) + SIGNAL / 2
-    columns = {"signal": SIGNAL, "weaker": COLUMNS["weaker"], "season": season}
+MONTH = DAYS.astype("datetime64[M]").astype(int) - DAYS[0].astype("datetime64[M]").astype(int)
+ALL_MONTHS = {"signal": SIGNAL, "weaker": COLUMNS["weaker"]}
+TELLS = RNG.normal(size=N) + SIGNAL / 2
+
+
+def test_a_feature_that_wanders_off_from_month_to_month_is_dropped_with_its_psi():
+    columns = {**ALL_MONTHS, "wanders": 6.0 * MONTH + TELLS}
     selection = select(columns, DAYS, min_kept=1)
-    assert codes(selection)["season"] == "unstable"
-    assert selection.month_psi["season"] > 0.5 > 0.05 > selection.month_psi["signal"]
-    assert "season" in select(columns, DAYS, min_kept=1, max_month_psi=None).kept
-    assert "season" in select(columns, DAYS, min_kept=3).kept
-    assert "season" in select(columns, DAYS, min_kept=1, keep=["season"]).kept
+    assert codes(selection)["wanders"] == "unstable"
+    assert selection.month_psi["wanders"] > 0.5 > 0.05 > selection.month_psi["signal"]
+    assert "wanders" in select(columns, DAYS, min_kept=1, max_month_psi=None).kept
+    assert "wanders" in select(columns, DAYS, min_kept=3).kept
+    assert "wanders" in select(columns, DAYS, min_kept=1, keep=["wanders"]).kept
+
+
+def test_a_feature_that_changes_from_month_to_month_stays_where_it_goes_on_telling_the_same():
+    """Of two that differ as much, the one whose evidence holds in the last third of training stays."""
+    season = np.where(MONTH % 2 == 0, 6.0, -6.0)
+    turned = np.where(np.arange(N) < 2_000 * 2 / 3, TELLS, -TELLS)
+    selection = select({**ALL_MONTHS, "holds": season + TELLS, "turns": season + turned}, DAYS, min_kept=1)
+    assert min(selection.month_psi[name] for name in ("holds", "turns")) > 0.5
+    assert codes(selection) == {"turns": "unstable"}
+    assert "holds" in selection.kept
 
 
 def test_a_selection_reads_back_what_it_wrote():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from features.binning import psi
-from features.stability import month_psi, periods
+from features.binning import fit_bins, psi, woe_table
+from features.stability import goes_on_telling, last_third, month_psi, periods
 
 RNG = np.random.default_rng(8)
 MONTHS = np.array([f"2024-{month:02d}-15" for month in range(1, 11)], dtype="datetime64[ns]")
@@ -34,3 +34,34 @@ def test_a_difference_is_its_psi():
 
 def test_too_few_months_say_nothing():
     assert month_psi({"a": np.zeros(500, dtype=int)}, np.repeat(MONTHS[:2], 250)) == {}
+
+
+def test_the_last_third_keeps_rows_of_one_moment_together():
+    cutoffs = np.repeat(MONTHS[:5], [10, 10, 10, 2, 10])
+    order = RNG.permutation(len(cutoffs))
+    assert last_third(cutoffs).tolist() == [False] * 20 + [True] * 22
+    assert (last_third(cutoffs[order]) == last_third(cutoffs)[order]).all()
+    assert last_third(np.repeat(MONTHS[:1], 5)).all()
+
+
+def learnt_from(x, y):
+    return woe_table(fit_bins(x, y, "number", alias="a", levels=()), x, y)
+
+
+def drawn(n, slope, shift=0.0):
+    x = RNG.normal(size=n)
+    return x + shift, (RNG.random(n) < 1 / (1 + np.exp(2 - slope * x))).astype(float)
+
+
+def test_of_features_that_tell_nothing_later_one_of_a_hundred_passes():
+    learnt = learnt_from(*drawn(20_000, 0.2))  # so little that half of it is a lower bar than chance
+    passed = [goes_on_telling(learnt, *drawn(2_000, 0.0)) for _ in range(2_000)]
+    assert 0.004 < np.mean(passed) < 0.018
+
+
+def test_a_feature_goes_on_telling_where_half_of_its_evidence_is_left():
+    learnt = learnt_from(*drawn(20_000, 1.0))
+    told = {slope: goes_on_telling(learnt, *drawn(20_000, slope)) for slope in (1.0, 0.7, 0.3, -1.0)}
+    assert told == {1.0: True, 0.7: True, 0.3: False, -1.0: False}
+    assert not goes_on_telling(learnt, *drawn(20_000, 1.0, shift=8.0))  # all in the last bin: nothing left to tell
+    assert not goes_on_telling(learnt, *drawn(60, 1.0))  # too few bads to see
