@@ -170,9 +170,8 @@ def _of_family(search: FamilySearch, y: np.ndarray, folds: np.ndarray) -> Entran
     """
     results, family = search.results, search.family
     margins = np.array([result.margin for result in results])
-    # Of how many trials the mean may stand for the family.
-    most = getattr(family, "most_averaged", 1)
-    chosen, elsewhere = best_mean(margins, y, folds, most, np.array([one.best.fold_values for one in results]))
+    values = np.array([one.best.fold_values for one in results])
+    chosen, elsewhere = best_mean(margins, y, folds, family.most_averaged, values)
     judged = np.empty(len(y))
     for k, others in enumerate(elsewhere):
         judged[folds == k] = margins[list(others)][:, folds == k].mean(axis=0)
@@ -190,7 +189,7 @@ def _ensemble(
     Families that only add up features stay out where others have models. In cross-validation they add nothing to these,
     and out of time, where what single levels told wears off first, they take away.
     """
-    mixed_ones = [search for search in searches if search.results and not getattr(search.family, "is_sum", False)]
+    mixed_ones = [search for search in searches if search.results and not search.family.is_sum]
     pools = [sorted(search.results, key=lambda one: -one.value)[:MOST_OF_A_FAMILY] for search in mixed_ones or searches]
     pools = [pool for pool in pools if pool]
     best = [result for pool in pools for result in pool]

@@ -107,8 +107,8 @@ class InferringFamily:
         self.simplicity = inner.simplicity
         self.is_tuned = inner.is_tuned
         self.limits_interactions = inner.limits_interactions
-        self.is_sum = getattr(inner, "is_sum", False)
-        self.most_averaged = getattr(inner, "most_averaged", 1)
+        self.is_sum = inner.is_sum
+        self.most_averaged = inner.most_averaged
         self._known = make_family("logistic")
         self._full: TrainingData | None = None
 

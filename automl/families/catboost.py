@@ -131,6 +131,8 @@ class CatBoostFamily:
     simplicity = 3
     is_tuned = True
     limits_interactions = False
+    is_sum = False
+    most_averaged = 1
 
     def prepare(self, data: TrainingData) -> None:
         """Load the library; bins and encodings belong to a fold."""

@@ -45,6 +45,8 @@ class ForestFamily:
     simplicity = 4
     is_tuned = False
     limits_interactions = False
+    is_sum = False
+    most_averaged = 1
 
     def prepare(self, data: TrainingData) -> None:
         """Do nothing; encodings belong to a fold."""

@@ -147,6 +147,10 @@ class Family(Protocol):
     """Whether there is more to try than the defaults."""
     limits_interactions: bool
     """Whether `TrainingData.interactions` are kept; a family that cannot stays out of a race that has some."""
+    is_sum: bool
+    """Whether its models add up what single features tell; these stay out of ensembles where others have models."""
+    most_averaged: int
+    """Of how many trials the mean may stand for the family in the race."""
 
     def prepare(self, data: TrainingData) -> None:
         """Make what all fits on `data` share, such as bins of its columns; no outcome goes into it."""

@@ -117,6 +117,8 @@ class LightGBMFamily:
     simplicity = 2
     is_tuned = True
     limits_interactions = True
+    is_sum = False
+    most_averaged = 1
 
     def __init__(self) -> None:
         self._dataset: lightgbm.Dataset | None = None

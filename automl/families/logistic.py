@@ -95,6 +95,7 @@ class LogisticFamily:
     is_tuned = False
     limits_interactions = True
     is_sum = True
+    most_averaged = 1
 
     def __init__(self) -> None:
         self._bins: list[FeatureBins] = []

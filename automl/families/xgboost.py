@@ -120,6 +120,8 @@ class XGBoostFamily:
     simplicity = 3
     is_tuned = True
     limits_interactions = True
+    is_sum = False
+    most_averaged = 1
 
     def prepare(self, data: TrainingData) -> None:
         """Load the library; bins and encodings belong to a fold."""

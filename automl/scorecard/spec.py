@@ -67,6 +67,10 @@ class ScorecardSpec(BaseModel):
         Points at the base odds of good to bad, and points that double the odds.
     decimals : int, default=0
         Decimals of the points.
+    pairs : int, default=0
+        Most pairs of characteristics that are crossed.
+    groups : list of list of str, optional
+        Aliases that may be crossed with one another; all where left out.
     special_codes : dict of str to list of SpecialSpec
         By alias, or by a pattern of aliases such as ``"*_months"``; all that match count.
     use_dictionary : bool, default=True

@@ -51,7 +51,7 @@ class SlowModel:
 class SlowFamily:
     """A fit takes `seconds` by the clock."""
 
-    name, simplicity, is_tuned, limits_interactions = "slow", 1, True, True
+    name, simplicity, is_tuned, limits_interactions, is_sum, most_averaged = "slow", 1, True, True, False, 1
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         self.clock, self.seconds = clock, seconds
