@@ -1,6 +1,6 @@
 """Where bins are cut: at quantiles, by frequency, or where OptBinning finds most information."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["frequent_groups", "optimal_splits", "quantile_edges"]
 
+_MOST_PREBINS: Final = 20
 _LEAST_ROWS_OF_A_LEVEL, _LEAST_BADS_OF_A_LEVEL = 30, 5
 """What a level must have, of the rarer outcome on average, to be sorted by its own bad rate."""
 
@@ -46,7 +47,10 @@ def frequent_groups(codes: np.ndarray, n_codes: int, min_share: float) -> list[l
 def optimal_splits(
     x: np.ndarray, y: np.ndarray, kind: "FeatureKind", max_bins: int, min_share: float
 ) -> list[Any] | None:
-    """Return the splits OptBinning finds, or None where there is nothing to split or it finds no solution."""
+    """Return the splits OptBinning finds, or None where there is nothing to split or it finds no solution.
+
+    Bad rates of a number rise or fall from bin to bin, whichever explains more.
+    """
     y = np.asarray(y)
     if y.shape != x.shape:
         raise InputError(msg("the outcome has {n_y} rows, the feature {n_x}", n_y=len(y), n_x=len(x)))
@@ -62,8 +66,8 @@ def optimal_splits(
         dtype="numerical" if kind == "number" else "categorical",
         max_n_bins=max_bins,
         min_prebin_size=max(min_share, 5 / len(values)),
-        monotonic_trend="auto_asc_desc" if kind == "number" else None,
-        max_n_prebins=20,
+        monotonic_trend=_trend(values, outcome) if kind == "number" else None,
+        max_n_prebins=_MOST_PREBINS,
         time_limit=10,
     )
     solver.fit(pooled if kind == "number" else pooled.astype(np.int64), outcome)
@@ -72,6 +76,26 @@ def optimal_splits(
     if not rare:
         return list(solver.splits)
     return [[*group, *rare[1:]] if rare[0] in list(group) else list(group) for group in solver.splits]
+
+
+def _trend(values: np.ndarray, outcome: np.ndarray) -> str:
+    """Return whether rising or falling bad rates explain more of `outcome`, on fine quantile bins.
+
+    OptBinning's own choice, a decision tree over the shape of the rates, takes the wrong one now and then and is left
+    with a single bin, where the other tells a great deal.
+    """
+    from scipy.optimize import isotonic_regression  # slow to import, and a service fits no bins
+    from scipy.special import xlogy
+
+    bins = np.searchsorted(np.array(quantile_edges(values, _MOST_PREBINS)), values, side="right")
+    counts = np.bincount(bins)
+    bad = np.bincount(bins, outcome, minlength=len(counts))[counts > 0]
+    counts = counts[counts > 0]
+    rising, falling = (
+        isotonic_regression(bad / counts, weights=counts, increasing=is_rising).x for is_rising in (True, False)
+    )
+    likelihoods = [float((xlogy(bad, rates) + xlogy(counts - bad, 1 - rates)).sum()) for rates in (rising, falling)]
+    return "ascending" if likelihoods[0] >= likelihoods[1] else "descending"
 
 
 def _rare_as_one(codes: np.ndarray, outcome: np.ndarray) -> tuple[np.ndarray, list[int]]:

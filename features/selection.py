@@ -169,7 +169,7 @@ def select_features(
     wanted = [alias for alias in ranked[_BINNED_PER_KEPT * spec.select_top :] if alias in funnel.pinned]
     exact, bins = _bin_exactly(funnel, [*ranked[: _BINNED_PER_KEPT * spec.select_top], *wanted], y, progress)
     psi = month_psi({alias: bins[alias].assign(funnel.column(alias)) for alias in exact}, cutoffs)
-    _drop_unstable(funnel, psi, exact, _Later.of(y, cutoffs), spec)
+    _drop_unstable(funnel, psi, exact, _Later.of(y, cutoffs, spec.seed), spec)
     kept = _best(funnel, exact, spec)
     _drop_rest(funnel, kept, {**rough, **exact}, spec)
     progress.report(1.0, msg("kept {n} of {total} features", n=len(kept), total=len(matrix.plan.definitions)))
@@ -309,23 +309,26 @@ def _bin_exactly(
 
 @dataclass(frozen=True)
 class _Later:
-    """Outcomes, and which rows are of the last third of training by time."""
+    """Outcomes, and the rows of the last third of training by time, in two halves dealt out at random."""
 
     y: np.ndarray
-    is_late: np.ndarray
+    halves: tuple[np.ndarray, np.ndarray]
 
     @classmethod
-    def of(cls, y: np.ndarray, cutoffs: np.ndarray) -> "_Later":
-        return cls(y, last_third(cutoffs))
+    def of(cls, y: np.ndarray, cutoffs: np.ndarray, seed: int) -> "_Later":
+        late = np.random.default_rng(seed).permutation(np.flatnonzero(last_third(cutoffs)))
+        return cls(y, (late[::2], late[1::2]))
 
     def agrees(self, funnel: _Funnel, alias: str) -> bool:
-        """Return whether the last third agrees with what the rows before it tell of the feature."""
-        x, early = funnel.column(alias), ~self.is_late
-        if len(np.unique(self.y[early])) < 2:
-            return False
-        bins = funnel.bins(alias, self.y, early)
-        learnt = woe_table(bins, x[early], self.y[early])
-        return goes_on_telling(learnt, x[self.is_late], self.y[self.is_late])
+        """Return whether each half agrees with what all other rows tell of the feature."""
+        x, parts = funnel.column(alias), []
+        for half in self.halves:
+            others = np.delete(np.arange(len(self.y)), half)
+            if len(np.unique(self.y[others])) < 2:
+                return False
+            learnt = woe_table(funnel.bins(alias, self.y, others), x[others], self.y[others])
+            parts.append((learnt.transform(x[half]), self.y[half]))
+        return goes_on_telling(parts)
 
 
 def _drop_unstable(
@@ -339,8 +342,8 @@ def _drop_unstable(
             return
         if psi.get(alias, 0.0) > spec.max_month_psi and not later.agrees(funnel, alias):
             reason = msg(
-                "looks different from month to month of the training period (PSI {figure}), and what it told before "
-                "does not hold in its last third",
+                "looks different from month to month of the training period (PSI {figure}), and tells nothing in its "
+                "last third",
                 figure=f"{psi[alias]:.3f}",
             )
             funnel.drop(alias, "unstable", reason, psi[alias])

@@ -169,7 +169,7 @@ class FeatureSpec(BaseModel):
         Most that a feature may differ from month to month inside training: mean PSI of its months against all of
         training, less what chance alone would make; None to keep such features. Twice the .25 that is usual between
         two samples: months differ by season, and what they have in common is worth keeping. A feature beyond it stays
-        all the same where the last third of training agrees with what it told before.
+        all the same where what it tells holds in the last third of training.
     min_kept : int
         Selection by information value or stability never goes below this number of features.
     keep, drop : list of str

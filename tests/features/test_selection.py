@@ -147,13 +147,15 @@ def test_a_feature_that_wanders_off_from_month_to_month_is_dropped_with_its_psi(
 
 
 def test_a_feature_that_changes_from_month_to_month_stays_where_it_goes_on_telling_the_same():
-    """Of two that differ as much, the one whose evidence holds in the last third of training stays."""
+    """Of two that differ as much, the one whose evidence holds in the last third stays, and so does one begun late."""
     season = np.where(MONTH % 2 == 0, 6.0, -6.0)
     turned = np.where(np.arange(N) < 2_000 * 2 / 3, TELLS, -TELLS)
-    selection = select({**ALL_MONTHS, "holds": season + TELLS, "turns": season + turned}, DAYS, min_kept=1)
-    assert min(selection.month_psi[name] for name in ("holds", "turns")) > 0.5
+    begun = np.where(np.arange(N) < 1_200, -20.0, TELLS)
+    given = {"holds": season + TELLS, "turns": season + turned, "begins": begun}
+    selection = select({**ALL_MONTHS, **given}, DAYS, min_kept=1)
+    assert min(selection.month_psi[name] for name in given) > 0.5
     assert codes(selection) == {"turns": "unstable"}
-    assert "holds" in selection.kept
+    assert {"holds", "begins"} < set(selection.kept)
 
 
 def test_a_selection_reads_back_what_it_wrote():

@@ -44,24 +44,26 @@ def test_the_last_third_keeps_rows_of_one_moment_together():
     assert last_third(np.repeat(MONTHS[:1], 5)).all()
 
 
-def learnt_from(x, y):
-    return woe_table(fit_bins(x, y, "number", alias="a", levels=()), x, y)
-
-
 def drawn(n, slope, shift=0.0):
     x = RNG.normal(size=n)
     return x + shift, (RNG.random(n) < 1 / (1 + np.exp(2 - slope * x))).astype(float)
 
 
+def evidence_from(x, y):
+    """Return what tells the weights of evidence of later rows, with their outcomes."""
+    learnt = woe_table(fit_bins(x, y, "number", alias="a", levels=()), x, y)
+    return lambda later, outcomes: (learnt.transform(later), outcomes)
+
+
 def test_of_features_that_tell_nothing_later_one_of_a_hundred_passes():
-    learnt = learnt_from(*drawn(20_000, 0.2))  # so little that half of it is a lower bar than chance
-    passed = [goes_on_telling(learnt, *drawn(2_000, 0.0)) for _ in range(2_000)]
+    told = evidence_from(*drawn(20_000, 0.5))
+    passed = [goes_on_telling([told(*drawn(300, 0.0)), told(*drawn(300, 0.0))]) for _ in range(2_000)]
     assert 0.004 < np.mean(passed) < 0.018
 
 
-def test_a_feature_goes_on_telling_where_half_of_its_evidence_is_left():
-    learnt = learnt_from(*drawn(20_000, 1.0))
-    told = {slope: goes_on_telling(learnt, *drawn(20_000, slope)) for slope in (1.0, 0.7, 0.3, -1.0)}
-    assert told == {1.0: True, 0.7: True, 0.3: False, -1.0: False}
-    assert not goes_on_telling(learnt, *drawn(20_000, 1.0, shift=8.0))  # all in the last bin: nothing left to tell
-    assert not goes_on_telling(learnt, *drawn(60, 1.0))  # too few bads to see
+def test_what_is_less_than_an_information_value_of_two_hundredths_tells_nothing():
+    told = evidence_from(*drawn(200_000, 1.0))
+    passes = {slope: goes_on_telling([told(*drawn(200_000, slope))]) for slope in (1.0, 0.1, 0.01, -1.0)}
+    assert passes == {1.0: True, 0.1: True, 0.01: False, -1.0: False}
+    assert not goes_on_telling([told(*drawn(20_000, 1.0, shift=8.0))])  # all in the last bin: nothing left to tell
+    assert not goes_on_telling([told(*drawn(20_000, 1.0)), told(*drawn(60, 1.0))])  # too few bads to see
