@@ -1,4 +1,4 @@
-"""Fixtures for everybody: a migrated database, on SQLite and on a real PostgreSQL server.
+"""Fixtures for everybody: a migrated database, on SQLite and on a real PostgreSQL server; what a second try hid.
 
 ``database`` runs a test twice, on both; ``sqlite_database`` and ``postgresql_database`` give one of them, and
 ``database_url`` one without tables. The server is Debian's, started once per test process in a temporary folder on a
@@ -25,6 +25,14 @@ from sqlalchemy import inspect, text
 
 from core.database import Database
 from tests.ports import free_port
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell why the first try of a test failed where a second one was given: it may be the product's fault."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"first try of {report.nodeid}")
+        terminalreporter.write_line(report.longreprtext)
+
 
 _START_TIMEOUT_S = 60
 _FAST_AND_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "60"}
