@@ -19,3 +19,18 @@ def test_a_finding_of_a_feature_tells_its_readable_name_where_it_has_one() -> No
     assert "sum of VAT: it runs" in drawn
     assert "vat__sum" not in drawn
     assert "tax__sum: it runs" in drawn
+
+
+def _numbers() -> None:
+    from workbench.ui.pieces import headline, table
+
+    table(("name-1", "n"), [("a -1", "-12"), ("b", "[-.01, .02]"), ("c", "2024-01-05"), ("d", "–")], numbers=(1,))
+    headline("Change", "-.05", "[-.09, -.01]")
+
+
+def test_numbers_have_minus_signs_and_dates_and_words_keep_their_hyphens() -> None:
+    page = AppTest.from_function(_numbers).run(timeout=30)
+    assert not page.exception
+    drawn = "".join(str(item.proto.body) for item in page.get("html"))
+    for expected in (">−12<", "[−.01, .02]", "2024-01-05", ">name-1<", ">a -1<", ">−.05 <", "[−.09, −.01]"):
+        assert expected in drawn, expected

@@ -1,9 +1,11 @@
 """Small drawn parts that every page shares: figures, chips, tables, findings, empty states."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from html import escape
+from typing import Final
 
 import streamlit as st
 
@@ -25,12 +27,18 @@ __all__ = [
     "table",
 ]
 
+_HYPHEN: Final = re.compile(r"(?<![^\s\[(>])-(?=[.\d])")
 _SEVERITY_TONE = {Severity.INFO: "", Severity.WATCH: "watch", Severity.BAD: "bad"}
 
 
 def draw(body: str) -> None:
     """Draw HTML of our own making; every value in it has been escaped before."""
     st.html(f'<div class="wb">{body}</div>')
+
+
+def _typeset(number: str) -> str:
+    """Return a number, or several, with minus signs where hyphens stand for them."""
+    return _HYPHEN.sub("−", number)
 
 
 def chip(text: str, tone: str = "") -> str:
@@ -46,9 +54,10 @@ def panel_title(text: str, caption: str = "") -> None:
 
 def headline(label: str, value: str, interval: str = "", note: str = "") -> None:
     """Draw the one figure that answers the page's question, its interval beside it."""
+    figure, ends = (_typeset(escape(text)) for text in (value, interval))
     draw(
         f'<div class="caption">{escape(label)}</div>'
-        f'<div class="headline">{escape(value)} <span class="interval">{escape(interval)}</span></div>'
+        f'<div class="headline">{figure} <span class="interval">{ends}</span></div>'
         f'<div class="caption">{escape(note)}</div>'
     )
 
@@ -56,7 +65,7 @@ def headline(label: str, value: str, interval: str = "", note: str = "") -> None
 def figures(items: Iterable[tuple[str, str, str]]) -> None:
     """Draw a row of (label, figure, note) triples."""
     cells = "".join(
-        f'<div><div class="caption">{escape(label)}</div><div class="figure">{escape(value)}</div>'
+        f'<div><div class="caption">{escape(label)}</div><div class="figure">{_typeset(escape(value))}</div>'
         f'<div class="caption">{escape(note)}</div></div>'
         for label, value, note in items
     )
@@ -64,11 +73,11 @@ def figures(items: Iterable[tuple[str, str, str]]) -> None:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = ()) -> None:
-    """Draw a short table; cells are HTML already, `numbers` are the columns set flush right."""
+    """Draw a short table; cells are HTML already, `numbers` are the columns set flush right, with true minus signs."""
 
     def cells(tag: str, values: Sequence[str]) -> str:
         return "".join(
-            f'<{tag} class="number">{value}</{tag}>' if index in numbers else f"<{tag}>{value}</{tag}>"
+            f'<{tag} class="number">{_typeset(value)}</{tag}>' if index in numbers else f"<{tag}>{value}</{tag}>"
             for index, value in enumerate(values)
         )
 
