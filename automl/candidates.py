@@ -194,6 +194,12 @@ def _verdict(ranked: list[Candidate], simplest: Candidate) -> Message:
             "{best} is better than {second}: the AUC differs by {difference} {interval}",
             best=family_title(best.family), second=family_title(second.family), **_texts(second.behind),
         )  # fmt: skip
+    if second.simplicity < best.simplicity:
+        return msg(
+            "{best} and {second} cannot be told apart: the AUC differs by {difference} {interval}; {second} is the "
+            "simpler, but more than a standard error behind",
+            best=family_title(best.family), second=family_title(second.family), **_texts(second.behind),
+        )  # fmt: skip
     return msg(
         "{best} and {second} cannot be told apart: the AUC differs by {difference} {interval}; {best} is the "
         "simpler too",

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from automl import families
-from automl.candidates import Candidate, PairedDifference, rank_candidates
+from automl.candidates import Candidate, PairedDifference, _verdict, rank_candidates
 from automl.checkpoint import Checkpoint
 from automl.control import FitControl, StopFittingError, Supervisor
 from automl.entrants import Entrant, Member
@@ -143,6 +144,23 @@ def test_what_cannot_be_told_apart_names_the_simpler_and_can_choose_it(world: Ca
     assert found.simplest_as_good == "logistic"
     assert found.family == "logistic"
     assert "cannot be told apart" in found.verdict.text()
+
+
+@pytest.mark.parametrize(
+    "best, second, words",
+    [
+        (("ensemble", 9), ("lightgbm", 2), "LightGBM is the simpler, but more than a standard error behind"),
+        (("lightgbm", 2), ("catboost", 4), "LightGBM is the simpler too"),
+    ],
+)
+def test_a_verdict_calls_the_simpler_one_simpler(
+    world: Callable, best: tuple[str, int], second: tuple[str, int], words: str
+) -> None:
+    first, other = _train(world, SPEC, n=250, seed=13).candidates[:2]
+    first = replace(first, family=best[0], simplicity=best[1])
+    behind = PairedDifference(0.0005, -0.0001, 0.0011)
+    other = replace(other, family=second[0], simplicity=second[1], behind=behind)
+    assert words in _verdict([first, other], first).text()
 
 
 @pytest.mark.parametrize("lead, chosen", [(0.004, "ensemble"), (0.5, "lightgbm")])

@@ -94,7 +94,7 @@ def _summary(result: TrainResult) -> None:
             numbers=(1, 2),
         )
         if result.out_of_time_not_applicable is not None:
-            st.caption(t("Out-of-time: not applicable. {reason}", reason=say(result.out_of_time_not_applicable)))
+            st.caption(capital(say(result.out_of_time_not_applicable)))
 
 
 def _other_candidates(place: Here, result: TrainResult) -> None:

@@ -103,10 +103,8 @@ def _metrics(sample: SampleEvaluation, evaluation: Evaluation) -> None:
         numbers=(1, 2),
     )
     _brier(sample)
-    for name, answer in evaluation.not_applicable.items():
-        st.caption(
-            t("{sample}: not applicable. {reason}", sample=capital(sample_name(name)), reason=say(answer.reason))
-        )
+    for answer in evaluation.not_applicable.values():
+        st.caption(capital(say(answer.reason)))
 
 
 def _brier(sample: SampleEvaluation) -> None:

@@ -195,7 +195,7 @@ def _changes(result: TrainResult, found: Counterfactual) -> None:
     table(
         (t("Feature"), t("Now"), t("Would need"), t("Cases between")),
         [
-            (escape(_name(result, change.alias)), f"{change.before:,.4g}", f"{change.after:,.4g}",
+            (escape(_name(result, change.alias)), formats.number(change.before), formats.number(change.after),
              formats.percent(change.distance))
             for change in found.changes
         ],

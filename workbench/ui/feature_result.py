@@ -19,7 +19,7 @@ from workbench.ui.feature_words import rule_word, window_word
 from workbench.ui.pieces import draw, headline, panel_title
 from workbench.ui.pieces import figures as figure_row
 from workbench.ui.session import Here, theme
-from workbench.ui.texts import language, say, t
+from workbench.ui.texts import capital, language, say, t
 
 __all__ = ["bad_rate", "outdated", "samples", "summary", "where_from"]
 
@@ -161,4 +161,4 @@ def samples(result: FeatureResult) -> None:
         )
         reason = result.label.out_of_time_not_applicable
         if reason is not None:
-            st.caption(t("Out-of-time: not applicable. {reason}", reason=say(reason)))
+            st.caption(capital(say(reason)))
