@@ -91,12 +91,15 @@ class CalibrationReport:
         Rows and bads it was fitted on.
     prior : PriorCorrection, optional
         Where a long-run average was given.
+    is_straight : bool, default=False
+        Whether only a line could be taken, because it is part of the points of a scorecard.
     """
 
     trials: tuple[CalibrationTrial, ...]
     n: int
     n_bad: int
     prior: PriorCorrection | None = None
+    is_straight: bool = False
 
     @property
     def method(self) -> str:
@@ -108,7 +111,7 @@ class CalibrationReport:
         """Read what `dataclasses.asdict` made."""
         trials = tuple(CalibrationTrial(**trial) for trial in data["trials"])
         prior = PriorCorrection(**data["prior"]) if data["prior"] else None
-        return cls(trials, data["n"], data["n_bad"], prior)
+        return cls(trials, data["n"], data["n_bad"], prior, data.get("is_straight", False))
 
 
 def calibrate(
@@ -118,6 +121,7 @@ def calibrate(
     seed: int,
     long_run_bad_rate: float | None = None,
     most_odds_factor: float = 3.0,
+    straight: bool = False,
 ) -> tuple[Calibration, CalibrationReport, tuple[Finding, ...]]:
     """Choose and fit the calibration, and correct it to a long-run average where one is given.
 
@@ -133,14 +137,16 @@ def calibrate(
         The average bad rate that the mean probability shall have, inside 0 and 1.
     most_odds_factor : float, default=3
         The odds of every row are multiplied or divided by this at most.
+    straight : bool, default=False
+        Whether only a line may be taken, which points of a scorecard can hold.
     """
-    trials = _cross_validated(margin, y, seed)
+    trials = _cross_validated(margin, y, seed, straight=straight)
     chosen = next(trial for trial in trials if trial.is_chosen)
     calibration = _MAKERS[chosen.method](margin, y)
     if long_run_bad_rate is None:
-        return calibration, CalibrationReport(trials, len(y), int(y.sum())), ()
+        return calibration, CalibrationReport(trials, len(y), int(y.sum()), is_straight=straight), ()
     calibration, prior = correct_prior(calibration, margin, long_run_bad_rate, most_odds_factor)
-    return calibration, CalibrationReport(trials, len(y), int(y.sum()), prior), (_prior_finding(prior),)
+    return calibration, CalibrationReport(trials, len(y), int(y.sum()), prior, straight), (_prior_finding(prior),)
 
 
 def choose_calibration(margin: np.ndarray, y: np.ndarray, seed: int) -> Calibration:
@@ -195,7 +201,7 @@ def _prior_finding(prior: PriorCorrection) -> Finding:
     return Finding("prior_corrected", Severity.INFO, text)
 
 
-def _cross_validated(margin: np.ndarray, y: np.ndarray, seed: int) -> tuple[CalibrationTrial, ...]:
+def _cross_validated(margin: np.ndarray, y: np.ndarray, seed: int, *, straight: bool) -> tuple[CalibrationTrial, ...]:
     """Return log-loss of each method on rows it was not fitted on, with the gain over Platt; one is chosen."""
     rarer = min(y.sum(), (1 - y).sum())
     least = {"platt": 0, "beta": _LEAST_FOR_BETA, "isotonic": _LEAST_FOR_ISOTONIC}
@@ -209,7 +215,7 @@ def _cross_validated(margin: np.ndarray, y: np.ndarray, seed: int) -> tuple[Cali
             losses[name][test] = _log_loss(made.apply(margin[test]), y[test])
     gains = {name: losses["platt"] - losses[name] for name in methods}
     spread = {name: float(gain.std() / np.sqrt(len(gain))) for name, gain in gains.items()}
-    clear = [name for name in methods if gains[name].mean() > spread[name]]
+    clear = [name for name in methods if gains[name].mean() > spread[name] and not straight]
     best = min(clear, key=lambda name: losses[name].mean(), default="platt")
     return tuple(
         CalibrationTrial(name, float(losses[name].mean()), float(gains[name].mean()), spread[name], name == best)

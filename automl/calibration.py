@@ -61,6 +61,13 @@ class Calibration:
         above = np.maximum(margin - self.margins[-1], 0.0)
         return np.asarray(inner + self.slope * (below + above) + self.shift)
 
+    @property
+    def line(self) -> tuple[float, float]:
+        """Slope and intercept of a straight map; raises `ValueError` where it is not straight."""
+        if self.bend is not None or len(self.margins) > 1:
+            raise ValueError("the calibration is not straight")
+        return self.slope, self.log_odds[0] - self.slope * self.margins[0] + self.shift
+
     def shifted(self, shift: float) -> "Calibration":
         """Return the same map with `shift` in place of its own."""
         return replace(self, shift=shift)

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from automl.blending import best_mean, blend
+from automl.calibration import IDENTITY, Calibration
 from automl.families import save_model
 from automl.families.ensemble import EnsembleModel
-from automl.families.interface import Model
+from automl.families.interface import Model, TrainingData
 from automl.search import FamilySearch, SearchResult
 
 __all__ = ["ENSEMBLE", "MOST_OF_A_FAMILY", "Entrant", "Member", "Price", "entrants", "seconds_per_reason"]
@@ -79,6 +80,8 @@ class Entrant:
         Trials behind it.
     seconds : float
         Time they took.
+    data : TrainingData
+        The training rows.
     judged : ndarray of float, shape (n_rows,), optional
         Log-odds by which it is compared with others, where they are not `margin`: free of the luck of being chosen.
     """
@@ -89,6 +92,7 @@ class Entrant:
     members: tuple[Member, ...]
     n_trials: int
     seconds: float
+    data: TrainingData
     judged: np.ndarray | None = None
 
     @property
@@ -103,7 +107,22 @@ class Entrant:
 
     @cached_property
     def model(self) -> Model:
-        """The mean of all its fold models as one model."""
+        """The mean of all its fold models as one model; of scorecards as one card."""
+        return self.handed_on(IDENTITY)[0]
+
+    @property
+    def holds_calibration(self) -> bool:
+        """Whether the model takes a straight calibration into itself."""
+        return self.name != ENSEMBLE and self.lead.family.holds_calibration
+
+    def handed_on(self, calibration: Calibration) -> tuple[Model, Calibration]:
+        """Return the model as it is used, and what is left to calibrate it."""
+        if self.name == ENSEMBLE:
+            return self._bag, calibration
+        return self.lead.family.hand_on(self._bag, self.data, calibration)
+
+    @cached_property
+    def _bag(self) -> Model:
         return self._mean([member.result.model() for member in self.members])
 
     @property
@@ -144,6 +163,8 @@ def entrants(
 ) -> list[Entrant]:
     """Return the best of each family that has one, and an ensemble of the best trials where it has several members.
 
+    A family that averages its trials by itself makes no ensemble alone: that would be the same, in a form less plain.
+
     Parameters
     ----------
     searches : sequence of FamilySearch
@@ -156,7 +177,8 @@ def entrants(
         Whether one is made.
     """
     found = [_of_family(search, y, folds) for search in searches if search.result is not None]
-    if with_ensemble and sum(len(search.results) for search in searches) > 1:
+    averages_itself = len(found) == 1 and found[0].lead.family.most_averaged > 1
+    if with_ensemble and not averages_itself and sum(len(search.results) for search in searches) > 1:
         ensemble = _ensemble(searches, y, folds, seed, found)
         if len(ensemble.members) > 1:
             found.append(ensemble)
@@ -178,7 +200,7 @@ def _of_family(search: FamilySearch, y: np.ndarray, folds: np.ndarray) -> Entran
     members = tuple(Member(results[i], 1 / len(chosen)) for i in chosen)
     seconds = round(sum(trial.seconds for trial in search.trials), 1)
     margin = margins[list(chosen)].mean(axis=0)
-    return Entrant(family.name, family.simplicity, margin, members, search.n_tried, seconds, judged)
+    return Entrant(family.name, family.simplicity, margin, members, search.n_tried, seconds, search.data, judged)
 
 
 def _ensemble(
@@ -201,7 +223,8 @@ def _ensemble(
         Member(result, float(weight)) for result, weight in zip(best, mixed.weights, strict=True) if weight > 0
     )
     n_trials, seconds = sum(one.n_trials for one in others), sum(one.seconds for one in others)
-    return Entrant(ENSEMBLE, _ENSEMBLE_SIMPLICITY, mixed.margin, members, n_trials, round(seconds, 1))
+    data = searches[0].data
+    return Entrant(ENSEMBLE, _ENSEMBLE_SIMPLICITY, mixed.margin, members, n_trials, round(seconds, 1), data)
 
 
 def seconds_per_reason(model: Model, values: np.ndarray) -> float:

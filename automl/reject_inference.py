@@ -20,6 +20,7 @@ from core.i18n import msg
 if TYPE_CHECKING:
     import optuna
 
+    from automl.calibration import Calibration
     from automl.label import Labels
     from automl.spec import TrainSpec
     from automl.split import Split
@@ -109,6 +110,7 @@ class InferringFamily:
         self.limits_interactions = inner.limits_interactions
         self.is_sum = inner.is_sum
         self.most_averaged = inner.most_averaged
+        self.holds_calibration = inner.holds_calibration
         self._known = make_family("logistic")
         self._full: TrainingData | None = None
 
@@ -154,6 +156,10 @@ class InferringFamily:
     def bag(self, models: list[Model]) -> Model:
         """Return the inner family's bag."""
         return self.inner.bag(models)
+
+    def hand_on(self, bag: Model, data: TrainingData, calibration: "Calibration") -> "tuple[Model, Calibration]":
+        """Return what the inner family hands on; counts are those of accepted rows."""
+        return self.inner.hand_on(bag, data, calibration)
 
     def _inferred(
         self, data: TrainingData, train: np.ndarray, test: np.ndarray, seed: int, control: FitControl

@@ -28,6 +28,7 @@ from automl.race import Race, RaceWatch
 from automl.reserve import EXPLAIN_SHARE, LEAST_EXPLAINED_ROWS, MOST_EXPLAINED_ROWS, Reserve
 from automl.result import TrainingResult, model_fingerprint
 from automl.scale import ScoreScale
+from automl.scorecard.model import ScorecardModel
 from automl.search import FamilySearch, SearchResult
 from automl.search_dask import ClusterFits
 from automl.spec import TrainSpec
@@ -166,7 +167,14 @@ class _Training:
         self.progress.report(0.9, msg("calibrating and evaluating"))
         # Every row is answered once, for all that asks for answers: with many trees that is what takes the time.
         margin = every_margin(model, self.matrix.values, self.split.train, honest)
-        calibration, report, scale, grade_findings = self._calibrate(margin)
+        calibration, report, prior_findings = self._calibrate(margin, straight=chosen.holds_calibration)
+        if chosen.holds_calibration:
+            honest = calibration.log_odds_of(honest)
+            model, calibration = chosen.handed_on(calibration)
+            margin = every_margin(model, self.matrix.values, self.split.train, honest)
+        scale, grade_findings = self._graded(model, calibration.apply(margin))
+        if isinstance(model, ScorecardModel):
+            model = model.with_scale(scale)
         probability = calibration.apply(margin)
         evaluation = judge(
             self.split, self.labels, probability[self.split.train], probability.__getitem__, scale, self.spec
@@ -180,6 +188,8 @@ class _Training:
             Finding("verdict", Severity.INFO, ranking.verdict),
             *self.limit_findings,
             *self._search_findings(searches),
+            *_merged_findings(model),
+            *prior_findings,
             *grade_findings,
             *evaluation_findings(evaluation),
             *direction_findings(chosen.lead, self.data, self.spec),
@@ -277,15 +287,26 @@ class _Training:
     def _n_workers(self) -> int:
         return min(self.spec.num_threads or usable_processors(), self.spec.folds)
 
-    def _calibrate(self, margin: np.ndarray) -> tuple[Calibration, CalibrationReport, ScoreScale, tuple[Finding, ...]]:
-        """Fit calibration and grades on the calibration part, or on honest margins of the training rows."""
-        rows = self.split.calibration if len(self.split.calibration) else self.split.train
-        y, margin, spec = self.labels.y[rows], margin[rows], self.spec
-        calibration, report, found = calibrate(
-            margin, y, seed=spec.seed, long_run_bad_rate=spec.long_run_bad_rate, most_odds_factor=spec.most_odds_factor
-        )
-        master, findings = fit_master_scale(calibration.apply(margin), y)
-        return calibration, report, ScoreScale(master=master), (*found, *findings)
+    def _calibrate(
+        self, margin: np.ndarray, *, straight: bool
+    ) -> tuple[Calibration, CalibrationReport, tuple[Finding, ...]]:
+        """Fit the calibration on the calibration part, or on honest margins of the training rows."""
+        rows, spec = self._rows_to_calibrate, self.spec
+        return calibrate(
+            margin[rows], self.labels.y[rows], seed=spec.seed, long_run_bad_rate=spec.long_run_bad_rate,
+            most_odds_factor=spec.most_odds_factor, straight=straight,
+        )  # fmt: skip
+
+    def _graded(self, model: Model, probability: np.ndarray) -> tuple[ScoreScale, tuple[Finding, ...]]:
+        """Return the scale of a scorecard, or the usual one, with grades made on the rows that calibrate."""
+        rows = self._rows_to_calibrate
+        master, findings = fit_master_scale(probability[rows], self.labels.y[rows])
+        scale = model.card.scale if isinstance(model, ScorecardModel) else ScoreScale()
+        return replace(scale, master=master), findings
+
+    @property
+    def _rows_to_calibrate(self) -> np.ndarray:
+        return self.split.calibration if len(self.split.calibration) else self.split.train
 
     def _rows_to_explain(self, most: int = MOST_EXPLAINED_ROWS) -> np.ndarray:
         rng = np.random.default_rng(self.spec.seed)
@@ -313,6 +334,20 @@ class _Training:
             )
             findings.append(Finding("chosen_on_same_rows", Severity.INFO, text))
         return findings
+
+
+def _merged_findings(model: Model) -> list[Finding]:
+    """Tell of a scorecard that it is made of several."""
+    about = model.card.about if isinstance(model, ScorecardModel) else {}
+    if about.get("origin") != "merged":
+        return []
+    text = msg(
+        "The scorecard is one card: its points are the mean of those of {n} cards, fitted on parts of the training "
+        "rows, with bins joined that weigh alike; on these rows it is {points} points from that mean (root of the mean "
+        "square).",
+        n=about["n_cards"], points=f"{about['points_apart']:.1f}",
+    )  # fmt: skip
+    return [Finding("merged_scorecard", Severity.INFO, text)]
 
 
 def _ready_families(names: list[str]) -> list[Family]:

@@ -19,7 +19,7 @@ from automl.families.boosting import (
 )
 from automl.families.encoding import CategoryEncoding
 from automl.families.ensemble import EnsembleModel
-from automl.families.interface import FoldFit, Model, TrainingData
+from automl.families.interface import FoldFit, HandsOnBags, Model, TrainingData
 from automl.families.native import load_native, native_library, save_native
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class CatBoostModel:
         return _native_rows(X, self._columns, self._n_native)
 
 
-class CatBoostFamily:
+class CatBoostFamily(HandsOnBags):
     """Makes `CatBoostModel`."""
 
     name = "catboost"

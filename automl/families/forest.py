@@ -9,7 +9,7 @@ import numpy as np
 
 from automl.families.boosting import rows_as_float32
 from automl.families.encoding import fit_encoding, with_columns
-from automl.families.interface import FoldFit, Model, TrainingData
+from automl.families.interface import FoldFit, HandsOnBags, Model, TrainingData
 from automl.families.lightgbm import LightGBMModel, read_text
 from automl.families.lightgbm_text import TextTree, forest_text, merge_texts, split_by_levels
 from automl.ridge import fit_ridge
@@ -38,7 +38,7 @@ class ForestModel(LightGBMModel):
     family = "forest"
 
 
-class ForestFamily:
+class ForestFamily(HandsOnBags):
     """Makes `ForestModel`."""
 
     name = "forest"

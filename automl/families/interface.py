@@ -9,10 +9,11 @@ import numpy as np
 if TYPE_CHECKING:
     import optuna
 
+    from automl.calibration import Calibration
     from automl.control import FitControl
     from features.plan import FeaturePlan
 
-__all__ = ["Family", "FoldFit", "Model", "TrainingData"]
+__all__ = ["Family", "FoldFit", "HandsOnBags", "Model", "TrainingData"]
 
 
 class Model(Protocol):
@@ -151,6 +152,8 @@ class Family(Protocol):
     """Whether its models add up what single features tell; these stay out of ensembles where others have models."""
     most_averaged: int
     """Of how many trials the mean may stand for the family in the race."""
+    holds_calibration: bool
+    """Whether a straight calibration goes into the models handed on, so that what they print is what is scored."""
 
     def prepare(self, data: TrainingData) -> None:
         """Make what all fits on `data` share, such as bins of its columns; no outcome goes into it."""
@@ -190,3 +193,26 @@ class Family(Protocol):
     def bag(self, models: list[Model]) -> Model:
         """Return one model whose log-odds are the mean of those of `models`."""
         ...
+
+    def hand_on(self, bag: Model, data: TrainingData, calibration: "Calibration") -> "tuple[Model, Calibration]":
+        """Return the model that is used for `bag`, and what calibrates it.
+
+        Both as they are; but where a bag cannot be read, the readable model nearest to it, with a straight
+        `calibration` in it where the family `holds_calibration`.
+        """
+        ...
+
+
+class HandsOnBags:
+    """What most families share: bags are used as they are."""
+
+    holds_calibration = False
+
+    def hand_on(
+        self,
+        bag: Model,
+        data: TrainingData,  # noqa: ARG002  # the interface's signature
+        calibration: "Calibration",
+    ) -> "tuple[Model, Calibration]":
+        """Return both as they are."""
+        return bag, calibration

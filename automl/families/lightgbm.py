@@ -10,7 +10,7 @@ import numpy as np
 
 from automl.families.boosting import LossCurve, boosted_fit, checked_shape, cut_fit, leaf_rows
 from automl.families.encoding import CategoryEncoding, fit_encoding, with_columns
-from automl.families.interface import FoldFit, Model, TrainingData
+from automl.families.interface import FoldFit, HandsOnBags, Model, TrainingData
 from automl.families.lightgbm_single import SingleRow
 from automl.families.lightgbm_text import merge_texts, plain_text, split_by_levels
 from automl.families.tree_contributions import TreeContributions, make_contributions
@@ -110,7 +110,7 @@ class LightGBMModel:
         return make_contributions(self.text, self.n_features)
 
 
-class LightGBMFamily:
+class LightGBMFamily(HandsOnBags):
     """Makes `LightGBMModel`; keeps the binned data."""
 
     name = "lightgbm"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl.families.interface import FoldFit, Model, TrainingData
+from automl.families.interface import FoldFit, HandsOnBags, Model, TrainingData
 from automl.ridge import fit_ridge
 from core.errors import InputError, IntegrityError
 from core.i18n import msg
@@ -87,7 +87,7 @@ class LogisticModel:
             yield table[bins.assign(X[:, j])]
 
 
-class LogisticFamily:
+class LogisticFamily(HandsOnBags):
     """Makes `LogisticModel`; keeps the bins, which no outcome goes into, and the bin of each value."""
 
     name = "logistic"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from automl.calibration import IDENTITY, Calibration
 from automl.families.interface import FoldFit, Model, TrainingData
 from automl.scorecard.model import ScorecardModel, load
 
@@ -54,6 +55,7 @@ class ScorecardFamily:
     is_sum = True
     most_averaged = 3
     """Trials whose mean may stand for the family: the mean of cards is again a sum of points."""
+    holds_calibration = True
 
     def __init__(self) -> None:
         self._classings: dict[tuple[bytes, int | None], Classing] = {}
@@ -165,9 +167,23 @@ class ScorecardFamily:
         return fit
 
     def bag(self, models: list[Model]) -> ScorecardModel:
-        """Return the average of the cards; a card to print is fitted on all rows, by `train_scorecard`."""
+        """Return the average of the cards."""
         members = [model for model in models if isinstance(model, ScorecardModel)]
         return ScorecardModel([card for model in members for card in model.cards], members[0].aliases)
+
+    def hand_on(self, bag: Model, data: TrainingData, calibration: Calibration) -> tuple[Model, Calibration]:
+        """Return the one card that is nearest to the average of cards, with a straight calibration in its points."""
+        from automl.scorecard.classing import ClassingData
+        from automl.scorecard.merging import MergeLimits, merge_cards
+
+        assert isinstance(bag, ScorecardModel)  # noqa: S101  # made by `bag`
+        if len(bag.cards) == 1 and calibration == IDENTITY:
+            return bag, calibration
+        line = calibration.line
+        rows = ClassingData(data.values, data.y, data.plan.aliases)
+        limits = MergeLimits(_SIZE, max(_MOST_BINS.values()))
+        card = merge_cards(bag.cards, rows, _directions(data), limits, slope=line[0], intercept=line[1])
+        return ScorecardModel([card], bag.aliases), IDENTITY
 
 
 def _named(rows: "ClassingData") -> bytes:

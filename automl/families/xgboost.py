@@ -18,7 +18,7 @@ from automl.families.boosting import (
 )
 from automl.families.encoding import CategoryEncoding
 from automl.families.ensemble import EnsembleModel
-from automl.families.interface import FoldFit, Model, TrainingData
+from automl.families.interface import FoldFit, HandsOnBags, Model, TrainingData
 from automl.families.native import load_native, native_library, save_native
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class XGBoostModel:
         return as_float32(self.encoding.apply(checked_shape(X, self.n_features)))
 
 
-class XGBoostFamily:
+class XGBoostFamily(HandsOnBags):
     """Makes `XGBoostModel`."""
 
     name = "xgboost"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from automl.scale import ScoreScale
 from automl.scorecard.card import Scorecard
 from core.errors import InputError, IntegrityError
 from core.i18n import msg
@@ -47,6 +48,10 @@ class ScorecardModel:
         if len(self.cards) != 1:
             raise InputError(msg("the model is an average of {n} scorecards, not one", n=len(self.cards)))
         return self.cards[0]
+
+    def with_scale(self, scale: ScoreScale) -> "ScorecardModel":
+        """Return the one card with `scale`, such as one that has grades."""
+        return ScorecardModel([replace(self.card, scale=replace(scale, decimals=self.card.decimals))], self.aliases)
 
     @property
     def n_leaves(self) -> int:

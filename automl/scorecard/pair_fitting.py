@@ -13,7 +13,7 @@ from automl.scorecard.pair_grouping import Sums, grouped
 from automl.scorecard.pair_search import Residuals, interaction_score
 from automl.scorecard.pairs import Pair
 
-__all__ = ["Crossing", "cross"]
+__all__ = ["Crossing", "cross", "in_direction", "plain_order"]
 
 _LEAST_ROWS, _LEAST_INFORMATION = 20, 2.0
 """Rows, and information on their log-odds (cases times both probabilities), below which a cell is neutral."""
@@ -109,7 +109,7 @@ def _margin(asked: Crossing, card: Scorecard) -> np.ndarray:
 def _score(asked: Crossing, pair: tuple[str, str], left: Residuals) -> float:
     places, shape = [], []
     for alias in pair:
-        order = _order(asked, alias)
+        order = plain_order(asked.card, alias)
         place = np.full(asked.bins(alias).n_bins, len(order), dtype=np.int64)
         place[order] = np.arange(len(order))
         places.append(place[asked.assigned[alias]])
@@ -117,9 +117,9 @@ def _score(asked: Crossing, pair: tuple[str, str], left: Residuals) -> float:
     return interaction_score(places[0], places[1], (shape[0], shape[1]), left)
 
 
-def _order(asked: Crossing, alias: str) -> list[int]:
-    """Return the plain bins in their order; those of a category by their points."""
-    item = asked.card.characteristic(alias)
+def plain_order(card: Scorecard, alias: str) -> list[int]:
+    """Return the plain bins of a characteristic in their order; those of a category by their points."""
+    item = card.characteristic(alias)
     bins = range(item.bins.n_plain)
     return list(bins) if item.bins.kind == "number" else sorted(bins, key=lambda index: (item.units[index], index))
 
@@ -130,13 +130,14 @@ def _fitted(asked: Crossing, card: Scorecard, names: tuple[str, str], margin: np
     assigned = [asked.assigned[alias] for alias in names]
     shape = (first.n_bins, second.n_bins)
     sums = Sums(*Residuals.of(margin, asked.y).tables(assigned[0] * shape[1] + assigned[1], shape))
-    rows, columns = grouped(sums, (_order(asked, names[0]), _order(asked, names[1])), _PENALTY)
+    orders = (plain_order(asked.card, names[0]), plain_order(asked.card, names[1]))
+    rows, columns = grouped(sums, orders, _PENALTY)
     rows, columns = _with_null(rows, first), _with_null(columns, second)
     cell = np.array(rows)[assigned[0]] * (max(columns) + 1) + np.array(columns)[assigned[1]]
     found, n_rows = _weights(cell, (max(rows) + 1, max(columns) + 1), margin, asked.y)
     units = found * card.points_per_log_odds * 10**card.decimals
     blank = Pair(*names, rows, columns, tuple(map(tuple, np.zeros(units.shape, dtype=int).tolist())))
-    made = _in_direction(asked, card, blank, units, n_rows)
+    made = in_direction(asked, card, blank, units, n_rows)
     if made is None:
         return None
     after = margin + made.cells()[assigned[0], assigned[1]] / (card.points_per_log_odds * 10**card.decimals)
@@ -173,8 +174,27 @@ def _weights(
     return weights, n_rows
 
 
-def _in_direction(asked: Crossing, card: Scorecard, blank: Pair, units: np.ndarray, n_rows: np.ndarray) -> Pair | None:
-    """Return the pair in whole units, such that neither characteristic runs against its direction for any bin."""
+def in_direction(asked: Crossing, card: Scorecard, blank: Pair, units: np.ndarray, n_rows: np.ndarray) -> Pair | None:
+    """Return the pair in whole units, such that neither characteristic runs against its direction for any bin.
+
+    Parameters
+    ----------
+    asked : Crossing
+        Directions, and the bins of the characteristics.
+    card : Scorecard
+        The card that the pair is added to.
+    blank : Pair
+        Its groups of bins.
+    units : ndarray of float, shape (n_rows, n_columns)
+        Points it should have, in units of the last decimal.
+    n_rows : ndarray, shape (n_rows, n_columns)
+        Rows of data per cell.
+
+    Returns
+    -------
+    Pair or None
+        None where nothing is left.
+    """
     signs = [_sign(asked, alias) for alias in blank.aliases]
     slacks = [_slack(card, alias, sign) for alias, sign in zip(blank.aliases, signs, strict=True)]
     held = units

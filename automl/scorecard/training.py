@@ -224,9 +224,7 @@ def _with_grades(
     y = rows.labels.y[part] if len(part) else rows.labels.y[rows.split.train]
     margin = model.margin(rows.matrix.values[part]) if len(part) else honest
     master, findings = fit_master_scale(IDENTITY.apply(margin), y)
-    scale = replace(model.card.scale, master=master, decimals=model.card.decimals)
-    card = replace(model.card, scale=scale)
-    return ScorecardModel([card], model.aliases), findings
+    return model.with_scale(replace(model.card.scale, master=master)), findings
 
 
 def _evaluate(model: ScorecardModel, rows: TrainingRows, honest: np.ndarray, *, is_given: bool) -> Evaluation:

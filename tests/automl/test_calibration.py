@@ -6,7 +6,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
@@ -51,6 +51,7 @@ def test_a_margin_that_runs_against_the_outcome_is_not_turned_round() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(n=st.integers(40, 2_000), seed=st.integers(0, 1_000), digits=st.sampled_from([1, 8]))
+@example(n=80, seed=80, digits=1)
 def test_every_calibration_keeps_the_order_and_stays_inside_zero_and_one(n: int, seed: int, digits: int) -> None:
     margin, y = _margins(n, seed)
     margin, y = margin.round(digits), np.r_[1.0, 0.0, y[2:]]
@@ -62,7 +63,11 @@ def test_every_calibration_keeps_the_order_and_stays_inside_zero_and_one(n: int,
         choose_calibration(margin, y, 1),
     ):
         probability = fitted.apply(grid)
-        assert (np.diff(probability) > 0).all()
+        assert (np.diff(fitted.log_odds_of(grid)) > 0).all()
+        # Where a steep line leaves 1e-12 behind, probabilities are held there.
+        is_held = (probability <= 1e-12) | (probability >= 1 - 1e-12)
+        assert (np.diff(probability[~is_held]) > 0).all()
+        assert (np.diff(probability) >= 0).all()
         assert probability.min() > 0
         assert probability.max() < 1
 
@@ -213,6 +218,23 @@ def test_each_way_is_chosen_where_it_fits_and_the_report_shows_what_was_compared
     assert report.trials[0].gain == 0
     assert not findings
     assert CalibrationReport.from_json(json.loads(json.dumps(asdict(report)))) == report
+
+
+def test_a_line_is_taken_where_points_must_hold_it_and_the_others_are_still_shown() -> None:
+    rng = np.random.default_rng(2)
+    margin = rng.normal(-1, 2.5, 30_000)
+    bent = 0.3 * -np.logaddexp(0, -margin) + 1.8 * np.logaddexp(0, margin) - 0.5
+    y = (rng.random(30_000) < sigmoid(bent)).astype(float)
+    calibration, report, _ = calibrate(margin, y, seed=1, straight=True, long_run_bad_rate=0.3)
+    assert calibration.method == report.method == "platt"
+    assert report.is_straight
+    assert report.trials[1].gain > report.trials[1].gain_error
+    slope, intercept = calibration.line
+    np.testing.assert_allclose(slope * margin + intercept, calibration.log_odds_of(margin), atol=1e-9)
+    assert CalibrationReport.from_json(json.loads(json.dumps(asdict(report)))) == report
+    free, _, _ = calibrate(margin, y, seed=1)
+    with pytest.raises(ValueError, match="straight"):
+        free.line  # noqa: B018  # the property refuses
 
 
 def test_the_prior_correction_brings_the_mean_to_the_long_run_rate_and_keeps_the_order() -> None:

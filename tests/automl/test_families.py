@@ -13,6 +13,7 @@ import pytest
 from scipy.optimize import minimize
 from sklearn.metrics import roc_auc_score
 
+from automl.calibration import IDENTITY, Calibration
 from automl.control import FitControl, StopFittingError
 from automl.explaining import checked_contributions
 from automl.families import FAMILIES, load_model, make_family, save_model
@@ -87,6 +88,24 @@ def test_it_comes_back_from_its_files_bit_for_bit(world: Callable, family: Famil
     save_model(again, tmp_path / "again")
     for path in (path for path in (tmp_path / "again").rglob("*") if path.is_file()):
         assert path.read_bytes() == (tmp_path / path.relative_to(tmp_path / "again")).read_bytes()
+
+
+def test_what_it_hands_on_answers_as_its_bag_does(world: Callable, family: Family) -> None:
+    data = _data(world)
+    bag = family.bag([_fit(family, data, TRAIN[part::3]).model for part in range(3)])
+    calibration = Calibration("platt", (0.0,), (0.3,), 0.8)
+    model, left = family.hand_on(bag, data, calibration)
+    rows = _odd_rows(data.values)
+    wanted = calibration.log_odds_of(bag.margin(rows))
+    if not family.holds_calibration:
+        assert (model, left) == (bag, calibration)
+        return
+    assert left == IDENTITY
+    assert model.n_leaves < bag.n_leaves / 2
+    assert np.corrcoef(model.margin(rows), wanted)[0, 1] > 0.98
+    assert model.margin(data.values).mean() == pytest.approx(
+        calibration.log_odds_of(bag.margin(data.values)).mean(), abs=0.02
+    )
 
 
 def test_its_files_are_of_kinds_that_a_bundle_takes(world: Callable, family: Family, tmp_path: Path) -> None:

@@ -513,3 +513,30 @@ def test_a_card_of_earlier_features_is_said_to_be_outdated(ctx: Context) -> None
         scorecard.change(ctx, NAME, Change("take", "x"))
     with pytest.raises(ConflictError, match="built anew"):
         scorecard.register(ctx, NAME)
+
+
+def test_the_card_of_a_race_is_printed_and_handed_on_with_the_scores_it_serves(ctx: Context, tmp_path: Path) -> None:
+    result = training.run(ctx, NAME, budget=training.Budget(n_trials=3), families=("scorecard",))
+    assert result.version is not None
+    assert result.family == "scorecard"  # several trials of one card are no ensemble
+    assert scorecard_exchange.versions(ctx, NAME) == [result.version]
+    told = next(finding for finding in result.findings if finding.code == "merged_scorecard")
+    assert "one card" in told.message.text()
+    bundle = ctx.registry.bundle(NAME, result.version)
+    matrix, frame = features.matrix(ctx, NAME), _features_frame(ctx)
+    served = Scorer.load(bundle.folder).score_matrix(matrix.values)[1]
+    card = scorecard_exchange.card_of(ctx, NAME, result.version)
+    by_hand = [
+        card.look_up({a: None if pd.isna(row[a]) else row[a] for a in card.aliases}) for row in frame.to_dict("records")
+    ]
+    query = scorecard_exchange.export(ctx, NAME, "sql", version=result.version, table="frame").content.decode()
+    path = tmp_path / "card.csv"
+    path.write_bytes(scorecard_exchange.export(ctx, NAME, "table", version=result.version).content)
+    imported = scorecard_exchange.import_file(ctx, NAME, path)
+    assert imported.version is not None
+    again = Scorer.load(ctx.registry.bundle(NAME, imported.version).folder).score_matrix(matrix.values)[1]
+    for scores in (by_hand, duckdb.sql(query).df()["score"].to_numpy(), again):
+        np.testing.assert_allclose(scores, served, rtol=0, atol=1e-9)
+    printed = scorecard_exchange.printed(ctx, NAME, result.version)
+    assert len(printed.rows) == 1 + sum(item.bins.n_bins for item in card.characteristics)
+    assert scorecard_exchange.matrices_of(ctx, NAME, result.version) == tuple(scorecard_exchange.matrices(card))

@@ -10,13 +10,18 @@ from workbench.ui.frame import PAGES, header
 from workbench.ui.pieces import empty, panel_title
 from workbench.ui.reject_panel import reject_panel
 from workbench.ui.scorecard_editor import editor
-from workbench.ui.scorecard_files import export_panel, import_panel
-from workbench.ui.scorecard_pairs import matrix_tables, pairs_panel
+from workbench.ui.scorecard_files import (
+    export_panel,
+    import_panel,
+    printed_card,
+    registered_panel,
+    which_card,
+)
+from workbench.ui.scorecard_pairs import pairs_panel
 from workbench.ui.scorecard_parts import (
     changes_table,
     characteristic_list,
     findings_panel,
-    points_table,
     register_action,
     scale_form,
     start_button,
@@ -98,8 +103,7 @@ def _below(place: Here, view: CardView) -> None:
     )
     remember("scorecard_part", part)  # the work of a part, while it runs, takes this choice off the page
     if part == "points":
-        points_table(place)
-        matrix_tables(view)
+        printed_card(place, which_card(place, has_desk=True))
     elif part == "pairs":
         pairs_panel(place, view)
     elif part == "changes":
@@ -107,7 +111,7 @@ def _below(place: Here, view: CardView) -> None:
     elif part == "scale":
         scale_form(place, view)
     elif part == "export":
-        export_panel(place, view)
+        export_panel(place, which_card(place, has_desk=True))
     elif part == "rejects":
         reject_panel(place)
     elif part == "import":
@@ -134,6 +138,7 @@ def _main() -> None:
         if view is not None:
             st.warning(t("The features were built anew since this scorecard was started; its bins no longer fit them."))
         _begin(place)
+        registered_panel(place)
         return
     register_action(place, view)
     _desk(place, view)

@@ -21,7 +21,7 @@ from automl.scorecard.tables import PrintedRow, import_scorecard, printed_header
 from core.errors import InputError
 from core.i18n import msg
 from reporting.printed_table import PrintedMatrix, PrintedTable
-from workbench.flows import projects, scorecard_desk, scorecard_release
+from workbench.flows import projects, scorecard_desk, scorecard_release, training
 from workbench.flows.context import Context
 from workbench.flows.results import FindingField
 from workbench.flows.scorecard import Scale
@@ -35,9 +35,11 @@ __all__ = [
     "card_of",
     "export",
     "import_file",
+    "matrices_of",
     "preview",
     "printed",
     "reasons_of",
+    "versions",
 ]
 
 Form = Literal["xlsx", "csv", "html", "table", "pmml", "sql"]
@@ -89,6 +91,16 @@ def card_of(ctx: Context, project: str, version: int | None = None) -> Scorecard
     if not isinstance(model, ScorecardModel):
         raise InputError(msg("version {n} is no scorecard: it has no table of points", n=version))
     return model.card
+
+
+def versions(ctx: Context, project: str) -> list[int]:
+    """Return the versions that are scorecards, from this page, a file or a race, the latest first; needs ``view``."""
+    return [row.number for row in training.versions(ctx, project) if row.family == ScorecardModel.family]
+
+
+def matrices_of(ctx: Context, project: str, version: int | None = None) -> tuple[Matrix, ...]:
+    """Return the crossed characteristics of the card on the desk, or of that of a version, in words; needs ``view``."""
+    return matrices(card_of(ctx, project, version), ctx.language)
 
 
 def reasons_of(ctx: Context, project: str, version: int | None = None) -> CardReasons:

@@ -157,6 +157,10 @@ def _report(report: CalibrationReport) -> None:
         ],
         numbers=(1, 2, 3),
     )
+    if report.is_straight:
+        st.caption(
+            t("A scorecard takes a line only: it is part of the points, so that the printed card is what is served.")
+        )
     if report.prior is None:
         st.caption(
             t("No long-run bad rate is set (training.long_run_bad_rate): probabilities keep the level of these rows.")

@@ -116,7 +116,7 @@ def _members(row: CandidateRow) -> str:
     """Return the shares of an ensemble's members, by family, or which trials of a family are averaged."""
     if row.family != "ensemble":
         trials = [name.split(" #")[1] for name in row.params if " #" in name]
-        listed = t("the mean of trials {numbers}", numbers=", ".join(trials)) if trials else ""
+        listed = t("one card, of trials {numbers}", numbers=", ".join(trials)) if trials else ""
         return f'<div class="caption">{escape(listed)}</div>' if trials else ""
     shares: dict[str, float] = {}
     for name, share in row.params.items():

@@ -9,29 +9,62 @@ from automl.families.titles import family_title
 from core.errors import WorkbenchError
 from core.i18n import formats
 from workbench.flows import exporting, projects, scorecard_exchange, training
-from workbench.flows.scorecard import CardView, Scale
+from workbench.flows.scorecard import Scale
 from workbench.flows.scorecard_exchange import Form, Preview
-from workbench.ui.pieces import draw, findings, panel_title, show_error
+from workbench.ui.pieces import draw, findings, panel_title, show_error, table
+from workbench.ui.scorecard_pairs import matrix_tables
 from workbench.ui.session import Here
 from workbench.ui.state import forget, recall, remember
 from workbench.ui.texts import language, t
 from workbench.ui.work import ask_for
 
-__all__ = ["export_panel", "import_panel"]
+__all__ = ["export_panel", "import_panel", "printed_card", "registered_panel", "which_card"]
 
 _FILE_TYPES = ["csv", "xlsx", "json", "pmml", "xml"]
 _DIALECTS = {"duckdb": "DuckDB", "postgresql": "PostgreSQL", "mysql": "MySQL"}
 
 
-def export_panel(place: Here, view: CardView) -> None:
-    """Draw the buttons that hand a card on."""
+def which_card(place: Here, *, has_desk: bool) -> int | None:
+    """Draw the choice among the card on the desk and those of versions, where there is one; None is the desk's."""
+    cards = [*([None] if has_desk else []), *scorecard_exchange.versions(place.ctx, place.name)]
+    if len(cards) == 1:
+        return cards[0]
+    return st.selectbox(
+        t("Card"), cards, format_func=lambda n: t("The card on the desk") if n is None else f"v{n}", width=280
+    )
+
+
+def registered_panel(place: Here) -> None:
+    """Draw the card of a version and the buttons that hand it on, for a project without a card on the desk."""
+    if not scorecard_exchange.versions(place.ctx, place.name):
+        return
+    with st.container(key="panel_registered"):
+        version = which_card(place, has_desk=False)
+        printed_card(place, version)
+        export_panel(place, version)
+
+
+def printed_card(place: Here, version: int | None) -> None:
+    """Draw the points of a card as they are printed, its matrices below; None is the card on the desk."""
+    try:
+        printed = scorecard_exchange.printed(place.ctx, place.name, version)
+        crossed = scorecard_exchange.matrices_of(place.ctx, place.name, version)
+    except WorkbenchError as error:  # a version of an earlier release may be the mean of several cards
+        show_error(error)
+        return
+    panel_title(
+        t("Points table") if version is None else t("Points table of {version}", version=f"v{version}"),
+        t("A score is the base points and the points of one bin of each characteristic, and of one cell of each pair."),
+    )
+    table(printed.header, [tuple(map(escape, row)) for row in printed.rows], numbers=printed.numbers)
+    matrix_tables(crossed)
+
+
+def export_panel(place: Here, version: int | None) -> None:
+    """Draw the buttons that hand a card on; None is the card on the desk."""
     panel_title(
         t("Export"),
         t("The points are whole units in every form, so each of them gives the score that the service gives."),
-    )
-    cards = [None, *(n for n in reversed(view.registered) if n is not None)]
-    version = st.selectbox(
-        t("Card"), cards, format_func=lambda n: t("The card on the desk") if n is None else f"v{n}", width=280
     )
     forms: dict[Form, str] = {
         "xlsx": t("Points table, Excel"),

@@ -1,5 +1,6 @@
 """Crossed characteristics on the Scorecard page: their matrices, taken off the card or put on it by clicking."""
 
+from collections.abc import Sequence
 from html import escape
 
 import streamlit as st
@@ -40,9 +41,9 @@ def pairs_panel(place: Here, view: CardView) -> None:
         _add(place, view, note)
 
 
-def matrix_tables(view: CardView) -> None:
-    """Draw the matrices alone."""
-    for matrix in view.matrices:
+def matrix_tables(crossed: Sequence[Matrix]) -> None:
+    """Draw matrices alone."""
+    for matrix in crossed:
         _matrix(matrix)
 
 

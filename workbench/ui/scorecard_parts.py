@@ -5,7 +5,6 @@ from html import escape
 import streamlit as st
 
 from core.i18n import formats
-from workbench.flows import scorecard_exchange
 from workbench.flows.scorecard import CROSSED, CardView, Change, CharacteristicRow, Effect, Scale
 from workbench.ui.evaluation_view import figure_text, population
 from workbench.ui.frame import PAGES
@@ -21,7 +20,6 @@ __all__ = [
     "changes_table",
     "characteristic_list",
     "findings_panel",
-    "points_table",
     "register_action",
     "scale_form",
     "shape_name",
@@ -169,16 +167,6 @@ def findings_panel(view: CardView) -> None:
         with st.container(key="panel_findings"):
             panel_title(t("What the checks found"))
             findings(view.findings)
-
-
-def points_table(place: Here) -> None:
-    """Draw the points as they are printed."""
-    printed = scorecard_exchange.printed(place.ctx, place.name)
-    panel_title(
-        t("Points table"),
-        t("A score is the base points and the points of one bin of each characteristic, and of one cell of each pair."),
-    )
-    table(printed.header, [tuple(map(escape, row)) for row in printed.rows], numbers=printed.numbers)
 
 
 def changes_table(view: CardView) -> None:
