@@ -9,14 +9,14 @@ from typing import Any, Literal
 import numpy as np
 
 from automl.metrics import auc
-from automl.scorecard.bins import BinTable, CharacteristicBins, Special, count_bins, number_text
-from automl.scorecard.directions import Direction, Suggestion, rises_against
+from automl.scorecard.bins import BinTable, CharacteristicBins, Special, count_bins
+from automl.scorecard.directions import Direction, Suggestion
+from automl.scorecard.reshaping import merge_bins, pool_violators, split_levels, split_number, with_edges
 from automl.scorecard.weights import evidence, fit_weights
 from core.errors import InputError
 from core.i18n import msg
-from features.binning import FeatureBins
 
-__all__ = ["Classing", "ClassingData", "Edit", "Effect", "Shape", "merge_bins", "pool_violators", "woe_shape"]
+__all__ = ["Classing", "ClassingData", "Edit", "Effect", "Shape", "woe_shape"]
 
 Action = Literal["merge", "split", "move", "direction", "special", "missing", "undo"]
 Shape = Literal["flat", "rising", "falling", "peak", "valley", "mixed"]
@@ -244,7 +244,7 @@ class Classing:
         old = self.of(alias)
         if not 0 <= index < old.n_plain:
             raise _wrong(old, msg("there is no plain bin {index}", index=index))
-        new = _split_number(old, index, where) if old.kind == "number" else _split_levels(old, index, where)
+        new = split_number(old, index, where) if old.kind == "number" else split_levels(old, index, where)
         details = {"bin": index, "where": where if isinstance(where, float | int) else list(where)}
         return self._edited("split", new, data, by, at, note, details)
 
@@ -262,7 +262,7 @@ class Classing:
         edges = list(old.bins.edges)
         details = {"boundary": boundary, "from": edges[boundary], "to": float(to)}
         edges[boundary] = float(to)
-        return self._edited("move", _with_edges(old, edges), data, by, at, note, details)
+        return self._edited("move", with_edges(old, edges), data, by, at, note, details)
 
     def set_direction(
         self, alias: str, direction: Direction | None, data: ClassingData, *, by: str, at: datetime | None = None,
@@ -371,82 +371,6 @@ def woe_shape(table: BinTable) -> Shape:
     if turns == 1:
         return "peak" if steps[0] > 0 else "valley"
     return "mixed"
-
-
-def pool_violators(table: BinTable, direction: Direction) -> CharacteristicBins:
-    """Merge neighbouring bins of a number until the bad rate runs in `direction`; empty bins join a neighbour.
-
-    Pooling adjacent violators gives the bad rates closest to those seen, by squared error weighted with rows (Ayer and
-    others, 1955).
-    """
-    blocks: list[tuple[list[int], float, float]] = []
-    for index in range(table.bins.n_plain):
-        blocks.append(([index], float(table.bad[index]), float(table.n[index])))
-        while len(blocks) > 1 and _must_pool(blocks[-2], blocks[-1], direction):
-            last, before = blocks.pop(), blocks.pop()
-            blocks.append((before[0] + last[0], before[1] + last[1], before[2] + last[2]))
-    return merge_bins(table.bins, [members for members, _, _ in blocks])
-
-
-def _must_pool(
-    before: tuple[list[int], float, float], after: tuple[list[int], float, float], direction: Direction
-) -> bool:
-    if not before[2] or not after[2]:
-        return True
-    return rises_against(direction, before[1] / before[2], after[1] / after[2])
-
-
-def merge_bins(old: CharacteristicBins, groups: Sequence[Sequence[int]]) -> CharacteristicBins:
-    """Return the bins with the members of each group of plain bins made one; of a number these are neighbours."""
-    leader = {index: group[0] for group in groups for index in group}
-    leaders = [leader.get(index, index) for index in range(old.n_plain)]
-    if old.kind == "number":
-        starts = [index for index in range(1, old.n_plain) if leaders[index] == index]
-        return _with_edges(old, [old.bins.edges[index - 1] for index in starts])
-    number = {index: position for position, index in enumerate(sorted(set(leaders)))}
-    return _with_codes(old, [number[leaders[index]] for index in old.bins.code_bins])
-
-
-def _split_number(old: CharacteristicBins, index: int, where: float | Sequence[str]) -> CharacteristicBins:
-    low, high = old.interval(index)
-    if not isinstance(where, float | int) or not low < where < high:
-        raise _wrong(
-            old,
-            msg("a bin is split at a number inside it, between {low} and {high}", low=number_text(low),
-                high=number_text(high)),
-        )  # fmt: skip
-    return _with_edges(old, sorted([*old.bins.edges, float(where)]))
-
-
-def _split_levels(old: CharacteristicBins, index: int, where: float | Sequence[str]) -> CharacteristicBins:
-    wanted = set() if isinstance(where, float | int | str) else set(where)
-    members = set(old.members(index))
-    if not wanted or not wanted <= members or (wanted == members and not old.holds_others(index)):
-        raise _wrong(
-            old, msg("a bin is split by some, not all, of its levels: {levels}", levels=", ".join(sorted(members)))
-        )
-    codes = [code + (code > index) for code in old.bins.code_bins]
-    for position, level in enumerate(old.levels):
-        if level in wanted:
-            codes[position] = index + 1
-    return _with_codes(old, codes)
-
-
-def _with_edges(old: CharacteristicBins, edges: Sequence[float]) -> CharacteristicBins:
-    return _followed(old, FeatureBins(old.alias, "number", edges=tuple(edges)))
-
-
-def _with_codes(old: CharacteristicBins, codes: Sequence[int]) -> CharacteristicBins:
-    return _followed(old, FeatureBins(old.alias, "category", code_bins=tuple(codes)))
-
-
-def _followed(old: CharacteristicBins, bins: FeatureBins) -> CharacteristicBins:
-    """Return the new bins; the plain bin that null counts with is found again by its lower end or its first level."""
-    like = old.missing_as
-    if like is not None:
-        low = old.interval(like)[0] if old.kind == "number" else float(old.bins.code_bins.index(like))
-        like = int(bins.assign(np.array([low]))[0])
-    return replace(old, bins=bins, missing_as=like)
 
 
 def _wrong(bins: CharacteristicBins, message: Any) -> InputError:

@@ -8,9 +8,10 @@ import numpy as np
 
 from automl.control import FitControl
 from automl.scorecard.bins import CharacteristicBins
-from automl.scorecard.classing import Classing, ClassingData, pool_violators
+from automl.scorecard.classing import Classing, ClassingData
 from automl.scorecard.directions import Direction
 from automl.scorecard.joint_classing import join_alike, looked_at
+from automl.scorecard.reshaping import pool_violators
 from automl.scorecard.spec import ScorecardSpec
 from features.binning import FeatureBins, fit_bins, woe_table
 

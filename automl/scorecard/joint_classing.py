@@ -8,9 +8,10 @@ import numpy as np
 from automl.control import FitControl
 from automl.scorecard.bins import BinTable, CharacteristicBins
 from automl.scorecard.boosted import fit_boosted
-from automl.scorecard.classing import Classing, ClassingData, merge_bins
+from automl.scorecard.classing import Classing, ClassingData
 from automl.scorecard.directions import Direction, Suggestion
 from automl.scorecard.joint import JointWeights, bin_positions, fit_joint, groups_alike
+from automl.scorecard.reshaping import merge_bins
 
 __all__ = ["Weighing", "join_alike", "looked_at", "weigh"]
 

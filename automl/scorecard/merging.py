@@ -12,12 +12,13 @@ import numpy as np
 
 from automl.scorecard.bins import BinTable, CharacteristicBins
 from automl.scorecard.card import Characteristic, Scorecard
-from automl.scorecard.classing import ClassingData, merge_bins
+from automl.scorecard.classing import ClassingData
 from automl.scorecard.directions import Direction
 from automl.scorecard.joint import groups_alike
 from automl.scorecard.pair_fitting import Crossing, in_direction, plain_order
 from automl.scorecard.pair_grouping import Sums, grouped
 from automl.scorecard.pairs import MOST_PAIRS, Pair
+from automl.scorecard.reshaping import merge_bins
 from automl.scorecard.weights import evidence
 from core.errors import InputError
 from core.i18n import msg

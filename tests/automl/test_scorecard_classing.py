@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from automl.metrics import auc
 from automl.scorecard.bins import BinTable, CharacteristicBins, Special, count_bins
-from automl.scorecard.classing import Classing, ClassingData, pool_violators, woe_shape
+from automl.scorecard.classing import Classing, ClassingData, woe_shape
 from automl.scorecard.fitting import fit_card
+from automl.scorecard.reshaping import pool_violators
 from automl.scorecard.spec import ScorecardSpec
 from core.audit import AuditTrail
 from core.database import Database
