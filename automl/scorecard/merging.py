@@ -51,7 +51,7 @@ class MergeLimits:
 
 _LIMITS = MergeLimits()
 _CERTAIN = 1e6
-_LEVELLED_ROWS = 50_000
+_MOST_ROWS = 50_000
 
 
 def merge_cards(
@@ -65,7 +65,8 @@ def merge_cards(
     cards : sequence of Scorecard
         Cards on the columns of `data`, fitted there or on parts of it, all of one scale.
     data : ClassingData
-        Training rows: how many a bin holds decides what is joined; their outcomes are counted, and no more.
+        Training rows: how many a bin holds decides what is joined, by some 50,000 of them; their outcomes are counted,
+        all of them, and no more.
     directions : mapping of str to {"rising", "falling"} or None
         How risk must run along a characteristic, as in `cards`.
     limits : MergeLimits
@@ -86,22 +87,30 @@ def merge_cards(
     """
     if len({(card.decimals, card.scale) for card in cards}) != 1:
         raise InputError(msg("scorecards of different scales have no mean in points"))
+    some = _thinned(data)
     aliases = dict.fromkeys(alias for card in cards for alias in card.aliases)
-    effects = [_Effect.of(alias, cards, data, slope) for alias in aliases]
-    crossed = _crossed_points(cards, data, slope)
+    effects = [_Effect.of(alias, cards, some, slope) for alias in aliases]
+    crossed = _crossed_points(cards, some, slope)
     moved = {effect.alias: effect.variance for effect in effects}
     for names, points in crossed.items():
         for alias in names:
             moved[alias] += float(points.var()) / 2
     least_step = 10.0 ** cards[0].decimals
     strongest = sorted(effects, key=lambda effect: -moved[effect.alias])[: limits.characteristics]
-    made = [effect.characteristic(data, limits.bins, least_step) for effect in strongest]
+    made = [effect.characteristic(limits.bins, least_step) for effect in strongest]
     telling = [item for item in made if len(set(item.units)) > 1]
     card = replace(cards[0], characteristics=tuple(telling or made[:1]), base_units=0, pairs=())
     held = [names for names in crossed if set(names) <= set(card.aliases)]
     held = sorted(held, key=lambda names: -float(crossed[names].var()))[: limits.pairs]
-    card = _with_pairs(card, data, directions, {names: crossed[names] for names in held}, limits.groups)
-    return _levelled(card, cards, data, slope, intercept)
+    card = _with_pairs(card, some, directions, {names: crossed[names] for names in held}, limits.groups)
+    return _levelled(_counted(card, data), cards, some, slope, intercept)
+
+
+def _thinned(data: ClassingData) -> ClassingData:
+    """Return some of the rows, evenly, and one of each outcome: enough to tell how many a bin holds beside others."""
+    rows = np.arange(0, len(data.y), max(len(data.y) // _MOST_ROWS, 1))
+    rows = np.union1d(rows, [data.y.argmin(), data.y.argmax()])
+    return ClassingData(data.values, data.y[rows], data.aliases, rows if data.rows is None else data.rows[rows])
 
 
 @dataclass(frozen=True)
@@ -138,15 +147,13 @@ class _Effect:
             points += np.array(item.units)[item.bins.assign(values)] * (slope / len(cards))
         return cls(table, points)
 
-    def characteristic(self, data: ClassingData, most: int, least_step: float) -> Characteristic:
-        """Return it with at most `most` plain bins, and whole points."""
+    def characteristic(self, most: int, least_step: float) -> Characteristic:
+        """Return it with at most `most` plain bins, and whole points; rows are not counted yet."""
         old = self.table.bins
         bins = merge_bins(old, groups_alike(self.points, self.table, most, least_step))
         place, held = bins.assign(_representatives(old)), np.maximum(self.table.n, 1e-9)
         total, weight = (np.bincount(place, weights=w, minlength=bins.n_bins) for w in (held * self.points, held))
-        table = data.table(bins)
-        units = np.floor(total / weight + 0.5).astype(np.int64)
-        return Characteristic(bins, tuple(units.tolist()), None, tuple(evidence(table).tolist()), table.good, table.bad)
+        return Characteristic(bins, tuple(np.floor(total / weight + 0.5).astype(np.int64).tolist()))
 
 
 def _union(bins: Sequence[CharacteristicBins]) -> CharacteristicBins:
@@ -209,18 +216,29 @@ def _with_pairs(
         blank = Pair(*names, rows, columns, tuple((0,) * (max(columns) + 1) for _ in range(max(rows) + 1)))
         made = in_direction(asked, card, blank, joined[0] / np.maximum(joined[1], 1.0), joined[1])
         if made is not None:
-            tidy = made.tidied(*bins).counted(assigned[names[0]], assigned[names[1]], data.y)
-            card = replace(card, pairs=(*card.pairs, tidy))
+            card = replace(card, pairs=(*card.pairs, made.tidied(*bins)))
     return card
+
+
+def _counted(card: Scorecard, data: ClassingData) -> Scorecard:
+    """Return the card with goods and bads of all rows in its bins and cells."""
+    tables = [data.table(item.bins) for item in card.characteristics]
+    items = tuple(
+        replace(item, woe=tuple(evidence(table).tolist()), good=table.good, bad=table.bad)
+        for item, table in zip(card.characteristics, tables, strict=True)
+    )
+    crossed = {alias for pair in card.pairs for alias in pair.aliases}
+    assigned = {alias: card.characteristic(alias).bins.assign(data.column(alias)) for alias in crossed}
+    pairs = tuple(pair.counted(assigned[pair.first], assigned[pair.second], data.y) for pair in card.pairs)
+    return replace(card, characteristics=items, pairs=pairs)
 
 
 def _levelled(
     card: Scorecard, cards: Sequence[Scorecard], data: ClassingData, slope: float, intercept: float
 ) -> Scorecard:
     """Return the card with base points such that its mean over the rows is that of `cards`."""
-    rows = np.arange(0, len(data.y), max(len(data.y) // _LEVELLED_ROWS, 1))
-    wanted = np.mean([_log_odds(one, data, rows) for one in cards], axis=0) * slope + intercept
-    apart = (_log_odds(card, data, rows) - wanted) * card.points_per_log_odds
+    wanted = np.mean([_log_odds(one, data) for one in cards], axis=0) * slope + intercept
+    apart = (_log_odds(card, data) - wanted) * card.points_per_log_odds
     about = {
         "origin": "merged", "n_cards": len(cards), "points_apart": round(float(apart.std()), 3),
         "slope": slope, "intercept": intercept,
@@ -228,5 +246,5 @@ def _levelled(
     return replace(card, base_units=round(float(apart.mean()) * 10**card.decimals), about=about)
 
 
-def _log_odds(card: Scorecard, data: ClassingData, rows: np.ndarray) -> np.ndarray:
-    return card.log_odds(card.score(np.column_stack([data.column(alias)[rows] for alias in card.aliases])))
+def _log_odds(card: Scorecard, data: ClassingData) -> np.ndarray:
+    return card.log_odds(card.score(np.column_stack([data.column(alias) for alias in card.aliases])))

@@ -141,6 +141,16 @@ def test_a_straight_calibration_goes_into_the_points() -> None:
     np.testing.assert_allclose(ScorecardModel([merged], NAMES).margin(data.values), wanted, atol=most)
 
 
+def test_many_rows_are_thinned_but_all_are_counted() -> None:
+    data = _data(120_001)
+    rare = np.zeros(len(data.y))
+    rare[60_001] = 1.0
+    merged = merge_cards(_cards(), ClassingData(data.values, rare, NAMES), {}, ALL)
+    assert {sum(item.bad) for item in merged.characteristics} == {1}
+    assert {sum(item.good) for item in merged.characteristics} == {120_000}
+    np.testing.assert_allclose(_mean([merged], data), _mean(_cards(), data), atol=1e-9)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_no_direction_is_turned_over(seed: int) -> None:
     data = _data(seed=seed)

@@ -9,13 +9,14 @@ import streamlit as st
 from core.errors import WorkbenchError
 from core.i18n import formats
 from reporting import figures
-from workbench.flows import review, training
+from workbench.flows import review, scorecard_exchange, training
 from workbench.flows.review import Check, Dossier
 from workbench.ui.charts import chart
 from workbench.ui.empty_project import project_or_stop
 from workbench.ui.evaluation_view import evaluation_panels, figure_text, population
 from workbench.ui.frame import PAGES, header
 from workbench.ui.pieces import chip, empty, findings, panel_title, show_error, table
+from workbench.ui.scorecard_files import printed_card
 from workbench.ui.session import Here, theme
 from workbench.ui.texts import html, language, say, t
 from workbench.ui.times import day, exact
@@ -223,6 +224,9 @@ def _main() -> None:
             findings(sheet.findings, sheet.feature_names)
     with st.container(key="panel_importance"):
         _importance(sheet)
+    if version.number in scorecard_exchange.versions(place.ctx, place.name):
+        with st.expander(t("Points of every bin, as they are printed")):
+            printed_card(place, version.number)
     evaluation_panels(sheet.evaluation, "review")
     with st.container(key="panel_history"):
         _history(sheet)
