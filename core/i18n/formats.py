@@ -1,6 +1,7 @@
 """Numbers and times as a person reads them: one way everywhere, a dash where there is none."""
 
 import math
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Final
 
@@ -10,6 +11,7 @@ __all__ = [
     "MISSING",
     "ago",
     "count",
+    "difference",
     "interval",
     "metric",
     "money_cny",
@@ -53,15 +55,32 @@ def metric(value: float | None) -> str:
     return sign + digits.removeprefix("0")
 
 
-def interval(low: float | None, high: float | None) -> str:
-    """Return an interval of a metric.
+def difference(value: float | None) -> str:
+    """Return how far two metrics are apart, with four decimals: a smaller difference is none.
 
     Examples
     --------
-    >>> interval(0.361, 0.441), interval(None, 0.4)
-    ('[.361, .441]', '–')
+    >>> difference(0.0031), difference(-0.12), difference(0.000028), difference(1.5), difference(None)
+    ('.0031', '-.1200', '0', '1.5000', '–')
     """
-    ends = metric(low), metric(high)
+    if value is None or not math.isfinite(value):
+        return MISSING
+    figure = f"{value:.4f}"
+    if not float(figure):
+        return "0"
+    sign, digits = ("-", figure[1:]) if figure.startswith("-") else ("", figure)
+    return sign + (digits.removeprefix("0") if digits.startswith("0.") else digits)
+
+
+def interval(low: float | None, high: float | None, write: Callable[[float | None], str] = metric) -> str:
+    """Return an interval of a metric, or of what else `write` writes.
+
+    Examples
+    --------
+    >>> interval(0.361, 0.441), interval(None, 0.4), interval(-0.00001, 0.0021, difference)
+    ('[.361, .441]', '–', '[0, .0021]')
+    """
+    ends = write(low), write(high)
     return MISSING if MISSING in ends else f"[{ends[0]}, {ends[1]}]"
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.i18n.formats import ago, count, interval, metric, money_cny, percent, when
+from core.i18n.formats import ago, count, difference, interval, metric, money_cny, percent, when
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -42,6 +42,19 @@ def test_a_metric_has_three_significant_digits_and_no_leading_zero(value, shown)
 def test_a_shown_metric_is_the_value_to_half_a_unit_of_its_third_digit(value):
     shown = float(metric(value).replace(",", ""))
     assert abs(shown - value) <= max(abs(value) * 0.005 * 1.000001, 1e-300)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0031, ".0031"), (-0.0012, "-.0012"), (0.0000280, "0"), (-0.00004, "0"), (0, "0"), (-1.25, "-1.2500"),
+     (None, "–"), (math.nan, "–")],
+)  # fmt: skip
+def test_a_difference_has_four_decimals(value, shown):
+    assert difference(value) == shown
+
+
+def test_an_interval_of_differences_is_written_as_they_are():
+    assert interval(-0.0000002, 0.00213, difference) == "[0, .0021]"
 
 
 @pytest.mark.parametrize(

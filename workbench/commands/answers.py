@@ -4,7 +4,7 @@ from typing import Any
 
 from automl.evaluation import METRIC_NAMES, Evaluation
 from core.i18n import msg
-from core.i18n.formats import count, interval, metric, percent
+from core.i18n.formats import count, difference, interval, metric, percent
 from workbench.commands.display import print_lines, print_table
 from workbench.commands.session import Session
 from workbench.flows import features, importing, training, traps
@@ -150,7 +150,7 @@ def _show_candidates(run: Session, result: training.TrainResult) -> None:
     )  # fmt: skip
     rows = []
     for row in result.leaderboard:
-        behind = "–" if row.behind is None else f"{metric(row.behind[0])} {interval(*row.behind[1:])}"
+        behind = "–" if row.behind is None else f"{difference(row.behind[0])} {interval(*row.behind[1:], difference)}"
         price = ("–",) * 4
         if row.price is not None:
             paid = row.price

@@ -12,7 +12,7 @@ from automl.slices import Slice
 from core.errors import InputError
 from core.findings import NotApplicable
 from core.i18n import Message, msg
-from core.i18n.formats import count, interval, metric, percent
+from core.i18n.formats import count, difference, interval, metric, percent
 from workbench.commands import answers
 from workbench.commands.display import print_lines, print_table
 from workbench.commands.session import (
@@ -89,7 +89,7 @@ def _samples(run: Session, project: str, version: int | None) -> None:
             text = msg(
                 "AUC attained {attained}, attainable {attainable} (difference {difference} {interval})",
                 attained=metric(attainable.attained), attainable=metric(attainable.attainable),
-                difference=metric(area.value), interval=interval(area.low, area.high),
+                difference=difference(area.value), interval=interval(area.low, area.high, difference),
             )  # fmt: skip
             lines.append(run.text(text))
 
@@ -166,7 +166,7 @@ def _answer_comparison(run: Session, found: ScoreComparison, first: int, second:
             run.text(metric_title(one.name)),
             metric(one.first),
             metric(one.second),
-            f"{metric(one.value)} {interval(one.low, one.high)}",
+            f"{difference(one.value)} {interval(one.low, one.high, difference)}",
         ]
         for one in found.differences
     ]

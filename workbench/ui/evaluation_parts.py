@@ -160,8 +160,8 @@ def comparison_panel(place: Here, version: int) -> None:
                 escape(capital(say(metric_title(one.name)))),
                 formats.metric(one.first),
                 formats.metric(one.second),
-                formats.metric(one.value),
-                formats.interval(one.low, one.high),
+                formats.difference(one.value),
+                formats.interval(one.low, one.high, formats.difference),
                 escape(t("yes") if one.can_be_told else t("no")),
             )
             for one in found.differences
@@ -171,7 +171,7 @@ def comparison_panel(place: Here, version: int) -> None:
     st.caption(
         t(
             "Paired bootstrap over the rows. DeLong's paired test of the AUC: {interval}, p = {p}.",
-            interval=formats.interval(found.delong.low, found.delong.high),
+            interval=formats.interval(found.delong.low, found.delong.high, formats.difference),
             p=formats.metric(found.delong.p_value),
         )
     )

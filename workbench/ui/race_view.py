@@ -141,4 +141,4 @@ def _behind(row: CandidateRow) -> str:
         return "–"
     value, low, high = row.behind
     note = "" if row.can_be_told else f'<div class="caption">{escape(t("cannot be told apart"))}</div>'
-    return _cell(formats.metric(value), formats.interval(low, high)) + note
+    return _cell(formats.difference(value), formats.interval(low, high, formats.difference)) + note
