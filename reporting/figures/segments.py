@@ -84,7 +84,7 @@ def intervals_by_segment(
         **hover(sentences),
     )
     for i in set(range(len(names))) - set(known):
-        note(figure, style.say(msg("too few outcomes")), overall, i, colors.muted, xanchor="center")
+        note(figure, style.say(msg("too few outcomes")), overall, i, colors.muted, xshift=6)
     label = style.say(msg("all cases {value}", value=metric(overall)))
     threshold(figure, overall, label, colors.ink, axis="x")
     name_rows(figure, style, names)
