@@ -14,6 +14,7 @@ from automl.families.titles import family_title
 from automl.metrics import entity_codes, metrics_with_intervals
 from automl.spec import TrainSpec
 from core.i18n import Message, msg
+from core.i18n.formats import signed
 
 __all__ = ["Candidate", "PairedDifference", "Ranking", "rank_candidates"]
 
@@ -208,9 +209,5 @@ def _verdict(ranked: list[Candidate], simplest: Candidate) -> Message:
 
 
 def _texts(difference: PairedDifference) -> dict[str, str]:
-    low, high = _signed(difference.low), _signed(difference.high)
-    return {"difference": _signed(difference.value), "interval": f"[{low}, {high}]"}
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.4f}".replace("0.", ".", 1)
+    low, high = signed(difference.low), signed(difference.high)
+    return {"difference": signed(difference.value), "interval": f"[{low}, {high}]"}

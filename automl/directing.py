@@ -23,7 +23,7 @@ from automl.split import grouped_folds
 from core.errors import InputError
 from core.findings import Finding, Severity
 from core.i18n import Message, msg
-from core.i18n.formats import percent
+from core.i18n.formats import percent, signed
 
 if TYPE_CHECKING:
     from automl.search import SearchResult
@@ -144,7 +144,7 @@ def _price(n_kept: int, price: tuple[float, float, float]) -> Message:
     return msg(
         "The model keeps the direction of the business along {n} features; left free, its AUC would differ by {value} "
         "[{low}, {high}].",
-        n=n_kept, value=f"{value:+.4f}", low=f"{low:+.4f}", high=f"{high:+.4f}",
+        n=n_kept, value=signed(value), low=signed(low), high=signed(high),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ joined, by Ward's rule, and of characteristics and crossed ones those that move 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -41,16 +42,20 @@ class MergeLimits:
         Crossed characteristics, at most.
     groups : int
         Rows, and columns, of the matrix of each, at most, those for nulls and special codes apart.
+    least_share : float
+        Of the rows, in each plain bin.
     """
 
     characteristics: int = 25
     bins: int = 8
     pairs: int = MOST_PAIRS
     groups: int = 4
+    least_share: float = 0.01
 
 
 _LIMITS = MergeLimits()
 _CERTAIN = 1e6
+_TRACE = 1e-9
 _MOST_ROWS = 50_000
 
 
@@ -97,7 +102,7 @@ def merge_cards(
             moved[alias] += float(points.var()) / 2
     least_step = 10.0 ** cards[0].decimals
     strongest = sorted(effects, key=lambda effect: -moved[effect.alias])[: limits.characteristics]
-    made = [effect.characteristic(limits.bins, least_step) for effect in strongest]
+    made = [effect.characteristic(limits, least_step) for effect in strongest]
     telling = [item for item in made if len(set(item.units)) > 1]
     card = replace(cards[0], characteristics=tuple(telling or made[:1]), base_units=0, pairs=())
     held = [names for names in crossed if set(names) <= set(card.aliases)]
@@ -147,13 +152,43 @@ class _Effect:
             points += np.array(item.units)[item.bins.assign(values)] * (slope / len(cards))
         return cls(table, points)
 
-    def characteristic(self, most: int, least_step: float) -> Characteristic:
-        """Return it with at most `most` plain bins, and whole points; rows are not counted yet."""
-        old = self.table.bins
-        bins = merge_bins(old, groups_alike(self.points, self.table, most, least_step))
-        place, held = bins.assign(_representatives(old)), np.maximum(self.table.n, 1e-9)
-        total, weight = (np.bincount(place, weights=w, minlength=bins.n_bins) for w in (held * self.points, held))
-        return Characteristic(bins, tuple(np.floor(total / weight + 0.5).astype(np.int64).tolist()))
+    def characteristic(self, limits: MergeLimits, least_step: float) -> Characteristic:
+        """Return it with few plain bins, none of them small, and whole points; rows are not counted yet."""
+        large = self.joined(self._none_small(limits.least_share))
+        few = large.joined(groups_alike(large.points, large.table, limits.bins, least_step))
+        return Characteristic(few.table.bins, tuple(np.floor(few.points + 0.5).astype(np.int64).tolist()))
+
+    def _none_small(self, least_share: float) -> list[list[int]]:
+        """Return the plain bins in groups, each of few rows beside the neighbour that weighs most alike.
+
+        Neighbours of a category are those of its levels in the order of their points.
+        """
+        n, n_plain = self.table.n, self.table.bins.n_plain
+        is_number = self.table.bins.kind == "number"
+        order = range(n_plain) if is_number else np.argsort(self.points[:n_plain], kind="stable").tolist()
+        groups = [[index] for index in order]
+        while len(groups) > 1:
+            rows = [int(n[group].sum()) for group in groups]
+            at = int(np.argmin(rows))
+            if rows[at] >= least_share * n.sum():
+                break
+            weights = [float(np.average(self.points[group], weights=n[group] + _TRACE)) for group in groups]
+            beside = [index for index in (at - 1, at + 1) if 0 <= index < len(groups)]
+            first, last = sorted((at, min(beside, key=lambda index: abs(weights[index] - weights[at]))))
+            groups[first : last + 1] = [sorted(groups[first] + groups[last])]
+        return groups
+
+    def joined(self, groups: list[list[int]]) -> "_Effect":
+        """Return the same with the bins of each group made one, whose points are the mean over their rows."""
+        old = self.table
+        bins = merge_bins(old.bins, groups)
+        place, held = bins.assign(_representatives(old.bins)), old.n + _TRACE
+
+        def added(values: Any) -> np.ndarray:
+            return np.bincount(place, weights=np.asarray(values, dtype=np.float64), minlength=bins.n_bins)
+
+        good, bad = (tuple(added(counts).astype(int).tolist()) for counts in (old.good, old.bad))
+        return _Effect(BinTable(bins, good, bad), added(held * self.points) / added(held))
 
 
 def _union(bins: Sequence[CharacteristicBins]) -> CharacteristicBins:

@@ -18,6 +18,7 @@ __all__ = [
     "number",
     "percent",
     "quantity",
+    "signed",
     "until",
     "when",
 ]
@@ -70,6 +71,18 @@ def difference(value: float | None) -> str:
         return "0"
     sign, digits = ("-", figure[1:]) if figure.startswith("-") else ("", figure)
     return sign + (digits.removeprefix("0") if digits.startswith("0.") else digits)
+
+
+def signed(value: float | None) -> str:
+    """Return a difference with its sign, also where it is positive.
+
+    Examples
+    --------
+    >>> signed(0.0031), signed(-0.12), signed(0)
+    ('+.0031', '-.1200', '0')
+    """
+    text = difference(value)
+    return text if text in {"0", MISSING} or text.startswith("-") else f"+{text}"
 
 
 def interval(low: float | None, high: float | None, write: Callable[[float | None], str] = metric) -> str:

@@ -18,7 +18,7 @@ from features.binning import FeatureBins
 
 NAMES = ("age", "debt", "kind")
 LEVELS = ("a", "b", "c", "d")
-ALL = MergeLimits(characteristics=99, bins=99, pairs=10, groups=99)
+ALL = MergeLimits(characteristics=99, bins=99, pairs=10, groups=99, least_share=0)
 
 
 def _data(n: int = 3_000, seed: int = 1) -> ClassingData:
@@ -130,6 +130,19 @@ def test_limits_are_kept_and_what_moves_most_stays() -> None:
     assert _mean([merged], data).mean() == pytest.approx(_mean(cards, data).mean(), abs=0.51)
     wide = merge_cards(cards, data, {}, MergeLimits(characteristics=3, bins=60))
     assert wide.about["points_apart"] < merged.about["points_apart"]
+
+
+def test_no_bin_is_smaller_than_its_share_and_a_small_one_joins_what_weighs_most_alike() -> None:
+    data = _data()
+    edges = [4.0, 4.1, 7.0]  # 1 % of the rows lie between 4 and 4.1
+    cards = [Scorecard("one", (_number("age", edges, [0, 30, 40, 80, 5]),), 500)]
+    small = merge_cards(cards, data, {}, replace(ALL, least_share=0.0)).characteristic("age")
+    assert small.bins.bins.edges == (4.0, 4.1, 7.0)
+    joined = merge_cards(cards, data, {}, replace(ALL, least_share=0.03)).characteristic("age")
+    assert joined.bins.bins.edges == (4.0, 7.0)
+    assert 30 < joined.units[1] <= 40
+    everything = merge_cards(cards, data, {}, replace(ALL, least_share=0.9))
+    assert everything.characteristic("age").bins.n_plain == 1
 
 
 def test_a_straight_calibration_goes_into_the_points() -> None:

@@ -7,7 +7,7 @@ import typer
 
 from core.errors import InputError
 from core.i18n import msg
-from core.i18n.formats import metric, percent
+from core.i18n.formats import interval, metric, percent, signed
 from workbench.commands.answers import figure_text
 from workbench.commands.display import print_lines, print_table
 from workbench.commands.session import (
@@ -269,6 +269,6 @@ def _show_bins(run: Session, one: CharacteristicView) -> None:
 
 def _effects(view: CardView) -> list[str]:
     return [
-        f"AUC ({effect.sample}): {effect.difference:+.4f} [{effect.low:+.4f}, {effect.high:+.4f}]"
+        f"AUC ({effect.sample}): {signed(effect.difference)} {interval(effect.low, effect.high, signed)}"
         for effect in view.effects
     ]

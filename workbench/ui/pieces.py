@@ -28,6 +28,8 @@ __all__ = [
 ]
 
 _HYPHEN: Final = re.compile(r"(?<![^\s\[(>])-(?=[.\d])")
+_MOST_OPEN, _OPEN = 4, 2
+"""Findings of one kind that all stand open, and how many do where there are more."""
 _SEVERITY_TONE = {Severity.INFO: "", Severity.WATCH: "watch", Severity.BAD: "bad"}
 
 
@@ -87,7 +89,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequ
 
 
 def findings(items: Sequence[Finding], names: Mapping[str, Mapping[str, str]] | None = None) -> None:
-    """Draw findings, the gravest first; nothing where there are none.
+    """Draw findings, the gravest first; nothing where there are none. Of many of one kind the first few stand open.
 
     Parameters
     ----------
@@ -99,15 +101,24 @@ def findings(items: Sequence[Finding], names: Mapping[str, Mapping[str, str]] | 
         return
     order = list(Severity)
     words = {Severity.INFO: t("To know"), Severity.WATCH: t("Look at"), Severity.BAD: t("Act on")}
-    rows = [
-        (
-            chip(words[item.severity], _SEVERITY_TONE[item.severity]),
-            escape(_with_place(item, names or {}).text(language()))
-            + (f'<div class="caption">{html(item.fix)}</div>' if item.fix else ""),
-        )
-        for item in sorted(items, key=lambda item: -order.index(item.severity))
-    ]
+    kinds: dict[tuple[Severity, str], list[Finding]] = {}
+    for item in sorted(items, key=lambda item: -order.index(item.severity)):
+        kinds.setdefault((item.severity, item.code), []).append(item)
+    rows = []
+    for (severity, _), group in kinds.items():
+        told = [_told(item, names or {}) for item in group]
+        n_open = len(told) if len(told) <= _MOST_OPEN else _OPEN
+        rows += [(chip(words[severity], _SEVERITY_TONE[severity]), text) for text in told[:n_open]]
+        if more := told[n_open:]:
+            title = escape(t("{n} more of this kind", n=len(more)))
+            rest = "".join(f"<p>{text}</p>" for text in more)
+            rows.append(("", f"<details><summary>{title}</summary>{rest}</details>"))
     table(("", ""), rows)
+
+
+def _told(item: Finding, names: Mapping[str, Mapping[str, str]]) -> str:
+    text = _typeset(escape(_with_place(item, names).text(language())))
+    return text + (f'<div class="caption">{html(item.fix)}</div>' if item.fix else "")
 
 
 def _with_place(item: Finding, names: Mapping[str, Mapping[str, str]]) -> Finding:

@@ -106,15 +106,13 @@ def _effect_text(view: CardView) -> str:
 
 def effect_words(effect: Effect) -> str:
     """Return what a change did to the AUC, and whether that can be told at all."""
-    value, low, high = (_signed(number) for number in (effect.difference, effect.low, effect.high))
+    value, low, high = (
+        formats.signed(number).replace("-", "−") for number in (effect.difference, effect.low, effect.high)
+    )
     ends = f"[{low}, {high}]"
     if effect.low <= 0 <= effect.high:
         return t("{value} {ends}, which cannot be told from none", value=value, ends=ends)
     return f"{value} {ends}"
-
-
-def _signed(number: float) -> str:
-    return f"{number:+.4f}".replace("0.", ".", 1).replace("-", "−")
 
 
 def characteristic_list(view: CardView) -> str:

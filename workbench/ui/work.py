@@ -19,6 +19,8 @@ __all__ = ["ask_for", "may_finish_early", "running", "watch"]
 _POLL_SECONDS = 1.0
 may_finish_early = frozenset({"train"})
 """Kinds of work whose best so far can be kept."""
+_TELL_THEIR_OWN_TIME = frozenset({"train"})
+"""Kinds of work that have a budget, so that what is left need not be guessed from how far they are."""
 
 
 def ask_for(place: Here, kind: str, args: Mapping[str, Any]) -> None:
@@ -107,7 +109,7 @@ def _stop(place: Here, job_id: int, keep_best: bool) -> None:
 
 
 def _remaining(job: Job) -> str:
-    if job.eta is None:
+    if job.eta is None or job.kind in _TELL_THEIR_OWN_TIME:
         return ""
     seconds = max((job.eta - datetime.now(UTC)).total_seconds(), 0)
     amount = t("{n} min", n=round(seconds / 60)) if seconds >= 90 else t("{n} s", n=round(seconds))
