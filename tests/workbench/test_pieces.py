@@ -16,9 +16,30 @@ def test_a_finding_of_a_feature_tells_its_readable_name_where_it_has_one() -> No
     page = AppTest.from_function(_page).run(timeout=30)
     assert not page.exception
     drawn = "".join(str(item.proto) for item in page.get("html"))
-    assert "sum of VAT: it runs" in drawn
+    assert "Sum of VAT: it runs" in drawn
     assert "vat__sum" not in drawn
     assert "tax__sum: it runs" in drawn
+
+
+def _many() -> None:
+    from core.findings import Finding, Severity
+    from core.i18n import msg
+    from workbench.ui.pieces import findings
+
+    many = [Finding("one_kind", Severity.INFO, msg("differs by {n}", n=f"-.0{k}")) for k in range(6)]
+    few = [Finding("another", Severity.BAD, msg("is bad")), *(Finding("few", Severity.INFO, msg("a few")),) * 4]
+    findings([*many[:3], *few, *many[3:]])
+
+
+def test_of_many_findings_of_one_kind_the_first_stand_open_and_the_rest_are_folded_away() -> None:
+    page = AppTest.from_function(_many).run(timeout=30)
+    assert not page.exception
+    (drawn,) = (item.proto.body for item in page.get("html"))
+    assert drawn.index("Is bad") < drawn.index("Differs by −.00")  # the gravest first
+    opened, folded = drawn.split("<details>")
+    assert (opened.count("Differs by"), opened.count("A few")) == (2, 0)
+    assert "4 more of this kind" in folded
+    assert (folded.count("Differs by"), folded.count("A few")) == (4, 4)
 
 
 def _numbers() -> None:

@@ -25,9 +25,10 @@ __all__ = [
     "panel_title",
     "show_error",
     "table",
+    "typeset",
 ]
 
-_HYPHEN: Final = re.compile(r"(?<![^\s\[(>])-(?=[.\d])")
+_HYPHEN: Final = re.compile(r"(?<![^\s\[(>])-(?=[.\d∞])")
 _MOST_OPEN, _OPEN = 4, 2
 """Findings of one kind that all stand open, and how many do where there are more."""
 _SEVERITY_TONE = {Severity.INFO: "", Severity.WATCH: "watch", Severity.BAD: "bad"}
@@ -38,8 +39,8 @@ def draw(body: str) -> None:
     st.html(f'<div class="wb">{body}</div>')
 
 
-def _typeset(number: str) -> str:
-    """Return a number, or several, with minus signs where hyphens stand for them."""
+def typeset(number: str) -> str:
+    """Return a number, or several, or an interval, with minus signs where hyphens stand for them."""
     return _HYPHEN.sub("−", number)
 
 
@@ -56,7 +57,7 @@ def panel_title(text: str, caption: str = "") -> None:
 
 def headline(label: str, value: str, interval: str = "", note: str = "") -> None:
     """Draw the one figure that answers the page's question, its interval beside it."""
-    figure, ends = (_typeset(escape(text)) for text in (value, interval))
+    figure, ends = (typeset(escape(text)) for text in (value, interval))
     draw(
         f'<div class="caption">{escape(label)}</div>'
         f'<div class="headline">{figure} <span class="interval">{ends}</span></div>'
@@ -67,7 +68,7 @@ def headline(label: str, value: str, interval: str = "", note: str = "") -> None
 def figures(items: Iterable[tuple[str, str, str]]) -> None:
     """Draw a row of (label, figure, note) triples."""
     cells = "".join(
-        f'<div><div class="caption">{escape(label)}</div><div class="figure">{_typeset(escape(value))}</div>'
+        f'<div><div class="caption">{escape(label)}</div><div class="figure">{typeset(escape(value))}</div>'
         f'<div class="caption">{escape(note)}</div></div>'
         for label, value, note in items
     )
@@ -79,7 +80,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequ
 
     def cells(tag: str, values: Sequence[str]) -> str:
         return "".join(
-            f'<{tag} class="number">{_typeset(value)}</{tag}>' if index in numbers else f"<{tag}>{value}</{tag}>"
+            f'<{tag} class="number">{typeset(value)}</{tag}>' if index in numbers else f"<{tag}>{value}</{tag}>"
             for index, value in enumerate(values)
         )
 
@@ -117,7 +118,9 @@ def findings(items: Sequence[Finding], names: Mapping[str, Mapping[str, str]] | 
 
 
 def _told(item: Finding, names: Mapping[str, Mapping[str, str]]) -> str:
-    text = _typeset(escape(_with_place(item, names).text(language())))
+    text = _with_place(item, names).text(language())
+    is_code = bool(item.where) and item.where not in names  # a file, a column: as it is written
+    text = typeset(escape(text if is_code else capital(text)))
     return text + (f'<div class="caption">{html(item.fix)}</div>' if item.fix else "")
 
 

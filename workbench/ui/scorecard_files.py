@@ -11,11 +11,11 @@ from core.i18n import formats
 from workbench.flows import exporting, projects, scorecard_exchange, training
 from workbench.flows.scorecard import Scale
 from workbench.flows.scorecard_exchange import Form, Preview
-from workbench.ui.pieces import draw, findings, panel_title, show_error, table
+from workbench.ui.pieces import draw, findings, panel_title, show_error, table, typeset
 from workbench.ui.scorecard_pairs import matrix_tables
 from workbench.ui.session import Here
 from workbench.ui.state import forget, recall, remember
-from workbench.ui.texts import language, t
+from workbench.ui.texts import capital, language, t
 from workbench.ui.work import ask_for
 
 __all__ = ["export_panel", "import_panel", "printed_card", "registered_panel", "which_card"]
@@ -56,7 +56,8 @@ def printed_card(place: Here, version: int | None) -> None:
         t("Points table") if version is None else t("Points table of {version}", version=f"v{version}"),
         t("A score is the base points and the points of one bin of each characteristic, and of one cell of each pair."),
     )
-    table(printed.header, [tuple(map(escape, row)) for row in printed.rows], numbers=printed.numbers)
+    rows = [(escape(name), typeset(escape(held)), *map(escape, rest)) for name, held, *rest in printed.rows]
+    table([capital(name) for name in printed.header], rows, numbers=printed.numbers)
     matrix_tables(crossed)
 
 
