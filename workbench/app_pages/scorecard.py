@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.i18n import formats
-from workbench.flows import features, scorecard
+from workbench.flows import features, scorecard, scorecard_exchange
 from workbench.flows.scorecard import CardView
 from workbench.ui.empty_project import project_or_stop
 from workbench.ui.frame import PAGES, header
@@ -35,7 +35,9 @@ from workbench.ui.times import ago
 from workbench.ui.work import watch
 
 
-def _sentence(view: CardView | None) -> str:
+def _sentence(view: CardView | None, versions: list[int]) -> str:
+    if view is None and versions:
+        return t("No scorecard to shape by hand yet; the points of version {n} stand below.", n=versions[0])
     if view is None:
         return t("No scorecard yet: bins are fitted once, then shaped by hand, and every change is kept.")
     return t(
@@ -125,7 +127,11 @@ def _main() -> None:
     place = project_or_stop(t("Scorecard"))
     has_features = features.stored(place.ctx, place.name) is not None
     view = scorecard.view(place.ctx, place.name) if has_features else None
-    header(place, t("How many points is each answer worth?"), _sentence(view))
+    header(
+        place,
+        t("How many points is each answer worth?"),
+        _sentence(view, scorecard_exchange.versions(place.ctx, place.name)),
+    )
     is_busy = watch(place, ("scorecard", "rejects"))
     if not has_features:
         with st.container(key="panel_no_features"):
