@@ -7,7 +7,7 @@ import numpy as np
 from automl.delong import PairedAuc, delong_paired
 from automl.metrics import paired_differences
 from core.i18n import Message, MessageLike, msg
-from core.i18n.formats import count, interval, metric
+from core.i18n.formats import count, difference, interval
 
 __all__ = ["COMPARED", "Difference", "ScoreComparison", "compare_scores"]
 
@@ -109,7 +109,11 @@ def _verdict(found: ScoreComparison, names: tuple[MessageLike, MessageLike]) -> 
     better, worse = names if area.value >= 0 else names[::-1]
     sign = 1 if area.value >= 0 else -1
     low, high = sorted((sign * area.low, sign * area.high))
-    figures = {"difference": metric(abs(area.value)), "interval": interval(low, high), "n": count(found.n_bad)}
+    figures = {
+        "difference": difference(abs(area.value)),
+        "interval": interval(low, high, difference),
+        "n": count(found.n_bad),
+    }
     if found.can_be_told:
         return msg(
             "{better} separates better than {worse}: the AUC differs by {difference} {interval} on {n} bads",

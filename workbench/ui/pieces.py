@@ -51,8 +51,8 @@ def chip(text: str, tone: str = "") -> str:
 
 def panel_title(text: str, caption: str = "") -> None:
     """Draw the title of a panel, with a quiet line below it where `caption` is given."""
-    note = f'<div class="caption">{escape(caption)}</div>' if caption else ""
-    draw(f"<b>{escape(text)}</b>{note}")
+    note = f'<div class="caption">{typeset(escape(caption))}</div>' if caption else ""
+    draw(f"<b>{typeset(escape(text))}</b>{note}")
 
 
 def headline(label: str, value: str, interval: str = "", note: str = "") -> None:
