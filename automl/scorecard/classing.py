@@ -356,6 +356,7 @@ def woe_shape(table: BinTable) -> Shape:
 
     Examples
     --------
+    >>> from features.binning import FeatureBins
     >>> bins = CharacteristicBins(FeatureBins("age", "number", (30.0, 40.0)))
     >>> woe_shape(BinTable(bins, (10, 20, 10, 0), (5, 5, 5, 0)))
     'peak'
