@@ -20,6 +20,7 @@ from automl.explaining import explain_row
 from automl.families import load_model
 from automl.label import LabelSpec
 from automl.scorecard.bins import Special
+from automl.scorecard.card import Scorecard
 from automl.scorecard.spec import ScorecardSpec
 from core.audit import AuditTrail
 from core.errors import ConflictError, InputError, PermissionDeniedError
@@ -244,6 +245,12 @@ def _features_frame(ctx: Context) -> pd.DataFrame:
     return frame
 
 
+def _by_hand(card: Scorecard, frame: pd.DataFrame) -> list[float]:
+    """Return the points of each row, read from the printed table."""
+    rows = ({a: None if pd.isna(row[a]) else row[a] for a in card.aliases} for row in frame.to_dict("records"))
+    return [card.look_up(row) for row in rows]
+
+
 def test_library_scorer_sql_and_files_give_one_number(ctx: Context, tmp_path: Path) -> None:
     """The scale is set by hand, two characteristics crossed, the card registered, and the score read on five paths."""
     view = _shown(ctx)
@@ -257,9 +264,7 @@ def test_library_scorer_sql_and_files_give_one_number(ctx: Context, tmp_path: Pa
     matrix, frame = features.matrix(ctx, NAME), _features_frame(ctx)
     served = Scorer.load(bundle.folder).score_matrix(matrix.values)[1]
     card = scorecard_exchange.card_of(ctx, NAME, result.version)
-    by_hand = [
-        card.look_up({a: None if pd.isna(row[a]) else row[a] for a in card.aliases}) for row in frame.to_dict("records")
-    ]
+    by_hand = _by_hand(card, frame)
     query = scorecard_exchange.export(ctx, NAME, "sql", version=result.version, table="frame").content.decode()
     in_sql = duckdb.sql(query).df()["score"].to_numpy()
     path = tmp_path / "card.csv"
@@ -526,9 +531,7 @@ def test_the_card_of_a_race_is_printed_and_handed_on_with_the_scores_it_serves(c
     matrix, frame = features.matrix(ctx, NAME), _features_frame(ctx)
     served = Scorer.load(bundle.folder).score_matrix(matrix.values)[1]
     card = scorecard_exchange.card_of(ctx, NAME, result.version)
-    by_hand = [
-        card.look_up({a: None if pd.isna(row[a]) else row[a] for a in card.aliases}) for row in frame.to_dict("records")
-    ]
+    by_hand = _by_hand(card, frame)
     query = scorecard_exchange.export(ctx, NAME, "sql", version=result.version, table="frame").content.decode()
     path = tmp_path / "card.csv"
     path.write_bytes(scorecard_exchange.export(ctx, NAME, "table", version=result.version).content)
