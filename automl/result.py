@@ -1,6 +1,7 @@
 """What a training run found, and the fingerprint of the model that it made."""
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,10 @@ import numpy as np
 
 from automl.calibration import Calibration
 from automl.candidates import Candidate
+from automl.entrants import ENSEMBLE
 from automl.evaluation import Evaluation
 from automl.explanation import Explanation
-from automl.families import save_model
+from automl.families import make_family, save_model
 from automl.families.interface import Model
 from automl.scale import ScoreScale
 from automl.search import TrialRecord
@@ -24,7 +26,7 @@ from core.i18n import Message
 if TYPE_CHECKING:
     from features.plan import FeaturePlan
 
-__all__ = ["TrainingResult", "model_fingerprint"]
+__all__ = ["TrainingResult", "candidate_spec", "model_fingerprint"]
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,30 @@ class TrainingResult:
             "environment": self.environment,
             "seconds": self.seconds,
         }
+
+
+def candidate_spec(spec: TrainSpec, trials: Sequence[Mapping[str, Any]], candidate: str) -> TrainSpec:
+    """Return the specification that makes one candidate of a race again, searching nothing.
+
+    A family that averages its trials gets all of them, so that it chooses among them as it did in the race.
+
+    Parameters
+    ----------
+    spec : TrainSpec
+        Of the race.
+    trials : sequence of mapping
+        All trials of the race, as JSON values.
+    candidate : str
+        Its family, or ``"ensemble"``.
+    """
+    complete = [dict(trial) for trial in trials if trial["state"] == "complete"]
+    changes: dict[str, Any] = {"choose": "most_accurate", "replay": complete}
+    if candidate != ENSEMBLE:
+        mine = [trial for trial in complete if trial["family"] == candidate]
+        if make_family(candidate).most_averaged == 1:
+            mine = [max(mine, key=lambda trial: trial["value"])]
+        changes |= {"replay": mine, "families": [candidate], "ensemble": False}
+    return spec.model_copy(update=changes)
 
 
 def model_fingerprint(model: Model, calibration: Calibration, scale: ScoreScale, plan: "FeaturePlan") -> str:

@@ -61,8 +61,9 @@ def optimal_splits(
     pooled, rare = (values, []) if kind == "number" else _rare_as_one(values, outcome)
     if len(np.unique(pooled)) < 2:
         return None
-    optimal_binning = _import_optbinning()
-    solver = optimal_binning(
+    from features.quiet_optbinning import OptimalBinning
+
+    solver = OptimalBinning(
         dtype="numerical" if kind == "number" else "categorical",
         max_n_bins=max_bins,
         min_prebin_size=max(min_share, 5 / len(values)),
@@ -109,21 +110,3 @@ def _rare_as_one(codes: np.ndarray, outcome: np.ndarray) -> tuple[np.ndarray, li
     if len(rare) < 2:
         return codes, []
     return np.where(np.isin(codes, rare), rare[0], codes), rare
-
-
-def _import_optbinning() -> Any:
-    """Import OptBinning where it is needed: it is slow, and its solver libraries speak up at import."""
-    import logging
-
-    # CVXPY reports on standard error that its HiGHS interface does not load beside ortools; OptBinning does not use it.
-    logger = logging.getLogger("__cvxpy__")
-    logger.addFilter(_is_never_shown)
-    try:
-        from optbinning import OptimalBinning
-    finally:
-        logger.removeFilter(_is_never_shown)
-    return OptimalBinning
-
-
-def _is_never_shown(record: object) -> bool:  # noqa: ARG001 - the signature is logging's
-    return False

@@ -33,7 +33,7 @@ _FILE = "family.json"
 
 
 _LIBRARIES = {
-    "scorecard": "optbinning",
+    "scorecard": "features.quiet_optbinning",
     "lightgbm": "lightgbm",
     "forest": "sklearn.ensemble",
     "xgboost": "xgboost",

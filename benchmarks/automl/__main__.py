@@ -5,7 +5,10 @@
 
 - ``mean_auc_ours``, ``mean_auc_best_peer``: over the sets that both were run on, the best peer of each set;
 - ``wins``, ``losses``, ``ties``: sets where a paired bootstrap over test rows and seeds finds a difference at 95 %;
-- ``datasets``: those sets.
+- ``datasets``: those sets;
+- ``scorecard_sets``, ``scorecards_within_001``: sets where a scorecard ran in our races, and those of them where its
+  mean test AUC over the seeds is at most .01 behind the chosen model's. It is made again from its trials, as a version
+  of it would be, after the time of the race.
 
 A system runs at most once for a set, split, seed, budget and number of processors (those that this process may use):
 what is in the results file is not run again. Peers are found in the interpreters given; they get a flat table: the raw
@@ -20,15 +23,17 @@ import os
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
-from automl.metrics import metrics_with_intervals
+from automl.metrics import auc, metrics_with_intervals
+from automl.result import TrainingResult, candidate_spec
 from automl.spec import TrainSpec
 from automl.training import train
-from benchmarks.automl.compare import OURS, compare, summary
+from benchmarks.automl.compare import OURS, compare, scorecard_gaps, summary
 from benchmarks.automl.datasets import Prepared, names, prepare
 from benchmarks.automl.results import Results, Run
 from core.processors import usable_processors
@@ -36,6 +41,7 @@ from core.processors import usable_processors
 _RUNNER = Path(__file__).with_name("peer_runner.py")
 _ROOT = Path(__file__).resolve().parents[2]
 _GRACE_SECONDS = 900.0
+_NEAR = 0.01
 
 
 class PeerFailedError(Exception):
@@ -106,18 +112,20 @@ def _run_missing(
             prepared = prepared or prepare(name, seed)
             if system != OURS and view not in prepared.views:
                 continue
-            started, worked = time.perf_counter(), _cpu_seconds()
+            started, worked, trained = time.perf_counter(), _cpu_seconds(), None
             try:
                 if system == OURS:
-                    probability, note = _ours(prepared, budget, seed)
+                    trained = _ours(prepared, budget, seed)
+                    probability = _unseen(prepared, trained)
                 else:
-                    probability, note = _peer(interpreters[system][0], system, prepared, view, budget, seed)
+                    probability = _peer(interpreters[system][0], system, prepared, view, budget, seed)
             except PeerFailedError as error:
                 print(f"{name} seed {seed} {system} ({view}) failed, no result: {error}", flush=True)
                 continue
-            own = prepared.seconds if system == OURS else 0.0
+            own = 0.0 if trained is None else prepared.seconds
             seconds, work = round(time.perf_counter() - started + own, 1), round(_cpu_seconds() - worked, 1)
-            run = replace(probe, seconds=seconds, cpu_seconds=work, note=note)
+            known = {} if trained is None else {"note": _note(prepared, trained), **_scorecard_auc(prepared, trained)}
+            run = replace(probe, seconds=seconds, cpu_seconds=work, **known)
             _keep(results, run, prepared, probability)
 
 
@@ -130,18 +138,31 @@ def _record(system: str, version: str, name: str, view: str, seed: int, budget: 
     return Run(system, version, dataset, split, view, seed, budget, 0, 0, 0, 0, 0, 0, 0, n_cpus=usable_processors())
 
 
-def _ours(prepared: Prepared, budget: float, seed: int) -> tuple[np.ndarray, str]:
+def _ours(prepared: Prepared, budget: float, seed: int) -> TrainingResult:
     # Peers make their features of a flat set within their budget, and so do we.
     spec = TrainSpec(budget_seconds=budget - prepared.seconds, seed=seed)
-    result = train(prepared.matrix, prepared.labels, prepared.split, spec)
-    board = ", ".join(f"{item.family} {item.auc.value:.4f}" for item in result.candidates)
-    note = f"{result.family}; features {prepared.seconds:.0f} s; {len(result.trials)} trials; {board}"
-    return result.probability(prepared.matrix.values[prepared.split.out_of_time]), note
+    return train(prepared.matrix, prepared.labels, prepared.split, spec)
 
 
-def _peer(
-    interpreter: Path, system: str, prepared: Prepared, view: str, budget: float, seed: int
-) -> tuple[np.ndarray, str]:
+def _unseen(prepared: Prepared, trained: TrainingResult) -> np.ndarray:
+    return trained.probability(prepared.matrix.values[prepared.split.out_of_time])
+
+
+def _note(prepared: Prepared, trained: TrainingResult) -> str:
+    board = ", ".join(f"{item.family} {item.auc.value:.4f}" for item in trained.candidates)
+    return f"{trained.family}; features {prepared.seconds:.0f} s; {len(trained.trials)} trials; {board}"
+
+
+def _scorecard_auc(prepared: Prepared, trained: TrainingResult) -> Mapping[str, float]:
+    if not any(item.family == "scorecard" for item in trained.candidates):
+        return {}
+    spec = candidate_spec(trained.spec, [trial.to_json() for trial in trained.trials], "scorecard")
+    card = train(prepared.matrix, prepared.labels, prepared.split, spec)
+    y = prepared.labels.y[prepared.split.out_of_time]
+    return {"scorecard_auc": round(auc(y, _unseen(prepared, card)), 5)}
+
+
+def _peer(interpreter: Path, system: str, prepared: Prepared, view: str, budget: float, seed: int) -> np.ndarray:
     table = prepared.views[view]
     split, y = prepared.split, prepared.labels.y
     with tempfile.TemporaryDirectory() as folder:
@@ -159,7 +180,7 @@ def _peer(
         if done.returncode:
             raise PeerFailedError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode)
         with np.load(Path(folder) / "answer.npz", allow_pickle=False) as stored:
-            return stored["probability"], ""
+            return np.asarray(stored["probability"])
 
 
 def _cpu_seconds() -> float:
@@ -179,7 +200,8 @@ def _keep(results: Results, probe: Run, prepared: Prepared, probability: np.ndar
     results.add(run, y, probability)
     print(
         f"{run.dataset}/{run.split} seed {run.seed} {run.system} ({run.view}): AUC {run.auc:.4f} KS {run.ks:.3f} "
-        f"Brier {run.brier:.4f} in {run.seconds:.0f} s, {run.cpu_seconds:.0f} of work, load {run.load:.1f} {run.note}",
+        f"Brier {run.brier:.4f} in {run.seconds:.0f} s, {run.cpu_seconds:.0f} of work, load {run.load:.1f} {run.note}"
+        + ("" if run.scorecard_auc is None else f"; AUC of the scorecard {run.scorecard_auc:.4f}"),
         flush=True,
     )
 
@@ -201,7 +223,14 @@ def _report(results: Results, arguments: argparse.Namespace, systems: dict[str, 
             f"{item.dataset}: ours {item.ours:.4f}, {item.peer} {item.best:.4f}, difference {item.difference:+.4f} "
             f"[{item.low:+.4f}, {item.high:+.4f}] over {item.n_seeds} seeds: {item.verdict}"
         )
-    print(json.dumps(summary(comparisons)))
+    gaps = scorecard_gaps(runs)
+    for gap in gaps:
+        print(
+            f"{gap.dataset}: chosen {gap.chosen:.4f}, scorecard {gap.scorecard:.4f}, {gap.behind:.4f} behind over "
+            f"{gap.n_seeds} seeds"
+        )
+    within = {"scorecard_sets": len(gaps), "scorecards_within_001": sum(gap.behind <= _NEAR for gap in gaps)}
+    print(json.dumps(summary(comparisons) | within))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 from automl.metrics import auc
 from benchmarks.automl.results import Results, Run
 
-__all__ = ["Comparison", "compare", "summary"]
+__all__ = ["Comparison", "ScorecardGap", "compare", "scorecard_gaps", "summary"]
 
 _Answers = tuple[np.ndarray, np.ndarray]
 _DRAWS = 1_000
@@ -35,6 +35,34 @@ class Comparison:
     def verdict(self) -> str:
         """``win``, ``loss`` or ``tie``."""
         return "win" if self.low > 0 else "loss" if self.high < 0 else "tie"
+
+
+@dataclass(frozen=True)
+class ScorecardGap:
+    """Mean test AUC of the chosen model and of the scorecard of the same races."""
+
+    dataset: str
+    chosen: float
+    scorecard: float
+    n_seeds: int
+
+    @property
+    def behind(self) -> float:
+        """How far the scorecard is behind."""
+        return self.chosen - self.scorecard
+
+
+def scorecard_gaps(runs: Sequence[Run]) -> list[ScorecardGap]:
+    """Return how far the scorecard is behind on each set and split, the nearest first."""
+    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for run in runs:
+        if run.system == OURS and run.scorecard_auc is not None:
+            found[f"{run.dataset}/{run.split}"].append((run.auc, run.scorecard_auc))
+    gaps = [
+        ScorecardGap(name, *(float(mean) for mean in np.mean(pairs, axis=0)), len(pairs))
+        for name, pairs in found.items()
+    ]
+    return sorted(gaps, key=lambda one: one.behind)
 
 
 def compare(results: Results, runs: Sequence[Run]) -> list[Comparison]:

@@ -37,6 +37,8 @@ class Run:
         Processors it was allowed; 0 where that was not noted.
     cpu_seconds : float
         Processor time it got; far below `seconds` times `n_cpus`, others were on the machine.
+    scorecard_auc : float, optional
+        Of the scorecard that ran in the same race, made again from its trials; None of peers, and where none did.
     """
 
     system: str
@@ -56,6 +58,7 @@ class Run:
     note: str = ""
     n_cpus: int = 0
     cpu_seconds: float = 0.0
+    scorecard_auc: float | None = None
 
     @property
     def key(self) -> str:

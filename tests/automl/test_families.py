@@ -2,6 +2,7 @@
 
 import json
 import math
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -530,3 +531,10 @@ def test_xgboost_s_trees_add_up_in_64_bits(world: Callable, monkeypatch: pytest.
     np.testing.assert_array_equal(model.margin(rows), exact)
     np.testing.assert_array_equal(model.margin(rows[:0]), [])
     np.testing.assert_array_equal([model.margin(row[None])[0] for row in rows[:20]], exact[:20])
+
+
+def test_the_library_of_the_scorecard_is_loaded_without_a_word() -> None:
+    code = "import sys; from automl.families import load_library as load; load('scorecard'); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "optbinning" in done.stdout.split()
+    assert not done.stderr

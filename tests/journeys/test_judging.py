@@ -98,6 +98,16 @@ def test_another_candidate_is_made_from_its_recorded_trials_without_a_search(ctx
         training.run(ctx, PROJECT, candidate="oracle")
 
 
+def test_a_scorecard_of_several_trials_is_made_again_as_it_stood_in_the_race(ctx: Context) -> None:
+    before = training.run(ctx, PROJECT, budget=training.Budget(n_trials=4), families=("logistic", "scorecard"), seed=1)
+    raced = next(row for row in before.leaderboard if row.family == "scorecard")
+    assert len(raced.params) > 1  # the shares of its trials
+    made = training.run(ctx, PROJECT, candidate="scorecard")
+    again = made.leaderboard[0]
+    assert (made.family, again.params) == ("scorecard", raced.params)
+    assert again.auc == raced.auc
+
+
 def test_the_command_answers_with_every_view(
     ctx: Context, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

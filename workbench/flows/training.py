@@ -320,6 +320,7 @@ def under_way(ctx: Context, project: str) -> RaceProgress | None:
 
 def _candidate_spec(ctx: Context, project: str, candidate: str) -> "TrainSpec":
     """Return the settings that make one candidate of the last race again, exactly."""
+    from automl.result import candidate_spec
     from automl.spec import TrainSpec
     from model_registry.bundle import Bundle
 
@@ -328,14 +329,7 @@ def _candidate_spec(ctx: Context, project: str, candidate: str) -> "TrainSpec":
     if last is None or candidate not in {row.family for row in last.leaderboard}:
         raise InputError(msg("the last training has no candidate {name}", name=repr(candidate)))
     kept = Bundle.open(step.path / BUNDLE_FOLDER)
-    spec = TrainSpec.model_validate(kept.info["training"])
-    trials = [trial for trial in kept.json("trials.json") if trial["state"] == "complete"]
-    changes: dict[str, Any] = {"choose": "most_accurate", "replay": trials}
-    if candidate != "ensemble":
-        mine = [trial for trial in trials if trial["family"] == candidate]
-        best = max(mine, key=lambda trial: trial["value"])
-        changes |= {"replay": [best], "families": [candidate], "ensemble": False}
-    return spec.model_copy(update=changes)
+    return candidate_spec(TrainSpec.model_validate(kept.info["training"]), kept.json("trials.json"), candidate)
 
 
 def chosen_spec(
