@@ -1,6 +1,6 @@
 """The common currency of every check: a coded observation with a severity, a place and a remedy."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -8,7 +8,9 @@ from typing import Any
 from core.i18n import Message, MessageLike, render
 from core.places import place_text
 
-__all__ = ["Finding", "NotApplicable", "Severity", "worst_severity"]
+__all__ = ["Finding", "NotApplicable", "Severity", "by_kind", "worst_severity"]
+
+_MOST_SHOWN, _SHOWN_OF_MANY = 4, 2
 
 
 class Severity(StrEnum):
@@ -79,6 +81,19 @@ class NotApplicable:
     def text(self, language: str = "en") -> str:
         """Return the reason in `language`."""
         return str(render(self.reason, language))
+
+
+def by_kind(findings: Iterable[Finding]) -> list[tuple[list[Finding], list[Finding]]]:
+    """Return findings by severity and code, the gravest first: of each kind those to show, and those to fold away.
+
+    Of up to four all are shown, of more the first two.
+    """
+    order = list(Severity)
+    kinds: dict[tuple[Severity, str], list[Finding]] = {}
+    for item in sorted(findings, key=lambda item: -order.index(item.severity)):
+        kinds.setdefault((item.severity, item.code), []).append(item)
+    shown = {kind: len(found) if len(found) <= _MOST_SHOWN else _SHOWN_OF_MANY for kind, found in kinds.items()}
+    return [(found[: shown[kind]], found[shown[kind] :]) for kind, found in kinds.items()]
 
 
 def worst_severity(findings: "tuple[Finding, ...] | list[Finding]") -> Severity | None:

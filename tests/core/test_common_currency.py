@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from core import errors
 from core.errors import CancelledError, InputError, WorkbenchError
-from core.findings import Finding, NotApplicable, Severity, worst_severity
+from core.findings import Finding, NotApplicable, Severity, by_kind, worst_severity
 from core.fingerprints import canonical_json, fingerprint_array, fingerprint_file, fingerprint_json
 from core.i18n import msg
 from core.progress import CallbackProgress, SilentProgress
@@ -111,6 +111,15 @@ def test_cancelling_and_finishing_early_reach_the_innermost_part():
     with pytest.raises(CancelledError):
         inner.report(0.1, msg("working"))
     assert not SilentProgress().part(0, 1).finish_requested
+
+
+def test_findings_are_told_by_kind_the_gravest_first_and_no_one_is_lost():
+    many = [Finding("small", Severity.INFO, msg("Sign in"), where=f"t{i}") for i in range(5)]
+    few = [Finding("odd", Severity.INFO, msg("Sign in"), where=f"u{i}") for i in range(4)]
+    grave = Finding("small", Severity.BAD, msg("Sign in"))
+    told = by_kind([*many, *few, grave])
+    assert told == [([grave], []), (many[:2], many[2:]), (few, [])]
+    assert by_kind([]) == []
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_another_candidate_is_made_from_its_recorded_trials_without_a_search(ctx
     assert made.version == (before.version or 0) + 1
     assert [trial.family for trial in made.trials] == [other.family]
     assert training.under_way(ctx, PROJECT) is None
-    with pytest.raises(InputError, match="no candidate 'oracle'"):
+    with pytest.raises(InputError, match=f"no candidate 'oracle'; it has {other.family}"):
         training.run(ctx, PROJECT, candidate="oracle")
 
 

@@ -1,8 +1,11 @@
 """How commands about building answer: the JSON of a result, and its lines for a person."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from automl.evaluation import METRIC_NAMES, Evaluation
+from core.findings import Finding, by_kind
 from core.i18n import msg
 from core.i18n.formats import count, difference, interval, metric, percent
 from workbench.commands.display import print_lines, print_table
@@ -25,6 +28,8 @@ __all__ = [
     "training_json",
     "traps_json",
 ]
+
+Names = Mapping[str, Mapping[str, str]]
 
 
 def import_json(result: importing.ImportResult) -> dict[str, Any]:
@@ -53,7 +58,7 @@ def show_import(run: Session, result: importing.ImportResult) -> None:
         for table in result.tables
     ]
     print_table(run.text(msg("Imported into {project}", project=result.project)), headers, rows)
-    print_lines([finding.text(run.ctx.language) for finding in result.findings])
+    print_lines(_finding_lines(run, result.findings))
 
 
 def features_json(result: features.FeatureResult) -> dict[str, Any]:
@@ -86,7 +91,7 @@ def feature_lines(run: Session, result: features.FeatureResult) -> list[str]:
             rate=percent(label.bad_rate)),
     ]  # fmt: skip
     found = [*(trap.finding for trap in result.traps), *result.findings]
-    return [run.text(line) for line in lines] + [finding.text(run.ctx.language) for finding in found]
+    return [run.text(line) for line in lines] + _finding_lines(run, found)
 
 
 def traps_json(ctx: Context, project: str) -> list[dict[str, Any]]:
@@ -139,7 +144,19 @@ def show_training(run: Session, result: training.TrainResult) -> None:
     ]  # fmt: skip
     print_lines([run.text(line) for line in lines])
     _show_candidates(run, result)
-    print_lines([finding.text(run.ctx.language) for finding in result.findings])
+    print_lines(_finding_lines(run, result.findings, result.feature_names))
+
+
+def _finding_lines(run: Session, findings: Iterable[Finding], names: Names | None = None) -> list[str]:
+    """Return findings as lines, the gravest first; of many of one kind the first few, and how many more there are."""
+    language, lines = run.ctx.language, []
+    for shown, folded in by_kind(findings):
+        for item in shown:
+            called = (names or {}).get(item.where, {}).get(language, item.where)
+            lines.append(replace(item, where=called).text(language))
+        if folded:
+            lines.append(run.text(msg("{n} more of this kind", n=len(folded))))
+    return lines
 
 
 def _show_candidates(run: Session, result: training.TrainResult) -> None:

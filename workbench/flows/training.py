@@ -326,8 +326,12 @@ def _candidate_spec(ctx: Context, project: str, candidate: str) -> "TrainSpec":
 
     step = require_step(ctx, project, Step.TRAINING)
     last = stored(ctx, project)
-    if last is None or candidate not in {row.family for row in last.leaderboard}:
-        raise InputError(msg("the last training has no candidate {name}", name=repr(candidate)))
+    known = [] if last is None else [row.family for row in last.leaderboard]
+    if candidate not in known:
+        text = msg(
+            "the last training has no candidate {name}; it has {known}", name=repr(candidate), known=", ".join(known)
+        )
+        raise InputError(text)
     kept = Bundle.open(step.path / BUNDLE_FOLDER)
     return candidate_spec(TrainSpec.model_validate(kept.info["training"]), kept.json("trials.json"), candidate)
 

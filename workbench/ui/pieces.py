@@ -10,7 +10,7 @@ from typing import Final
 import streamlit as st
 
 from core.errors import WorkbenchError
-from core.findings import Finding, Severity
+from core.findings import Finding, Severity, by_kind
 from core.i18n import MessageLike
 from workbench.ui.texts import capital, html, language, t
 
@@ -29,7 +29,6 @@ __all__ = [
 ]
 
 _HYPHEN: Final = re.compile(r"(?<![^\s\[(>])-(?=[.\d∞])")
-_MOST_OPEN, _OPEN = 4, 2
 """Findings of one kind that all stand open, and how many do where there are more."""
 _SEVERITY_TONE = {Severity.INFO: "", Severity.WATCH: "watch", Severity.BAD: "bad"}
 
@@ -100,19 +99,14 @@ def findings(items: Sequence[Finding], names: Mapping[str, Mapping[str, str]] | 
     """
     if not items:
         return
-    order = list(Severity)
     words = {Severity.INFO: t("To know"), Severity.WATCH: t("Look at"), Severity.BAD: t("Act on")}
-    kinds: dict[tuple[Severity, str], list[Finding]] = {}
-    for item in sorted(items, key=lambda item: -order.index(item.severity)):
-        kinds.setdefault((item.severity, item.code), []).append(item)
     rows = []
-    for (severity, _), group in kinds.items():
-        told = [_told(item, names or {}) for item in group]
-        n_open = len(told) if len(told) <= _MOST_OPEN else _OPEN
-        rows += [(chip(words[severity], _SEVERITY_TONE[severity]), text) for text in told[:n_open]]
-        if more := told[n_open:]:
-            title = escape(t("{n} more of this kind", n=len(more)))
-            rest = "".join(f"<p>{text}</p>" for text in more)
+    for shown, folded in by_kind(items):
+        mark = chip(words[shown[0].severity], _SEVERITY_TONE[shown[0].severity])
+        rows += [(mark, _told(item, names or {})) for item in shown]
+        if folded:
+            title = escape(t("{n} more of this kind", n=len(folded)))
+            rest = "".join(f"<p>{_told(item, names or {})}</p>" for item in folded)
             rows.append(("", f"<details><summary>{title}</summary>{rest}</details>"))
     table(("", ""), rows)
 
