@@ -12,6 +12,8 @@ from reporting.tokens import translucent
 
 __all__ = ["bad_rate_by_decile", "calibration_curve", "roc_with_ks", "score_distribution"]
 
+_RIGHT = 88  # pixels right of the bars, where the average is named
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -329,7 +331,9 @@ def bad_rate_by_decile(
     groups = [str(i + 1) for i in range(len(rates))]
     _decile_bars(figure, style, groups, rates, n, lows, highs)
     label = style.say(msg("average {rate}", rate=percent(overall)))
-    threshold(figure, overall, label, style.colors.ink, axis="y")
+    # Beside the panel: inside, it would lie on the rates of the last groups, which are low.
+    threshold(figure, overall, label, style.colors.ink, axis="y", xanchor="left", yanchor="middle", xshift=4)
+    figure.update_layout(margin={"r": _RIGHT})
     figure.update_xaxes(title=style.say(msg("Group by score (1 = riskiest)")), type="category")
     figure.update_yaxes(tickformat=".3~p", range=[0, float(max(highs.max(), overall)) * 1.15])
     return figure
@@ -367,4 +371,4 @@ def _decile_bars(
         **hover(sentences),
     )
     for group, rate, top in zip(range(len(groups)), rates, highs, strict=True):
-        note(figure, percent(rate), group, top, colors.ink, xanchor="center", yanchor="bottom", yshift=2)
+        note(figure, percent(rate), group, top, colors.ink, xanchor="center", yanchor="bottom", yshift=2, borderpad=3)

@@ -11,6 +11,7 @@ from core.errors import WorkbenchError
 from workbench.flows import importing, labelling, projects
 from workbench.flows.importing import ImportResult, TableProfile
 from workbench.ui.pieces import panel_title, show_error
+from workbench.ui.place_words import column_namer, place_namer, table_namer
 from workbench.ui.session import Here
 from workbench.ui.texts import language, t
 
@@ -114,14 +115,19 @@ def _cases(
     start = held.root_table if held is not None and is_same else guess
     left, right = st.columns(2)
     offered = keyed or list(tables)
-    name = str(left.selectbox(t("Table of the cases"), offered, index=_index(offered, start), key=f"root_{key}"))
+    name = str(
+        left.selectbox(
+            t("Table of the cases"), offered, index=_index(offered, start), key=f"root_{key}",
+            format_func=table_namer(tables),
+        )
+    )  # fmt: skip
     root = tables[name]
     columns = [column.name for column in root.columns]
     entity = held.entity_column if held is not None and is_same and held.root_table == name else _entity(root)
     options = ["", *columns]
     chosen = right.selectbox(
         t("Who the case is about"), options, index=options.index(entity) if entity in options else 0,
-        format_func=lambda column: column or t("each case by itself"), key=f"entity_{key}_{name}",
+        format_func=column_namer(root, t("each case by itself")), key=f"entity_{key}_{name}",
     )  # fmt: skip
     values = {"root_table": name, "key_column": root.primary_key[0] if root.primary_key else columns[0]}
     return {**values, "entity_column": chosen or None, "cutoff": _cutoff(tables, root, held, grain, key, as_of)}
@@ -163,11 +169,14 @@ def _cutoff(
         f"{monthly.end.table}.{monthly.end.column}" if monthly and monthly.end else _guess(choices, ("release", "end"))
     )
     left, middle, right = st.columns([0.38, 0.38, 0.24])
-    start = left.selectbox(t("On the books from"), choices, index=_index(choices, begin), key=f"from_{key}_{root.name}")
+    start = left.selectbox(
+        t("On the books from"), choices, index=_index(choices, begin), key=f"from_{key}_{root.name}",
+        format_func=place_namer(tables, choices),
+    )  # fmt: skip
     ends = ["", *choices]
     until = middle.selectbox(
         t("until"), ends, index=_index(ends, end), key=f"until_{key}_{root.name}",
-        format_func=lambda name: name or t("the end of the data"),
+        format_func=place_namer(tables, choices, t("the end of the data")),
     )  # fmt: skip
     every = right.number_input(
         t("Every so many months"), min_value=1, max_value=12, key=f"every_{key}",
@@ -186,8 +195,9 @@ def _one_cutoff(root: TableProfile, held: LabelSpec | None, key: str, as_of: dat
         return {"date": day.isoformat()} if day else None
     start = cutoff.column if cutoff is not None else root.event_time
     chosen = st.selectbox(
-        t("Cutoff time: nothing known at or after it is used"), times, index=_index(times, start), key=f"cut_{key}"
-    )
+        t("Cutoff time: nothing known at or after it is used"), times, index=_index(times, start), key=f"cut_{key}",
+        format_func=column_namer(root),
+    )  # fmt: skip
     return {"column": chosen}
 
 
@@ -226,7 +236,7 @@ def _column(place: Here, root: TableProfile, held: LabelSpec | None, key: str) -
         st.warning(t("No column of this table has between 2 and {n} different values.", n=_FEW_VALUES))
         return {}
     column = str(st.selectbox(t("Label column"), names, index=_index(names, held.column if held else _target(root)),
-                              key=f"column_{key}"))  # fmt: skip
+                              format_func=column_namer(root), key=f"column_{key}"))  # fmt: skip
     values = importing.column_values(place.ctx, place.name, root.name, column)
 
     def chosen(label: str, start: list[Any], name: str) -> list[Any]:
@@ -258,7 +268,7 @@ def _events(
         )  # fmt: skip
         begin = left.selectbox(
             t("The window begins at"), choices, index=_index(choices, start), key=f"start_{key}",
-            format_func=lambda name: name or t("the cutoff"),
+            format_func=place_namer(tables, choices, t("the cutoff")),
         )  # fmt: skip
         found["start"] = _place(begin) if begin else None
     months = right.number_input(
@@ -282,9 +292,13 @@ def _event_rows(tables: dict[str, TableProfile], events: list[EventCondition], k
         hide_index=True,
         placeholder="–",
         column_config={
-            "time": st.column_config.SelectboxColumn(t("Event, by its time"), options=times, width=155),
+            "time": st.column_config.SelectboxColumn(
+                t("Event, by its time"), options=times, format_func=place_namer(tables, times), width=155
+            ),
             "days": st.column_config.NumberColumn(t("Days later"), format="%g", width=85),
-            "column": st.column_config.SelectboxColumn(t("Only where"), options=columns, width=175),
+            "column": st.column_config.SelectboxColumn(
+                t("Only where"), options=columns, format_func=place_namer(tables, columns), width=175
+            ),
             "op": st.column_config.SelectboxColumn(t("Test"), options=_OPERATORS, width=55),
             "value": st.column_config.TextColumn(t("Value"), width=65),
         },
