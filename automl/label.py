@@ -12,6 +12,7 @@ from core.errors import InputError
 from core.findings import Finding, Severity
 from core.fingerprints import fingerprint_json
 from core.i18n import msg
+from core.i18n.formats import count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -352,7 +353,7 @@ def check_classes(labels: Labels) -> Labels:
     n_bad, n_good, name = labels.n_bad, labels.n_good, labels.spec.name
     if n_bad + n_good == 0:
         raise InputError(
-            msg("label {label} is missing in all {n} rows", label=name, n=len(labels)),
+            msg("label {label} is missing in all {n} rows", label=name, n=count(len(labels))),
             fix=msg("Check the label column, the performance window and the time the data reach to."),
             code="label_missing",
         )
@@ -361,8 +362,8 @@ def check_classes(labels: Labels) -> Labels:
             msg(
                 "label {label} has one class only: {n_bad} bads and {n_good} goods",
                 label=name,
-                n_bad=n_bad,
-                n_good=n_good,
+                n_bad=count(n_bad),
+                n_good=count(n_good),
             ),
             fix=msg("A model needs both; check what the label calls bad."),
             code="label_one_class",
@@ -370,7 +371,7 @@ def check_classes(labels: Labels) -> Labels:
     if min(n_bad, n_good) < LEAST_OF_A_CLASS:
         raise InputError(
             msg("label {label} has {n_bad} bads and {n_good} goods; at least {least} of each are needed",
-                label=name, n_bad=n_bad, n_good=n_good, least=LEAST_OF_A_CLASS),
+                label=name, n_bad=count(n_bad), n_good=count(n_good), least=LEAST_OF_A_CLASS),
             fix=msg("Gather more outcomes, widen the window, or use rules until there are more."),
             code="label_too_few",
         )  # fmt: skip
@@ -387,8 +388,8 @@ def _few_labels(n_bad: int, n_good: int) -> Finding:
         msg(
             "With {n_bad} bads and {n_good} goods an AUC near .75 is known only to about ±{width}. Which of two models "
             "is better by less than that, the bad rate of one grade and the calibration at high risk cannot be known.",
-            n_bad=n_bad,
-            n_good=n_good,
+            n_bad=count(n_bad),
+            n_good=count(n_good),
             width=f"{half_width:.2f}".lstrip("0"),
         ),
         fix=msg("Read every figure with its interval, and prefer the simplest model."),

@@ -13,6 +13,7 @@ from automl.metrics import metrics_with_intervals
 from automl.predictions import Predictions
 from core.findings import NotApplicable
 from core.i18n import MessageLike, msg
+from core.i18n.formats import count
 
 __all__ = ["MISSING_LEVEL", "OTHER_LEVEL", "Slice", "capture", "level_names", "periods_of", "slices_by_month",
     "slices_by_segment",
@@ -153,7 +154,7 @@ def _slice(name: str, rows: Predictions, reference: np.ndarray, *, n_draws: int,
 def _too_few(n: int, n_bad: int) -> MessageLike:
     return msg(
         "{n_bad} bads among {n} rows with an outcome; at least {least} bads and goods are needed",
-        n_bad=n_bad, n=n, least=LEAST_OF_A_CLASS,
+        n_bad=count(n_bad), n=count(n), least=LEAST_OF_A_CLASS,
     )  # fmt: skip
 
 

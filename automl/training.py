@@ -37,6 +37,7 @@ from core.errors import InputError, WorkbenchError
 from core.findings import Finding, Severity
 from core.fingerprints import fingerprint_json
 from core.i18n import msg
+from core.i18n.formats import count
 from core.processors import usable_processors
 from core.progress import Progress, SilentProgress
 
@@ -375,7 +376,7 @@ def _check_rows(matrix: "FeatureMatrix", labels: Labels, split: Split) -> None:
     if n_bad + n_good != len(y) or min(n_bad, n_good) < LEAST_OF_A_CLASS:
         raise InputError(
             msg("the training rows have {n_bad} bads and {n_good} goods among {n}; at least {least} of each are needed",
-                n_bad=n_bad, n_good=n_good, n=len(y), least=LEAST_OF_A_CLASS),
+                n_bad=count(n_bad), n_good=count(n_good), n=count(len(y)), least=LEAST_OF_A_CLASS),
             code="label_too_few",
         )  # fmt: skip
 
