@@ -11,7 +11,7 @@ import numpy as np
 from automl.metrics import auc
 from automl.scorecard.bins import BinTable, CharacteristicBins, Special, count_bins
 from automl.scorecard.directions import Direction, Suggestion
-from automl.scorecard.reshaping import merge_bins, pool_violators, split_levels, split_number, with_edges
+from automl.scorecard.reshaping import merge_bins, move_edge, pool_violators, split_levels, split_number
 from automl.scorecard.weights import evidence, fit_weights
 from core.errors import InputError
 from core.i18n import msg
@@ -256,13 +256,8 @@ class Classing:
         old = self.of(alias)
         if old.kind != "number" or not 0 <= boundary < len(old.bins.edges):
             raise _wrong(old, msg("there is no boundary {index}", index=boundary))
-        low, high = old.interval(boundary)[0], old.interval(boundary + 1)[1]
-        if not low < to < high:
-            raise _wrong(old, msg("a boundary stays between its neighbours {low} and {high}", low=low, high=high))
-        edges = list(old.bins.edges)
-        details = {"boundary": boundary, "from": edges[boundary], "to": float(to)}
-        edges[boundary] = float(to)
-        return self._edited("move", with_edges(old, edges), data, by, at, note, details)
+        details = {"boundary": boundary, "from": old.bins.edges[boundary], "to": float(to)}
+        return self._edited("move", move_edge(old, boundary, to), data, by, at, note, details)
 
     def set_direction(
         self, alias: str, direction: Direction | None, data: ClassingData, *, by: str, at: datetime | None = None,

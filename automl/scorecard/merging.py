@@ -19,7 +19,7 @@ from automl.scorecard.joint import groups_alike
 from automl.scorecard.pair_fitting import Crossing, in_direction, plain_order
 from automl.scorecard.pair_grouping import Sums, grouped
 from automl.scorecard.pairs import MOST_PAIRS, Pair
-from automl.scorecard.reshaping import merge_bins
+from automl.scorecard.reshaping import merge_bins, round_edges
 from automl.scorecard.weights import evidence
 from core.errors import InputError
 from core.i18n import msg
@@ -44,6 +44,8 @@ class MergeLimits:
         Rows, and columns, of the matrix of each, at most, those for nulls and special codes apart.
     least_share : float
         Of the rows, in each plain bin.
+    moved_share : float
+        Of the rows, that a boundary of a number may pass over to stand at a number of fewer digits.
     """
 
     characteristics: int = 25
@@ -51,6 +53,7 @@ class MergeLimits:
     pairs: int = MOST_PAIRS
     groups: int = 4
     least_share: float = 0.01
+    moved_share: float = 0.001
 
 
 _LIMITS = MergeLimits()
@@ -102,7 +105,7 @@ def merge_cards(
             moved[alias] += float(points.var()) / 2
     least_step = 10.0 ** cards[0].decimals
     strongest = sorted(effects, key=lambda effect: -moved[effect.alias])[: limits.characteristics]
-    made = [effect.characteristic(limits, least_step) for effect in strongest]
+    made = [effect.characteristic(limits, least_step, some.column(effect.alias)) for effect in strongest]
     telling = [item for item in made if len(set(item.units)) > 1]
     card = replace(cards[0], characteristics=tuple(telling or made[:1]), base_units=0, pairs=())
     held = [names for names in crossed if set(names) <= set(card.aliases)]
@@ -152,11 +155,12 @@ class _Effect:
             points += np.array(item.units)[item.bins.assign(values)] * (slope / len(cards))
         return cls(table, points)
 
-    def characteristic(self, limits: MergeLimits, least_step: float) -> Characteristic:
-        """Return it with few plain bins, none of them small, and whole points; rows are not counted yet."""
+    def characteristic(self, limits: MergeLimits, least_step: float, values: np.ndarray) -> Characteristic:
+        """Return it with few plain bins, none small, at round numbers, and whole points; rows are not counted yet."""
         large = self.joined(self._none_small(limits.least_share))
         few = large.joined(groups_alike(large.points, large.table, limits.bins, least_step))
-        return Characteristic(few.table.bins, tuple(np.floor(few.points + 0.5).astype(np.int64).tolist()))
+        bins = round_edges(few.table.bins, values, limits.moved_share)
+        return Characteristic(bins, tuple(np.floor(few.points + 0.5).astype(np.int64).tolist()))
 
     def _none_small(self, least_share: float) -> list[list[int]]:
         """Return the plain bins in groups, each of few rows beside the neighbour that weighs most alike.

@@ -11,7 +11,17 @@ from core.errors import InputError
 from core.i18n import msg
 from features.binning import FeatureBins
 
-__all__ = ["merge_bins", "pool_violators", "split_levels", "split_number", "with_edges"]
+__all__ = [
+    "merge_bins",
+    "move_edge",
+    "pool_violators",
+    "round_edges",
+    "split_levels",
+    "split_number",
+    "with_edges",
+]
+
+_MOST_DIGITS = 17
 
 
 def pool_violators(table: BinTable, direction: Direction) -> CharacteristicBins:
@@ -73,6 +83,52 @@ def split_levels(old: CharacteristicBins, index: int, where: float | Sequence[st
         if level in wanted:
             codes[position] = index + 1
     return _with_codes(old, codes)
+
+
+def move_edge(old: CharacteristicBins, index: int, to: float) -> CharacteristicBins:
+    """Return the bins of a number with inner edge `index` elsewhere between its neighbours; nulls count as before.
+
+    Raises
+    ------
+    InputError
+        `to` does not lie between the neighbours.
+    """
+    low, high = old.interval(index)[0], old.interval(index + 1)[1]
+    if not low < to < high:
+        raise InputError(
+            msg("a boundary stays between its neighbours {low} and {high}", low=number_text(low),
+                high=number_text(high)), where=old.alias,
+        )  # fmt: skip
+    edges = list(old.bins.edges)
+    edges[index] = float(to)
+    return replace(old, bins=FeatureBins(old.alias, "number", edges=tuple(edges)))
+
+
+def round_edges(old: CharacteristicBins, values: np.ndarray, most_moved: float) -> CharacteristicBins:
+    """Return the bins of a number with each edge at the number of fewest digits that brings few rows into another bin.
+
+    Parameters
+    ----------
+    old : CharacteristicBins
+        Of a number; those of a category come back as they are.
+    values : ndarray of float, shape (n_rows,)
+        Rows; nulls and special codes are in no plain bin and count for nothing.
+    most_moved : float
+        Share of these rows that one edge may pass over.
+    """
+    if old.kind != "number":
+        return old
+    held = np.sort(values[np.isfinite(values) & ~old.is_special(values)])
+    new = old
+    for index, edge in enumerate(old.bins.edges):
+        low, high = new.interval(index)[0], new.interval(index + 1)[1]
+        for digits in range(1, _MOST_DIGITS):
+            to = float(f"{edge:.{digits}g}") + 0.0  # no minus zero
+            passed = abs(int(np.searchsorted(held, to)) - int(np.searchsorted(held, edge)))
+            if low < to < high and passed <= most_moved * len(values):
+                new = move_edge(new, index, to)
+                break
+    return new
 
 
 def with_edges(old: CharacteristicBins, edges: Sequence[float]) -> CharacteristicBins:

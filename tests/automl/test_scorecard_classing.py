@@ -69,6 +69,15 @@ def test_splitting_and_moving_a_boundary() -> None:
     assert moved.edits[-1].details == {"boundary": 1, "from": 4.0, "to": 5.0}
 
 
+@pytest.mark.parametrize("to", [2.5, 3.5, 4.5, 5.5])
+def test_null_counts_with_the_same_bin_after_one_of_its_ends_has_moved(to: float) -> None:
+    data, before = _data(), _classing().set_missing("x", 2, _data(), by="li")
+    for boundary in (1, 2):
+        low, high = before.of("x").interval(boundary)[0], before.of("x").interval(boundary + 1)[1]
+        if low < to < high:
+            assert before.move("x", boundary, to, data, by="li").of("x").missing_as == 2
+
+
 def test_the_effect_is_what_the_figures_say() -> None:
     data, before = _data(), _classing()
     after = before.merge("x", [0, 1, 2, 3, 4], data, by="li")

@@ -18,7 +18,7 @@ from features.binning import FeatureBins
 
 NAMES = ("age", "debt", "kind")
 LEVELS = ("a", "b", "c", "d")
-ALL = MergeLimits(characteristics=99, bins=99, pairs=10, groups=99, least_share=0)
+ALL = MergeLimits(characteristics=99, bins=99, pairs=10, groups=99, least_share=0, moved_share=0)
 
 
 def _data(n: int = 3_000, seed: int = 1) -> ClassingData:
@@ -143,6 +143,21 @@ def test_no_bin_is_smaller_than_its_share_and_a_small_one_joins_what_weighs_most
     assert 30 < joined.units[1] <= 40
     everything = merge_cards(cards, data, {}, replace(ALL, least_share=0.9))
     assert everything.characteristic("age").bins.n_plain == 1
+
+
+def test_boundaries_are_round_where_hardly_a_row_changes_its_bin() -> None:
+    data = _data(20_000)
+    edges = [2.0003, 3.1416, 5.0000000000000003, 7.4999, 7.5004]
+    card = Scorecard("one", (_number("age", edges, [0, 20, 40, 60, 80, 99, 6]),), 500)
+    exact = merge_cards([card], data, {}, ALL)
+    rounded = merge_cards([card], data, {}, replace(ALL, moved_share=0.001))
+    assert list(rounded.characteristic("age").bins.bins.edges) == [2.0, 3.14, 5.0, 7.5, 7.5004]
+    age = data.column("age")
+    bins = [one.characteristic("age").bins.assign(age) for one in (exact, rounded)]
+    np.testing.assert_array_equal(bins[0], card.characteristics[0].bins.assign(age))
+    assert 0 < (bins[0] != bins[1]).mean() <= 5 * 0.001
+    item = rounded.characteristic("age")
+    assert item.good == tuple(np.bincount(bins[1][data.y == 0], minlength=7))
 
 
 def test_a_straight_calibration_goes_into_the_points() -> None:
