@@ -11,14 +11,14 @@ from automl.scorecard.bins import CharacteristicBins
 from automl.scorecard.classing import Classing, ClassingData
 from automl.scorecard.directions import Direction
 from automl.scorecard.joint_classing import join_alike, looked_at
-from automl.scorecard.reshaping import pool_violators
+from automl.scorecard.reshaping import pool_violators, round_edges
 from automl.scorecard.spec import ScorecardSpec
 from features.binning import FeatureBins, fit_bins, woe_table
 
 if TYPE_CHECKING:
     from features.plan import FeaturePlan
 
-__all__ = ["fit_classing", "fit_joined_classing"]
+__all__ = ["fit_classing", "fit_joined_classing", "with_round_edges"]
 
 _RANKED_ROWS, _RANKED_OF_A_CLASS = 20_000, 500
 _LEAST_BINNED = 2
@@ -55,6 +55,16 @@ def fit_classing(
         direction = directions[alias].direction if alias in directions else None
         bins.append(_directed(found, direction, data))
     return Classing(tuple(bins), {alias: item for alias, item in directions.items() if alias in wanted})
+
+
+def with_round_edges(
+    classing: Classing, data: ClassingData, spec: ScorecardSpec, most_moved: float = 0.001
+) -> Classing:
+    """Return the bins cut at numbers of fewer digits where at most `most_moved` of the rows change their bin."""
+    bins = tuple(round_edges(item, data.column(item.alias), most_moved) for item in classing.bins)
+    if spec.weights == "evidence":
+        bins = tuple(_directed(item, classing.direction(item.alias), data) for item in bins)
+    return replace(classing, bins=bins)
 
 
 def fit_joined_classing(

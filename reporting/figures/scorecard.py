@@ -14,6 +14,9 @@ from reporting.figures.wording import shorten
 __all__ = ["bin_evidence"]
 
 _MOST_LABEL = 18
+_SLANTED = 9  # bins from which their names are slanted
+_UNSEEN = "\u200b"
+_MOST_LETTERS = 64  # of all names, in one line beside one another
 _RATE, _WOE, _CASES = (0.66, 1.0), (0.28, 0.54), (0.0, 0.16)
 
 
@@ -82,7 +85,8 @@ def bin_evidence(
     label_y_axis(figure, style, style.say(evidence_label), top=_WOE[1])
     label_y_axis(figure, style, style.say(msg("Cases")), top=_CASES[1] + 0.03)
     figure.update_layout(
-        xaxis={"type": "category", "anchor": "y3", "tickangle": 0 if len(names) < 9 else -35},
+        xaxis={"type": "category", "anchor": "y3", "tickangle": 0 if len(names) < _SLANTED else -35,
+               "tickvals": names, "ticktext": _in_two_lines(names)},
         yaxis={"domain": _RATE, "tickformat": ".3~p", "rangemode": "tozero", "nticks": 4},
         yaxis2={"domain": _WOE, "anchor": "x", "showgrid": True, "nticks": 4, "zeroline": True,
                 "zerolinecolor": style.colors.muted, "zerolinewidth": 1},
@@ -164,11 +168,18 @@ def _on_card(figure: go.Figure, style: Style, names: list[str], labels: Sequence
     )  # fmt: skip
 
 
+def _in_two_lines(names: list[str]) -> list[str]:
+    """Return the names, broken after the comma of an interval where beside one another they would touch."""
+    if sum(len(name.rstrip(_UNSEEN)) for name in names) <= _MOST_LETTERS or len(names) >= _SLANTED:
+        return names
+    return [name.replace(", ", ",<br>", 1) if name.startswith(("(", "[")) else name for name in names]
+
+
 def _distinct(names: list[str]) -> list[str]:
     """Return the names, those that are cut to the same told apart by unseen marks."""
     seen: dict[str, int] = {}
     told = []
     for name in names:
         seen[name] = seen.get(name, 0) + 1
-        told.append(name + "\u200b" * (seen[name] - 1))
+        told.append(name + _UNSEEN * (seen[name] - 1))
     return told

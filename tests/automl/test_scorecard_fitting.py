@@ -25,9 +25,10 @@ from automl.scorecard.directions import (
     learn_directions,
     suggest_directions,
 )
+from automl.scorecard.fit_bins import fit_classing, with_round_edges
 from automl.scorecard.fitting import fit_card, fit_scorecard
 from automl.scorecard.model import ScorecardModel, bind
-from automl.scorecard.spec import ScorecardSpec
+from automl.scorecard.spec import ScorecardSpec, WeightsKind
 from automl.scorecard.tables import from_csv, to_csv
 from automl.scorecard.training import ScorecardRun, TrainingRows, judge_scorecard, train_scorecard
 from automl.scorecard.weights import evidence, fit_weights
@@ -185,6 +186,29 @@ def test_weights_left_alone_are_those_of_plain_regression() -> None:
     np.testing.assert_allclose(weights.coefficients, peer.coef_[0], atol=1e-4)
     assert weights.intercept == pytest.approx(-peer.intercept_[0], abs=1e-4)
     assert fit_weights(-X, y, 1.0).contradicting.keys() == {0, 1}
+
+
+def _n_digits(number: float) -> int:
+    return len(repr(number).removesuffix(".0").lstrip("-0.").replace(".", ""))
+
+
+@pytest.mark.parametrize("weights", ["evidence", "joint"])
+def test_a_card_to_shape_is_cut_at_round_numbers_and_keeps_its_directions(weights: WeightsKind) -> None:
+    X, y = _sample(20_000)
+    data = ClassingData(X + np.random.default_rng(1).uniform(-5e-4, 5e-4, X.shape), y, NAMES)
+    spec = ScorecardSpec(weights=weights, directions={"overdue_months": "rising", "net_profit": "falling"})
+    fitted = fit_classing(data, _plan(), spec)
+    rounded = with_round_edges(fitted, data, spec)
+    for before, after in zip(fitted.bins, rounded.bins, strict=True):
+        x = data.column(before.alias)
+        assert (before.assign(x) != after.assign(x)).mean() <= 0.001 * len(before.bins.edges)
+        assert max(_n_digits(edge) for edge in after.bins.edges) <= 4
+    assert max(_n_digits(edge) for item in fitted.bins for edge in item.bins.edges) > 4
+    if weights == "evidence":
+        for alias, sign in (("overdue_months", 1), ("net_profit", -1)):
+            table = data.table(rounded.of(alias))
+            rates = np.array(table.bad[: table.bins.n_plain]) / table.n[: table.bins.n_plain]
+            assert (np.diff(rates) * sign >= 0).all()
 
 
 def test_special_codes_have_bins_of_their_own_by_meaning() -> None:

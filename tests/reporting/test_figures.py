@@ -471,3 +471,15 @@ def test_what_a_graph_of_tables_holds_is_told_in_the_right_number(
     tables = [{"name": f"t{i}", "rows": rows} for i in range(n_tables)]
     told = structure._finding(tables, n_links, None)
     assert (told.text("en"), told.text("zh")) == (english, chinese)
+
+
+@pytest.mark.parametrize(("width", "is_broken"), [(4, False), (12, True)])
+def test_intervals_of_bins_are_broken_where_they_would_touch(width: int, *, is_broken: bool) -> None:
+    labels = [f"[{'1' * (width // 2)}, {'2' * (width // 2)})" for _ in range(6)] + ["a, b"]
+    flat = [0.1] * 7
+    figure = figures.bin_evidence(
+        labels, flat, flat, [9] * 7, low=flat, high=flat, woe_low=flat, woe_high=flat, title="x"
+    )
+    shown = figure.layout.xaxis.ticktext
+    assert [("<br>" in text) for text in shown] == [is_broken] * 6 + [False]
+    assert len(set(figure.layout.xaxis.tickvals)) == 7

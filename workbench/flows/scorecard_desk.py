@@ -15,7 +15,7 @@ from automl.directing import directions_of, interaction_groups
 from automl.label import Labels
 from automl.metrics import auc_with_interval, paired_auc_difference
 from automl.scorecard.classing import Classing, ClassingData
-from automl.scorecard.fit_bins import fit_classing
+from automl.scorecard.fit_bins import fit_classing, with_round_edges
 from automl.scorecard.fitting import FittedScorecard, fit_card
 from automl.scorecard.model import ScorecardModel
 from automl.scorecard.pairs import MOST_PAIRS
@@ -194,7 +194,7 @@ def begin(ctx: Context, project: str, weights: WeightsKind | None = None) -> Des
         compared = compare(specs, rows)
         spec = specs[compared.best]
         ctx.say(0.7, msg("fitting bins on {n} rows", n=len(data.y)))
-        classing = fit_classing(data, plan, spec)
+        classing = with_round_edges(fit_classing(data, plan, spec), data, spec)
         classing = replace(classing, directions={a: d for a, d in directions.items() if a in classing.directions})
         card = fit_card(classing, data, spec, pairs=None if compared.is_crossed else ()).card
     ctx.say(0.8, msg("weighing the card"))

@@ -56,9 +56,15 @@ def printed_card(place: Here, version: int | None) -> None:
         t("Points table") if version is None else t("Points table of {version}", version=f"v{version}"),
         t("A score is the base points and the points of one bin of each characteristic, and of one cell of each pair."),
     )
-    rows = [(escape(name), typeset(escape(held)), *map(escape, rest)) for name, held, *rest in printed.rows]
+    rows = [(escape(name), _bin(held), *map(escape, rest)) for name, held, *rest in printed.rows]
     table([capital(name) for name in printed.header], rows, numbers=printed.numbers)
     matrix_tables(crossed)
+
+
+def _bin(held: str) -> str:
+    """Return what a bin holds as HTML; an interval stays in one line, names of levels may take several."""
+    text = typeset(escape(held))
+    return f'<span class="nowrap">{text}</span>' if held.startswith(("(", "[")) else text
 
 
 def export_panel(place: Here, version: int | None) -> None:
