@@ -10,7 +10,7 @@ from reporting import figures
 from workbench.flows import scorecard
 from workbench.flows.scorecard import BinRow, CardView, Change, CharacteristicView
 from workbench.ui.charts import chart
-from workbench.ui.pieces import chip, draw, findings, panel_title, table
+from workbench.ui.pieces import chip, draw, findings, panel_title, table, typeset
 from workbench.ui.scorecard_parts import name_of, shape_name
 from workbench.ui.scorecard_work import ask_change
 from workbench.ui.session import Here, theme
@@ -72,7 +72,7 @@ def _picture(shown: CharacteristicView) -> None:
     n_plain = sum(item.kind == "interval" for item in bins)
     chart(
         figures.bin_evidence(
-            [item.label for item in bins],
+            [typeset(item.label) for item in bins],
             column("bad_rate"),
             column("woe"),
             [item.n for item in bins],
@@ -99,7 +99,7 @@ def _bins(shown: CharacteristicView) -> None:
     rows = [
         (
             str(item.index + 1),
-            escape(item.label),
+            typeset(escape(item.label)),
             formats.count(item.n),
             formats.count(item.n_bad),
             _rate(item),
@@ -125,7 +125,7 @@ def _tools(place: Here, view: CardView, shown: CharacteristicView) -> None:
     panel_title(
         t("Edit"), t("Choose two or more bins to merge them, or one to split it or to move its lower boundary.")
     )
-    names = {item.index: f"{item.index + 1}  {item.label}" for item in shown.bins}
+    names = {item.index: f"{item.index + 1}  {typeset(item.label)}" for item in shown.bins}
     offered = [item.index for item in shown.bins if item.kind in _PLAIN or item.kind == "missing"]
     chosen = st.pills(
         t("Bins"), offered, selection_mode="multi", format_func=lambda index: names[index],
@@ -189,7 +189,7 @@ def _levels(place: Here, shown: CharacteristicView, item: BinRow, note: str, see
 
 
 def _missing(place: Here, shown: CharacteristicView, note: str, seen: int) -> None:
-    names = {item.index: item.label for item in shown.bins if item.kind in _PLAIN}
+    names = {item.index: typeset(item.label) for item in shown.bins if item.kind in _PLAIN}
     options = [None, *names]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         like = st.selectbox(
