@@ -3,9 +3,10 @@
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from playwright.sync_api import FloatRect, Locator, Page, WebSocket, expect, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 _FLAGS = (
     "--no-sandbox",
@@ -18,6 +19,7 @@ _FLAGS = (
 )
 SLOW_MS = 60_000
 _MOST_UNHEARD_MS = 5_000
+_MOST_CLICKS = 4
 _RUDE = ("Traceback (most recent call last)", "This page failed unexpectedly", "This app has encountered an error")
 
 
@@ -96,6 +98,22 @@ class Person:
         box = self.place(self.page.locator(".stPlotlyChart").first.get_by_text(words, exact=True))
         self.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         self.settle()
+
+    def choose_cell(self, x: float, y: float) -> None:
+        """Click a cell of the page's first grid, so many pixels from its corner, until the grid says that it is chosen.
+
+        A grid is drawn on a canvas and for a while, after it was drawn anew, hears no click.
+        """
+        grid = self.page.locator('[data-testid="stDataFrame"]').first
+        chosen = grid.locator('[role="gridcell"][aria-selected="true"]')
+        grid.scroll_into_view_if_needed()
+        for _ in range(_MOST_CLICKS):
+            box = self.place(grid.locator("canvas").first)
+            self.page.mouse.click(box["x"] + x, box["y"] + y)
+            with suppress(PlaywrightTimeoutError):
+                chosen.first.wait_for(state="attached", timeout=_MOST_UNHEARD_MS)
+                return
+        raise AssertionError("the grid heard no click")
 
     def wait_for(self, words: str, timeout_ms: int = SLOW_MS) -> None:
         """Wait until the page shows `words`."""

@@ -88,10 +88,7 @@ def test_a_model_is_corrected_by_clicking_and_signed_by_a_second_person(empty_in
         analyst.wait_for("rows are known 3 days after the event, was 0")
         analyst.click_in_picture("client")
         turn_to(analyst, "Its columns")
-        grid = page.locator('[data-testid="stDataFrame"] canvas').first
-        grid.scroll_into_view_if_needed()
-        cells = analyst.place(grid)
-        page.mouse.click(cells["x"] + 33, cells["y"] + 35 + 35 + 17)  # the second row: birth_number
+        analyst.choose_cell(33, 35 + 35 + 17)  # the second row: birth_number
         page.keyboard.press("Space")
         analyst.wait_for("the role is left out, was feature")
         analyst.check_manners()

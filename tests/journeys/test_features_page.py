@@ -54,10 +54,7 @@ def test_a_window_is_picked_a_column_left_out_and_the_build_uses_it(
         analyst.wait_for("Settings changed and not saved yet: 1")
         analyst.wait_for("all that is possible")
         analyst.settle()
-        grid = page.locator('[data-testid="stDataFrame"] canvas').first
-        grid.scroll_into_view_if_needed()
-        columns = analyst.place(grid)
-        page.mouse.click(columns["x"] + 33, columns["y"] + 123)  # the third row: days_late
+        analyst.choose_cell(33, 123)  # the third row: days_late
         page.keyboard.press("Space")
         analyst.wait_for("Settings changed and not saved yet: 2")
         analyst.check_manners()
