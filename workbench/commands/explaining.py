@@ -10,7 +10,7 @@ from automl.fairness import SegmentTreatment
 from core.errors import InputError
 from core.findings import NotApplicable
 from core.i18n import Message, msg
-from core.i18n.formats import MISSING, count, interval, metric, percent
+from core.i18n.formats import MISSING, count, interval, metric, percent, quantity
 from workbench.commands import answers
 from workbench.commands.display import print_lines, print_table
 from workbench.commands.judging import VersionOption
@@ -211,8 +211,12 @@ def _change(run: Session, project: str, version: int | None, key: str, to: str, 
     found = answer.found
     plan = training.bundle(run.ctx, project, version).plan
     names = _names(run, plan, [change.alias for change in found.changes])
+
+    def said(alias: str, amount: float) -> str:
+        return quantity(amount, answer.units.get(alias), run.ctx.language)
+
     rows = [
-        (name, f"{change.before:,.4g}", f"{change.after:,.4g}", percent(change.distance))
+        (name, said(change.alias, change.before), said(change.alias, change.after), percent(change.distance))
         for name, change in zip(names, found.changes, strict=True)
     ]
     text = msg(

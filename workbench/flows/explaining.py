@@ -1,5 +1,6 @@
 """What a version leans on over time and in pairs, how segments fare, and what would change a case's grade."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,12 +41,15 @@ class CaseChange:
         Its grade, and the one asked for.
     found : Counterfactual or NotApplicable
         The changes, or why there are none.
+    units : mapping of str to str
+        Of the features of the model that have one, by alias.
     """
 
     key: str
     grade: str
     target_grade: str
     found: Counterfactual | NotApplicable
+    units: Mapping[str, str]
 
 
 def fairness(
@@ -134,7 +138,7 @@ def case_change(
         names=bundle.plan.aliases,
     )  # fmt: skip
     probability = bundle.calibration.apply(model.margin(row[None, :]))
-    return CaseChange(key, str(bundle.scale.grade(probability)[0]), target_grade, answer)
+    return CaseChange(key, str(bundle.scale.grade(probability)[0]), target_grade, answer, bundle.plan.units)
 
 
 def _upper(bundle: "Bundle", grade: str | None) -> float:

@@ -1,5 +1,6 @@
 """The parts of the Explain page below the overview: over time, pairs, segments, and what would change a grade."""
 
+from collections.abc import Mapping
 from html import escape
 
 import streamlit as st
@@ -188,14 +189,17 @@ def change_panel(place: Here, result: TrainResult, key: str, grade: str) -> None
     if isinstance(answer.found, NotApplicable):
         st.caption(capital(answer.found.text(language())) + t("."))
     else:
-        _changes(result, answer.found)
+        _changes(result, answer.found, answer.units)
 
 
-def _changes(result: TrainResult, found: Counterfactual) -> None:
+def _changes(result: TrainResult, found: Counterfactual, units: Mapping[str, str]) -> None:
+    def said(alias: str, amount: float) -> str:
+        return formats.quantity(amount, units.get(alias), language())
+
     table(
         (t("Feature"), t("Now"), t("Would need"), t("Cases between")),
         [
-            (escape(_name(result, change.alias)), formats.number(change.before), formats.number(change.after),
+            (escape(_name(result, change.alias)), said(change.alias, change.before), said(change.alias, change.after),
              formats.percent(change.distance))
             for change in found.changes
         ],
