@@ -147,7 +147,7 @@ def test_reasons_segments_pairs_and_changes_are_explained_on_the_rows_of_the_ver
     risky = str(rows.keys[np.argmax(np.where(rows.part == "unseen", rows.probability, 0))])
     answer = explaining.case_change(opened, PROJECT, risky, steps[-2])
     assert answer.grade == steps[-1]
-    assert answer.units["amount"] == "10k CNY"
+    assert "10k CNY" in answer.units.values()
     if isinstance(answer.found, Counterfactual):
         assert answer.found.after < answer.found.before
         assert {change.alias for change in answer.found.changes} <= set(explaining.changeable(opened, PROJECT))
