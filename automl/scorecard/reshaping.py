@@ -112,9 +112,9 @@ def round_edges(old: CharacteristicBins, values: np.ndarray, most_moved: float) 
     old : CharacteristicBins
         Of a number; those of a category come back as they are.
     values : ndarray of float, shape (n_rows,)
-        Rows; nulls and special codes are in no plain bin and count for nothing.
+        Rows; those in no plain bin, nulls and special codes, do not count.
     most_moved : float
-        Share of these rows that one edge may pass over.
+        Share of the rows that count that one edge may pass over.
     """
     if old.kind != "number":
         return old
@@ -125,7 +125,7 @@ def round_edges(old: CharacteristicBins, values: np.ndarray, most_moved: float) 
         for digits in range(1, _MOST_DIGITS):
             to = float(f"{edge:.{digits}g}") + 0.0  # no minus zero
             passed = abs(int(np.searchsorted(held, to)) - int(np.searchsorted(held, edge)))
-            if low < to < high and passed <= most_moved * len(values):
+            if low < to < high and passed <= most_moved * len(held):
                 new = move_edge(new, index, to)
                 break
     return new

@@ -34,7 +34,14 @@ def place_namer(tables: Mapping[str, TableProfile], places: Iterable[str], nothi
     nothing : str
         What stands for no place.
     """
-    titles = {place: _title(tables, place) for place in places if place}
+    spoken = language()
+    owners = {name: table.label.get(spoken, "") for name, table in tables.items()}
+    labels = {
+        f"{name}.{column.name}": column.label.get(spoken, "")
+        for name, table in tables.items()
+        for column in table.columns
+    }
+    titles = {place: _title(owners[place.split(".", 1)[0]], labels[place]) or place for place in places if place}
     counted = Counter(titles.values())
     said = {
         place: title if counted[title] == 1 or title == place else f"{title} ({place})"
@@ -43,9 +50,6 @@ def place_namer(tables: Mapping[str, TableProfile], places: Iterable[str], nothi
     return lambda place: said.get(place, place) if place else nothing
 
 
-def _title(tables: Mapping[str, TableProfile], place: str) -> str:
-    name, column = place.split(".", 1)
-    table = tables[name]
-    label = next((one.label.get(language(), "") for one in table.columns if one.name == column), "")
-    owner = table.label.get(language(), "")
-    return t("{table}: {column}", table=owner, column=label) if owner and label else place
+def _title(table: str, column: str) -> str:
+    """Return the two labels as one, nothing where one is missing."""
+    return t("{table}: {column}", table=table, column=column) if table and column else ""
